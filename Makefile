@@ -1,0 +1,57 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint format types unit lock schema clean
+
+help:  ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(VENV)/runtime: requirements.lock pyproject.toml
+	@echo "Setting up $(VENV) (a minute or so, once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this one is %s (name another: make PYTHON=python3.12)" % sys.version.split()[0])'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes --no-deps --requirement requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/runtime requirements-dev.lock
+	@echo "Adding the development tools"
+	@$(PIP) --require-hashes --no-deps --requirement requirements-dev.lock
+	@touch $@
+
+run: $(VENV)/runtime  ## Collect every configured target once from OpenRouter into data/
+	@$(BIN)/endpoint-history db upgrade
+	@$(BIN)/endpoint-history collect
+
+demo: $(VENV)/runtime  ## The same against the project's own simulated OpenRouter; no network, no account
+	@$(BIN)/python -m simulator --demo
+
+test: lint types unit  ## Run every check: linter, formatter, strict types, all tests
+
+lint: $(VENV)/dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/dev
+	@$(BIN)/mypy
+
+unit: $(VENV)/dev
+	@$(BIN)/pytest
+
+format: $(VENV)/dev  ## Format the code and mend what the linter can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+schema: $(VENV)/runtime  ## Write docs/schema.md anew from the tables
+	@$(BIN)/python -m models.schema > docs/schema.md
+
+lock: $(VENV)/dev  ## Resolve the dependencies anew into the lock files
+	@$(COMPILE) --upgrade --group build pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --upgrade --group build --group dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+
+clean:  ## Remove the environment and the tools' caches (data/ stays)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
