@@ -1,0 +1,15 @@
+"""Troubles that a person can mend: each is told in one line and sets the exit code."""
+
+from __future__ import annotations
+
+
+class HistoryError(Exception):
+    """Nothing could be done, and the message says why and what to do. Exit code 1."""
+
+    exit_code = 1
+
+
+class ConfigurationError(HistoryError):
+    """The usage or the configuration is wrong; nothing was asked or written. Exit code 2."""
+
+    exit_code = 2
