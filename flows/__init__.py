@@ -1,0 +1,1 @@
+"""The collect flow and its steps: targets, fetch, archive, parse, store, report."""

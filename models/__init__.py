@@ -1,0 +1,1 @@
+"""The nouns: tables, and the values that travel between the steps."""

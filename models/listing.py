@@ -23,6 +23,14 @@ ABSENT: Final = _Absent()
 Absent = _Absent
 
 
+def canonical_decimal(value: Decimal) -> str:
+    """One text for one number: no exponent, no trailing zeros, no `-0`."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
 @dataclass(frozen=True, slots=True)
 class PriceSet:
     """All prices of one endpoint at one look, in USD per unit as delivered: already net of `discount`.

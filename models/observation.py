@@ -72,6 +72,10 @@ class Observation:
     body: bytes | None = None
     archive_line: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.observed_at.tzinfo is None or self.observed_at.microsecond:
+            raise ValueError(f"observed_at is aware and in whole seconds, not {self.observed_at}")
+
     @property
     def body_digest(self) -> str:
         """The first 16 hex digits of the body's SHA-256; empty without a body."""

@@ -1,0 +1,179 @@
+"""Find or add the rows that others point to: runs, targets, models, endpoints. Inside one write transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, select
+
+from flows.dialect import insert
+from flows.rows import Row, model_row, terms_row
+from flows.strict_json import canonical
+from models.listing import Drift, EndpointKey, EndpointListing, ModelListing
+from models.observation import Run, Target
+from models.tables import drift, endpoints, models, paths, runs, targets
+
+K = TypeVar("K")
+Seen = tuple[datetime, ModelListing]
+EndpointId = tuple[int, EndpointKey]
+EndpointSeen = tuple[datetime, int, EndpointListing]
+_NAME_TIME = "%Y%m%dT%H%M%SZ"
+
+
+def run_ids(connection: Connection, wanted: Iterable[Run]) -> dict[str, int]:
+    """The id of each run by its name; a run begins when its name says."""
+    by_name = {run.name: run for run in wanted}
+    known = _ids(connection, runs, runs.c.name.in_(by_name), (runs.c.name,))
+    found = {name: id_ for (name,), id_ in known.items()}
+    for name in by_name.keys() - found.keys():
+        found[name] = add_run(connection, by_name[name])
+    return found
+
+
+def add_run(connection: Connection, run: Run) -> int:
+    """Add a run that is not known yet and give its id."""
+    started = datetime.strptime(run.name.partition("-")[0], _NAME_TIME).replace(tzinfo=UTC)
+    row = {
+        "name": run.name,
+        "kind": run.kind,
+        "source": run.source,
+        "cadence_seconds": run.cadence_seconds,
+        "started_at": started,
+    }
+    return int(connection.execute(runs.insert().values(row).returning(runs.c.id)).scalar_one())
+
+
+def target_ids(connection: Connection, wanted: Iterable[Target]) -> dict[Target, int]:
+    """The id of each target."""
+    asked = set(wanted)
+    authors = {target.author for target in asked}
+    known = _ids(connection, targets, targets.c.author.in_(authors), (targets.c.author, targets.c.slug))
+    found = {Target(*key): id_ for key, id_ in known.items()}
+    missing = sorted(asked - found.keys())
+    if missing:
+        rows = [{"author": target.author, "slug": target.slug} for target in missing]
+        found |= dict(zip(missing, _insert(connection, targets, rows), strict=True))
+    return {target: found[target] for target in asked}
+
+
+def model_ids(connection: Connection, seen: Sequence[Seen]) -> dict[str, int]:
+    """The id of each model that bodies show, its row told by the newest of them."""
+    by_id: dict[str, list[Seen]] = {}
+    for at, listing in seen:
+        by_id.setdefault(listing.openrouter_id, []).append((at, listing))
+    query = select(models).where(models.c.openrouter_id.in_(by_id))
+    known: dict[str, Row] = {row["openrouter_id"]: row for row in connection.execute(query).mappings()}
+    rows = {id_: _merge(known.get(id_), [(at, model_row(m)) for at, m in items]) for id_, items in by_id.items()}
+    return _upsert(connection, models, known, {i: {"openrouter_id": i, **row} for i, row in rows.items()})
+
+
+def endpoint_ids(
+    connection: Connection, seen: Sequence[EndpointSeen], model_ids: Iterable[int]
+) -> dict[EndpointId, int]:
+    """The id of each endpoint of these models by (model id, key), rows told by the newest body that lists them."""
+    query = select(endpoints).where(endpoints.c.model_id.in_(set(model_ids)))
+    known: dict[EndpointId, Row] = {_endpoint_key(row): row for row in connection.execute(query).mappings()}
+    by_key: dict[EndpointId, list[tuple[datetime, dict[str, Any]]]] = {}
+    for at, model_id, listing in seen:
+        row = {"tag": listing.tag, "name": listing.name, **terms_row(listing.terms)}
+        by_key.setdefault((model_id, listing.key), []).append((at, row))
+    rows = {key: _endpoint_row(key, _merge(known.get(key), items)) for key, items in by_key.items()}
+    return {key: row["id"] for key, row in known.items()} | _upsert(connection, endpoints, known, rows)
+
+
+def add_paths(connection: Connection, shown: Iterable[tuple[int, int]]) -> None:
+    """Keep which target has shown which model, as (target id, model id)."""
+    rows = [{"target_id": target_id, "model_id": model_id} for target_id, model_id in sorted(shown)]
+    if rows:
+        connection.execute(insert(connection, paths).on_conflict_do_nothing(), rows)
+
+
+def add_drift(connection: Connection, seen: Iterable[tuple[datetime, frozenset[Drift]]]) -> None:
+    """Count what bodies hold that this version does not know."""
+    times: dict[Drift, list[datetime]] = {}
+    for at, found in seen:
+        for item in found:
+            times.setdefault(item, []).append(at)
+    rows = [
+        {
+            "path": item.path,
+            "value": item.value or "",
+            "first_seen_at": min(at),
+            "last_seen_at": max(at),
+            "observations": len(at),
+        }
+        for item, at in sorted(times.items(), key=str)
+    ]
+    if rows:
+        connection.execute(_add_to_drift(connection), rows)
+
+
+def _add_to_drift(connection: Connection) -> sa.Insert:
+    statement = insert(connection, drift)
+    new, old = statement.excluded, drift.c
+    update = {
+        "first_seen_at": sa.case((new.first_seen_at < old.first_seen_at, new.first_seen_at), else_=old.first_seen_at),
+        "last_seen_at": sa.case((new.last_seen_at > old.last_seen_at, new.last_seen_at), else_=old.last_seen_at),
+        "observations": old.observations + new.observations,
+    }
+    return statement.on_conflict_do_update(index_elements=["path", "value"], set_=update)
+
+
+def _endpoint_key(row: Row) -> EndpointId:
+    return row["model_id"], EndpointKey(row["variant"], row["route"], row["ordinal"])
+
+
+def _endpoint_row(key: EndpointId, row: dict[str, Any]) -> dict[str, Any]:
+    model_id, natural = key
+    return {
+        "model_id": model_id,
+        "variant": natural.variant,
+        "route": natural.route,
+        "ordinal": natural.ordinal,
+        **row,
+    }
+
+
+def _merge(known: Row | None, seen: Sequence[tuple[datetime, dict[str, Any]]]) -> dict[str, Any]:
+    """The row that the newest body tells; of two at one instant the greater text, so that no order matters."""
+    candidates = list(seen)
+    first = min(at for at, _ in seen)
+    if known is not None:
+        candidates.append((known["last_seen_at"], {name: known[name] for name in seen[0][1]}))
+        first = min(first, known["first_seen_at"])
+    newest = max(at for at, _ in candidates)
+    rows = [row for at, row in candidates if at == newest]
+    row = rows[0] if len(rows) == 1 else max(rows, key=lambda row: canonical({k: str(v) for k, v in row.items()}))
+    return {**row, "first_seen_at": first, "last_seen_at": newest}
+
+
+def _upsert(
+    connection: Connection, table: sa.Table, known: dict[K, Row], rows: dict[K, dict[str, Any]]
+) -> dict[K, int]:
+    """Write what differs from the known rows and give the ids by key."""
+    changed = [
+        {"id_": known[key]["id"], **row}
+        for key, row in rows.items()
+        if key in known and any(known[key][name] != value for name, value in row.items())
+    ]
+    if changed:
+        connection.execute(table.update().where(table.c.id == sa.bindparam("id_")), changed)
+    missing = [key for key in rows if key not in known]
+    new = _insert(connection, table, [rows[key] for key in missing])
+    return {key: known[key]["id"] for key in rows if key in known} | dict(zip(missing, new, strict=True))
+
+
+def _insert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> list[int]:
+    if not rows:
+        return []
+    statement = table.insert().returning(table.c.id, sort_by_parameter_order=True)
+    return list(connection.execute(statement, rows).scalars())
+
+
+def _ids(
+    connection: Connection, table: sa.Table, where: sa.ColumnElement[bool], key: tuple[sa.Column[Any], ...]
+) -> dict[tuple[Any, ...], int]:
+    return {tuple(row[1:]): row[0] for row in connection.execute(select(table.c.id, *key).where(where))}

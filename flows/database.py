@@ -1,0 +1,190 @@
+"""The door to the database: engines, write transactions, migrations, and troubles told in one line."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import alembic.command
+import alembic.config
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from flows.errors import ConfigurationError, HistoryError
+from models.tables import metadata
+
+_WRITERS_LOCK = 7_165_001_204  # any number will do, if only this project's writers ask for it
+_WAIT_SECONDS = 30
+_EXAMPLES = "sqlite:///data/history.db or postgresql://user@host/name"
+
+
+def open_engine(url: str) -> sa.Engine:
+    """An engine for SQLite (WAL, foreign keys enforced) or PostgreSQL. Connects to nothing yet.
+
+    Raises ConfigurationError for an address that is neither.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite_engine(parsed, foreign_keys=True)
+    return sa.create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+
+
+def migration_engine(url: str) -> sa.Engine:
+    """An engine for migrations: rebuilding a SQLite table with foreign keys on would delete its children."""
+    parsed = _parse(url)
+    return _sqlite_engine(parsed, foreign_keys=False) if parsed.get_backend_name() == "sqlite" else open_engine(url)
+
+
+def location(url: str) -> str:
+    """The address for people, without its password."""
+    return _parse(url).render_as_string(hide_password=True)
+
+
+@contextlib.contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One write transaction, one writer at a time over all processes: what it reads stays true until it commits."""
+    with engine.connect().execution_options(writing=True) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_LOCK)))
+        yield connection
+
+
+@contextlib.contextmanager
+def told(url: str) -> Iterator[None]:
+    """Turn what goes wrong with the database inside into a HistoryError of one line."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        reason = " ".join(str(error.orig).split())
+        raise HistoryError(f"the database {location(url)} can't be used: {reason}") from error
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the schema to `revision`, making the database where SQLite has none yet."""
+    _make_folder(url)
+    with told(url), migration_engine(url).connect() as connection:
+        _refuse_newer(connection)
+        config = _config(connection)
+        alembic.command.upgrade(config, revision)
+        _refuse_orphans(connection)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the schema back to `revision`."""
+    with told(url), migration_engine(url).connect() as connection:
+        alembic.command.downgrade(_config(connection), revision)
+
+
+def revisions(engine: sa.Engine) -> tuple[str | None, str]:
+    """The schema revision of the database (None: no schema yet), and the one of this version."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision(), _head()
+
+
+def check_schema(engine: sa.Engine, url: str) -> None:
+    """Raise unless the schema is exactly that of this version: ConfigurationError saying what to do."""
+    _refuse_missing(url)
+    with told(url):
+        current, head = revisions(engine)
+    if current == head:
+        return
+    if current is None or current in _known_revisions():
+        found = f"at revision {current}" if current else "not set up yet"
+        raise ConfigurationError(f"the database {location(url)} is {found}; run: endpoint-history db upgrade")
+    raise ConfigurationError(_newer(current))
+
+
+def differences(engine: sa.Engine) -> list[Any]:
+    """What differs between the tables in the database and those of this version; empty if nothing does."""
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        return list(compare_metadata(context, metadata))
+
+
+def _parse(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise ConfigurationError(f"DATABASE_URL is not a database address; expected {_EXAMPLES}") from None
+    if parsed.drivername in {"postgres", "postgresql"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        raise ConfigurationError(f"DATABASE_URL: {parsed.drivername} is not supported; expected {_EXAMPLES}")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise ConfigurationError(f"DATABASE_URL: a SQLite database in memory keeps nothing; expected {_EXAMPLES}")
+    return parsed
+
+
+def _sqlite_engine(url: sa.URL, *, foreign_keys: bool) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": _WAIT_SECONDS})
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # the begin event below says when a transaction starts
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # A deferred transaction that reads and then writes fails at once where another has written between.
+        immediate = connection.get_execution_options().get("writing")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _make_folder(url: str) -> None:
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        folder = Path(str(parsed.database)).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise HistoryError(f"the folder {folder} of the database can't be made: {error.strerror}") from None
+
+
+def _refuse_missing(url: str) -> None:
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
+        raise ConfigurationError(f"there is no database {location(url)} yet; run: endpoint-history db upgrade")
+
+
+def _config(connection: sa.Connection) -> alembic.config.Config:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(Path(__file__).parent.parent / "migrations"))
+
+
+def _head() -> str:
+    return str(_scripts().get_current_head())
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in _scripts().walk_revisions()}
+
+
+def _newer(revision: str) -> str:
+    return f"the database is at revision {revision}, which this version does not know; install a newer endpoint-history"
+
+
+def _refuse_newer(connection: sa.Connection) -> None:
+    current = MigrationContext.configure(connection).get_current_revision()
+    connection.rollback()
+    if current is not None and current not in _known_revisions():
+        raise ConfigurationError(_newer(current))
+
+
+def _refuse_orphans(connection: sa.Connection) -> None:
+    if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+        raise HistoryError("rows without their parents are in the database after the migration; restore a copy")

@@ -1,0 +1,79 @@
+"""Which observations count. Pure, and a function of the set of observations alone, whatever order they came in.
+
+A model can be reached by several paths, and two sources can tell of one look. So that nothing is counted twice and no
+answer of one path contradicts another, an observation that proves something (`ok`, `gone`) counts unless
+
+1. it is a *conflict*: another of the same target at the same instant ranks before it. `ok` ranks before `gone`,
+   complete before incomplete, then the smaller body digest decides;
+2. it is an *echo*: an `ok` of the same model within `SAME_LOOK`, before or after, came by a preferred path. Preferred
+   is the path that equals the model id, then the first in order of the alphabet. An echo may be an older copy of the
+   same answer out of a cache;
+3. it is *outweighed*: a `gone` while another path showed that model as `ok` within `SAME_LOOK`.
+
+A `gone` speaks only for the model that its path showed last, and for none if the path never showed one.
+No rule asks whether the other observation counts itself: so what once does not count never counts later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from models.observation import Outcome, Target
+
+SAME_LOOK = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What of an `ok` or `gone` observation decides whether it counts. `model` is the id it speaks for."""
+
+    id: int
+    target: Target
+    observed_at: datetime
+    outcome: Outcome
+    complete: bool
+    body_digest: str
+    model: str
+
+
+def counting(sightings: Sequence[Sighting]) -> set[int]:
+    """The ids of those that count, judged among themselves."""
+    by_model: dict[str, list[Sighting]] = {}
+    by_look: dict[tuple[Target, datetime], list[Sighting]] = {}
+    for sighting in sightings:
+        by_look.setdefault((sighting.target, sighting.observed_at), []).append(sighting)
+        by_model.setdefault(sighting.model, []).append(sighting)
+    shared = {m: [s for s in items if s.outcome == "ok"] for m, items in by_model.items() if _several_paths(items)}
+    return {
+        sighting.id
+        for sighting in sightings
+        if sighting is min(by_look[sighting.target, sighting.observed_at], key=_rank)
+        and not any(_outweighs(other, sighting) for other in shared.get(sighting.model, ()))
+    }
+
+
+def shown_before(at: datetime, shown: Iterable[tuple[datetime, str]]) -> str | None:
+    """The model that a path showed last before an instant, of all (time, model) it ever showed."""
+    earlier = [(time, model) for time, model in shown if time < at]
+    return max(earlier)[1] if earlier else None
+
+
+def _several_paths(sightings: Sequence[Sighting]) -> bool:
+    return any(sighting.target != sightings[0].target for sighting in sightings)
+
+
+def _rank(sighting: Sighting) -> tuple[bool, bool, str]:
+    return (sighting.outcome != "ok", not sighting.complete, sighting.body_digest)
+
+
+def _outweighs(other: Sighting, sighting: Sighting) -> bool:
+    """Whether `other`, an `ok` of the same model, makes `sighting` not count."""
+    if other.target == sighting.target or abs(other.observed_at - sighting.observed_at) > SAME_LOOK:
+        return False
+    return sighting.outcome == "gone" or _preference(other) < _preference(sighting)
+
+
+def _preference(sighting: Sighting) -> tuple[bool, Target]:
+    return (str(sighting.target) != sighting.model, sighting.target)

@@ -1,0 +1,64 @@
+"""Single fields of a body, checked. Pure; each raises UnreadableError naming the field."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from flows.prices import UnreadableError
+from flows.strict_json import clean_text
+
+MAX_TEXT = 200
+_MAX_INTEGER = 10**15
+_HUNDRED = 100
+
+
+def checked_text(value: Any, name: str) -> str:
+    """A text that must be there, at most 200 characters: longer ones can't be keys."""
+    if not isinstance(value, str) or not value.strip():
+        raise UnreadableError(f"{name} is missing or not text")
+    if len(value) > MAX_TEXT:
+        raise UnreadableError(f"{name} is longer than {MAX_TEXT} characters")
+    return clean_text(value)
+
+
+def optional_text(value: Any) -> str | None:
+    """A text, or None for anything else; cut where it is absurdly long."""
+    return clean_text(value)[:MAX_TEXT] if isinstance(value, str) and value else None
+
+
+def text_list(value: Any) -> tuple[str, ...]:
+    """The texts of a list, sorted and each once: upstream's order means nothing."""
+    return (
+        tuple(sorted({clean_text(item)[:MAX_TEXT] for item in value if isinstance(item, str)}))
+        if isinstance(value, list)
+        else ()
+    )
+
+
+def optional_count(value: Any, name: str) -> int | None:
+    """A number of tokens: an integer, or in old bodies a double without a fraction."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= _MAX_INTEGER:
+        raise UnreadableError(f"{name} is not a number of tokens")
+    if value != int(value):
+        raise UnreadableError(f"{name} is not a whole number")
+    return int(value)
+
+
+def optional_percent(value: Any, name: str) -> float | None:
+    """A percentage from 0 to 100, as observed."""
+    number = optional_number(value, name)
+    if number is not None and number > _HUNDRED:
+        raise UnreadableError(f"{name} is more than 100 percent")
+    return number
+
+
+def optional_number(value: Any, name: str) -> float | None:
+    """A number from 0 up, as the nearest double: what upstream computes with."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= _MAX_INTEGER:
+        raise UnreadableError(f"{name} is not a number in bounds")
+    return float(value)

@@ -1,0 +1,141 @@
+"""Read what one observation brought. Pure: bytes in, values out; it never raises for what a server may send.
+
+Every shape that the endpoints API has had is read: the oldest documented one (no tag, no `model_id`, numbers as
+doubles), the bodies of 2025 and of 2026. What is not known is kept as drift; an endpoint that can't be read costs that
+endpoint.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flows.endpoints import read_endpoint, with_ordinals
+from flows.fields import checked_text, optional_text, text_list
+from flows.prices import UnreadableError
+from flows.strict_json import NotJsonError, clean_text, load_json
+from models.listing import Drift, EndpointListing, ModelListing, Reading, Unread
+from models.observation import Observation, Target
+
+_OK, _NOT_FOUND = 200, 404
+_MODEL_KEYS = {"id", "name", "created", "description", "architecture", "endpoints"}
+_ARCHITECTURE_KEYS = {"tokenizer", "instruct_type", "modality", "input_modalities", "output_modalities"}
+_MODALITIES = {"text", "image", "file", "audio", "video", "embeddings", "rerank", "speech", "transcription"}
+_MAX_DRIFT = 100  # of one body; a hostile one could hold thousands of keys
+_LATEST_CREATED = 4_102_444_800  # the year 2100
+
+
+def read_observation(observation: Observation) -> Reading:
+    """Judge one observation: `ok` with a listing, `gone` by the API's own 404, or `failed` with the reason."""
+    if observation.error:
+        return Reading("failed", reason=observation.error)
+    try:
+        body = load_json(observation.body or b"")
+    except NotJsonError as error:
+        return Reading("failed", reason=_with_status(observation.status, str(error)))
+    if observation.status == _OK:
+        return _read_listing(body, observation.target)
+    message = _error_message(body)
+    if observation.status == _NOT_FOUND and message is not None:
+        return Reading("gone")
+    return Reading("failed", reason=_with_status(observation.status, message or "no error message"))
+
+
+def _with_status(status: int | None, reason: str) -> str:
+    return reason if status in {_OK, None} else f"HTTP {status}: {reason}"
+
+
+def _error_message(body: Any) -> str | None:
+    """The message of the API's own error body; None for any other body."""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict) or "code" not in error:
+        return None
+    return clean_text(str(error.get("message") or "no message"))[:200]
+
+
+def _read_listing(body: Any, target: Target) -> Reading:
+    message = _error_message(body)
+    if message is not None:
+        return Reading("failed", reason=f"an error body under HTTP 200: {message}")
+    data = body.get("data") if isinstance(body, dict) else None
+    if isinstance(data, list):
+        return Reading("failed", reason="a list of models, not the endpoints of one")
+    if not isinstance(data, dict) or not isinstance(data.get("endpoints"), list):
+        return Reading("failed", reason="not an endpoints body: no data with a list of endpoints")
+    try:
+        return _read_model(data, target)
+    except UnreadableError as error:
+        return Reading("failed", reason=f"wrong shape: {error}")
+
+
+def _read_model(data: dict[str, Any], target: Target) -> Reading:
+    model_id = checked_text(data.get("id"), "data.id")
+    given = data.get("architecture")
+    architecture: dict[str, Any] = given if isinstance(given, dict) else {}
+    endpoints, unread, drift = _read_endpoints(data["endpoints"], model_id)
+    listing = ModelListing(
+        openrouter_id=_resolved_id(model_id, endpoints, target, empty=not data["endpoints"]),
+        name=clean_text(str(data.get("name") or model_id)),
+        created_at=_read_created(data.get("created")),
+        description=clean_text(str(data.get("description") or "")),
+        input_modalities=text_list(architecture.get("input_modalities")),
+        output_modalities=text_list(architecture.get("output_modalities")),
+        tokenizer=optional_text(architecture.get("tokenizer")),
+        instruct_type=optional_text(architecture.get("instruct_type")),
+        endpoints=with_ordinals(endpoints),
+    )
+    drift |= _model_drift(data, architecture, listing)
+    return Reading("ok", listing, unread=unread, drift=frozenset(sorted(drift, key=str)[:_MAX_DRIFT]))
+
+
+def _read_endpoints(items: list[Any], model_id: str) -> tuple[list[EndpointListing], tuple[Unread, ...], set[Drift]]:
+    read: dict[int, EndpointListing] = {}
+    unread: list[Unread] = []
+    drift: set[Drift] = set()
+    for position, item in enumerate(items):
+        try:
+            read[position], found = read_endpoint(item, model_id)
+            drift |= found
+        except UnreadableError as error:
+            unread.append(Unread(position, str(error)))
+    for position in _unnumberable(read, [items[bad.position] for bad in unread], model_id):
+        del read[position]
+        unread.append(Unread(position, "shares its tag with an endpoint that can't be read"))
+    return list(read.values()), tuple(unread), drift
+
+
+def _unnumberable(read: dict[int, EndpointListing], bad: list[Any], model_id: str) -> list[int]:
+    """Where endpoints stand whose ordinal can't be told, because one that shares their tag can't be read."""
+    doubtful = {(item.get("model_id") or model_id, item.get("tag")) for item in bad if _has_a_tag(item)}
+    return [at for at, endpoint in read.items() if (endpoint.key.variant, endpoint.tag) in doubtful]
+
+
+def _has_a_tag(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("tag"), str) and isinstance(item.get("model_id"), str | None)
+
+
+def _resolved_id(model_id: str, endpoints: list[EndpointListing], target: Target, *, empty: bool) -> str:
+    """The id this body speaks for.
+
+    A variant (`:free`) has offers of its own, so where `data.id` leaves the suffix out the body must not speak for the
+    model without it.
+    """
+    variants = {endpoint.key.variant for endpoint in endpoints}
+    if len(variants) == 1 and (variant := variants.pop()).startswith(f"{model_id}:"):
+        return variant
+    suffix = target.slug.partition(":")[2]
+    return f"{model_id}:{suffix}" if empty and suffix and ":" not in model_id else model_id
+
+
+def _read_created(value: Any) -> datetime | None:
+    """Unix seconds, an integer or (in the oldest bodies) a double."""
+    if isinstance(value, bool | str | list | dict) or value is None or not 0 < value < _LATEST_CREATED:
+        return None
+    return datetime.fromtimestamp(int(value), UTC)
+
+
+def _model_drift(data: dict[str, Any], architecture: dict[str, Any], listing: ModelListing) -> set[Drift]:
+    drift = {Drift(f"data.{key}") for key in data.keys() - _MODEL_KEYS}
+    drift |= {Drift(f"data.architecture.{key}") for key in architecture.keys() - _ARCHITECTURE_KEYS}
+    modalities = {*listing.input_modalities, *listing.output_modalities}
+    return drift | {Drift("data.architecture.modalities", value) for value in modalities - _MODALITIES}

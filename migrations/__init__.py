@@ -1,0 +1,1 @@
+"""The past of the tables: numbered, reversible, free of application code."""
