@@ -13,3 +13,7 @@ class ConfigurationError(HistoryError):
     """The usage or the configuration is wrong; nothing was asked or written. Exit code 2."""
 
     exit_code = 2
+
+
+class UnreachableError(HistoryError):
+    """OpenRouter, or what OPENROUTER_BASE_URL names, gives no answer at all. Exit code 1."""

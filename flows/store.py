@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,8 +27,8 @@ from flows.looks import (
     settle,
 )
 from flows.rows import LISTINGS, PRICES
-from flows.timeline import Change, Evidence, Stretch, load_seen, load_stretches, rewrite
-from models.listing import EndpointListing, PriceSet, Reading, Terms
+from flows.timeline import Evidence, Stretch, load_seen, load_stretches, rewrite
+from models.listing import EndpointListing, Reading
 from models.observation import Observation
 from models.tables import endpoints, performance_samples, uptime_samples
 
@@ -37,14 +37,12 @@ Read = tuple[Observation, Reading]
 _APART = timedelta(hours=1)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Stored:
-    """What a batch brought: how many observations were new, and the change rows that it made."""
+    """How many observations of a batch were new, and how many were known already."""
 
-    new: int = 0
-    known: int = 0
-    prices: list[Change[PriceSet]] = field(default_factory=list)
-    listings: list[Change[Terms]] = field(default_factory=list)
+    new: int
+    known: int
 
 
 Listed = dict[int, dict[int, EndpointListing]]  # by observation id: what it lists, by endpoint id
@@ -62,7 +60,6 @@ def store(connection: Connection, batch: Sequence[Read]) -> Stored:
     attribute(connection, gones)
     unsettled = gones | listed.keys()
     looks = load_looks(connection, unsettled)
-    stored = Stored(new=len(new), known=len(batch) - len(new))
     touches = {(look.sighting.observed_at, look.model_id) for look in looks}
     losses = {(look.sighting.observed_at, look.model_id) for look in freed if look.is_evidence}
     for cluster in _clusters(touches | losses):
@@ -70,8 +67,8 @@ def store(connection: Connection, batch: Sequence[Read]) -> Stored:
         around = load_around(connection, {model_id for _, model_id in cluster}, start, end)
         within = [look for look in looks if start <= look.sighting.observed_at <= end]
         flips = settle(connection, [*around, *within], unsettled)
-        _apply(connection, flips, losses & set(cluster), listed, stored)
-    return stored
+        _apply(connection, flips, losses & set(cluster), listed)
+    return Stored(new=len(new), known=len(batch) - len(new))
 
 
 def _insert(connection: Connection, batch: Sequence[Read]) -> dict[int, Read]:
@@ -115,15 +112,15 @@ def _clusters(touches: Iterable[Touch]) -> Iterator[list[Touch]]:
         yield cluster
 
 
-def _apply(connection: Connection, flips: list[Flip], losses: set[Touch], listed: Listed, stored: Stored) -> None:
+def _apply(connection: Connection, flips: list[Flip], losses: set[Touch], listed: Listed) -> None:
     """Carry looks that count now, or no longer do, into samples and change rows."""
     touched = {(flip.look.sighting.observed_at, flip.look.model_id) for flip in flips} | losses
     if not touched:
         return
     start, end = min(touched)[0], max(touched)[0]
     stretches = _fill(connection, load_stretches(connection, {id_ for _, id_ in touched}, start, end), listed)
-    stored.prices += rewrite(connection, PRICES, stretches)
-    stored.listings += rewrite(connection, LISTINGS, stretches)
+    rewrite(connection, PRICES, stretches)
+    rewrite(connection, LISTINGS, stretches)
     _remove_samples(connection, [flip.look for flip in flips if not flip.on and flip.look.sighting.outcome == "ok"])
     _add_samples(connection, [flip.look for flip in flips if flip.on], listed)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
@@ -48,16 +48,6 @@ class Stretch:
     end: datetime
     evidence: Sequence[Evidence]
     endpoint_ids: Sequence[int] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Change(Generic[V]):
-    """A row that now stands: what an endpoint changed from and to, and when."""
-
-    endpoint_id: int
-    observed_at: datetime
-    before: V | Absent
-    after: V | Absent
 
 
 def load_stretches(connection: Connection, model_ids: Iterable[int], start: datetime, end: datetime) -> list[Stretch]:
@@ -106,32 +96,26 @@ def load_seen(connection: Connection, model_id: int, at: datetime) -> frozenset[
     return frozenset(connection.execute(query).scalars())
 
 
-def rewrite(connection: Connection, history: ChangeTable[V], stretches: Sequence[Stretch]) -> list[Change[V]]:
-    """Make the rows of a change table what the evidence of these stretches asks for; give the rows that are new."""
+def rewrite(connection: Connection, history: ChangeTable[V], stretches: Sequence[Stretch]) -> None:
+    """Make the rows of a change table what the evidence of these stretches asks for."""
     by_endpoint = {id_: stretch for stretch in stretches for id_ in stretch.endpoint_ids}
     if not by_endpoint:
-        return []
+        return
     start = min(stretch.start for stretch in stretches)
     before = _load_before(connection, history, by_endpoint, start)
     present = _load_rows(connection, history, by_endpoint, start)
     delete: list[dict[str, Any]] = []
     insert: list[dict[str, Any]] = []
-    made: list[Change[V]] = []
     for endpoint_id, stretch in by_endpoint.items():
         old = present.get(endpoint_id, {})
-        held = before.get(endpoint_id, ABSENT)
-        wanted = _wanted(history, endpoint_id, stretch, old, held)
+        wanted = _wanted(history, endpoint_id, stretch, old, before.get(endpoint_id, ABSENT))
         delete += [{"endpoint": endpoint_id, "at": at} for at, row in old.items() if wanted.get(at) != row]
-        for at, row in wanted.items():
-            value, proof = row
-            if old.get(at) != row:
-                key = {"endpoint_id": endpoint_id, "observed_at": at, "observation_id": proof}
-                insert.append(key | history.to_row(value))
-            if at not in old or old[at][0] != value:
-                made.append(Change(endpoint_id, at, held, value))
-            held = value
+        insert += [
+            {"endpoint_id": endpoint_id, "observed_at": at, "observation_id": proof, **history.to_row(value)}
+            for at, (value, proof) in wanted.items()
+            if old.get(at) != (value, proof)
+        ]
     _apply(connection, history.table, delete, insert)
-    return made
 
 
 def _wanted(history: ChangeTable[V], endpoint_id: int, stretch: Stretch, old: Rows[V], before: V | Absent) -> Rows[V]:

@@ -1,0 +1,241 @@
+"""The archive of raw bodies: where bundles lie, how they come there whole, how they are read. The door to fsspec.
+
+A run writes its lines to a part on the local disk. At its end, or by `recover` after a crash, they are compressed under
+a temporary name, which then becomes that of the bundle in one step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from flows.address import Address
+from flows.bundle import RUN_NAME, ArchiveDamage, read_bundle, run_name
+from flows.errors import ConfigurationError, HistoryError
+from flows.gzip_lines import inflate
+from flows.part import BundleWriter, Part
+from flows.private_files import make_folder, sync_folder
+from models.observation import Observation, Run
+
+__all__ = ["Archive", "ArchiveDamage", "BundleWriter", "run_name"]
+
+_CHUNK_BYTES = 16 * 2**10
+_ONLY_READABLE = ("http://", "https://")
+# These show an object when all of it has come. To move it then would copy it, and ask for the right to delete.
+_SHOW_WHOLE_OBJECTS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
+
+
+class Archive:
+    """All bundles under one URL: a local folder, or whatever fsspec knows, such as `s3://bucket/folder`.
+
+    `location` is the URL for people, without credentials. A run under way has its part beside the bundles, and where
+    the archive is remote in `spool`, a local folder. Raises ConfigurationError for a URL that can't be an archive.
+    """
+
+    def __init__(self, url: str, spool: Path = Path("data/spool")) -> None:
+        self._address = Address(url)
+        self._files, self._root = _open(url, self._address)
+        self._is_local = isinstance(self._files, LocalFileSystem)
+        self.location = self._root if self._is_local else self._address.location
+        key = hashlib.sha256(self.location.encode()).hexdigest()[:12]
+        self._parts = Path(self._root) if self._is_local else spool / key
+
+    @contextmanager
+    def open_bundle(self, run: Run) -> Iterator[BundleWriter]:
+        """Write the bundle of a run: at the end it is there whole, or not at all where nothing was added.
+
+        It is there after an error too, because what was seen was seen. Raises HistoryError where it can't be written;
+        the lines then wait for `recover`.
+        """
+        part = self._begin(run.name)
+        try:
+            try:
+                yield BundleWriter(run, part)
+            except BaseException as error:
+                self._finish_after(error, part, run.name)
+                raise
+            self._finish(part, run.name)
+        finally:
+            part.close()
+
+    def recover(self) -> list[str]:
+        """Finish the bundles of runs that a crash or a full disk cut short, and give their names.
+
+        Runs still under way are left alone; several processes may recover at once. Raises HistoryError, after trying
+        all, where one can't be finished; nothing of it is lost.
+        """
+        names: list[str] = []
+        troubles: list[HistoryError] = []
+        for path in sorted(self._parts.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/.*.jsonl.part")):
+            name = path.name.removeprefix(".").removesuffix(".jsonl.part")
+            try:
+                if RUN_NAME.fullmatch(name) and self._take_over(path, name):
+                    names.append(name)
+            except HistoryError as trouble:
+                troubles.append(trouble)
+        if troubles:
+            others = f" (and {len(troubles) - 1} more bundles)" if troubles[1:] else ""
+            raise HistoryError(f"{troubles[0]}{others}")
+        return names
+
+    def bundles(self) -> list[str]:
+        """The names of all bundles, oldest first. Raises HistoryError where they can't be listed."""
+        return sorted(self._sizes())
+
+    def has(self, name: str) -> bool:
+        """Whether the bundle of this run is there."""
+        with self._address.told(f"can't look for {name} in the archive {self.location}"):
+            return RUN_NAME.fullmatch(name) is not None and self._exists(name)
+
+    def size_bytes(self) -> int:
+        """How much all bundles take, compressed."""
+        return sum(self._sizes().values())
+
+    def load(self, name: str) -> Iterator[Observation]:
+        """The observations of a bundle one by one, with their `archive_line`.
+
+        Raises HistoryError where the bundle can't be had, and ArchiveDamage after the last readable line where others
+        can't be read.
+        """
+        return read_bundle(self._chunks(name), name, self._path(name))
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{_folder(name)}/{name}.jsonl.gz"
+
+    def _exists(self, name: str) -> bool:
+        self._files.invalidate_cache()
+        return bool(self._files.exists(self._path(name)))
+
+    def _begin(self, name: str) -> Part:
+        path = self._parts / _folder(name) / f".{name}.jsonl.part"
+        with self._address.told(f"can't write the archive bundle {path}"):
+            make_folder(path.parent)
+            # A remote archive is asked at the end only: what keeps it away for an hour must not keep a run from seeing.
+            if self._is_local and self._exists(name):
+                raise HistoryError(f"the bundle {self._path(name)} is there already, and none is ever rewritten")
+            return Part.create(path)
+
+    def _take_over(self, path: Path, name: str) -> bool:
+        with self._address.told(f"can't read {path}"):
+            part = Part.take_over(path)
+        if part is None:
+            return False
+        try:
+            return self._finish(part, name)
+        finally:
+            part.close()
+
+    def _finish_after(self, error: BaseException, part: Part, name: str) -> None:
+        try:
+            self._finish(part, name)
+        except HistoryError as trouble:
+            error.add_note(str(trouble))
+
+    def _finish(self, part: Part, name: str) -> bool:
+        """Make the bundle of a part, True, or remove a part that holds nothing new."""
+        with self._address.told(f"can't finish the bundle {name}, its lines wait in {part.path}"):
+            if part.empty or self._has_same(part, name):
+                part.remove()
+                return False
+            packed = part.path.with_name(f".{name}.jsonl.gz.tmp")
+            try:
+                part.compress(packed)
+                self._publish(packed, name)
+            finally:
+                packed.unlink(missing_ok=True)
+            part.remove()
+            return True
+
+    def _has_same(self, part: Part, name: str) -> bool:
+        """Whether the bundle is there with the same lines: the crash came between its last two steps."""
+        if not self._exists(name):
+            return False
+        try:
+            same = _digest(inflate(self._chunks(name))) == _digest(part.lines())
+        except ValueError:
+            same = False
+        if not same:
+            raise HistoryError(f"{part.path} and {self._path(name)} differ: look at both and remove one")
+        return True
+
+    def _publish(self, packed: Path, name: str) -> None:
+        if self._is_local:
+            bundle = Path(self._path(name))
+            make_folder(bundle.parent)
+            packed.rename(bundle)
+            sync_folder(bundle.parent)
+        else:
+            self._upload(packed, self._path(name))
+
+    def _upload(self, packed: Path, path: str) -> None:
+        protocol = self._files.protocol
+        if _SHOW_WHOLE_OBJECTS.isdisjoint([protocol] if isinstance(protocol, str) else protocol):
+            folder = path.rpartition("/")[0]
+            self._files.makedirs(folder, exist_ok=True)
+            self._files.put_file(str(packed), f"{folder}/{packed.name}")
+            self._files.mv(f"{folder}/{packed.name}", path)
+        else:
+            self._files.put_file(str(packed), path)
+        self._files.invalidate_cache()
+        if self._files.size(path) != packed.stat().st_size:
+            raise OSError(f"{path} did not arrive whole")
+
+    def _sizes(self) -> dict[str, int]:
+        """Name and compressed bytes of every bundle. What else lies in the archive's folders is not ours."""
+        self._files.invalidate_cache()
+        years = self._listed(self._root, "[0-9]{4}")
+        months = [month for year in years for month in self._listed(year["name"], "[0-9]{2}")]
+        files = [file for month in months for file in self._listed(month["name"], r".+\.jsonl\.gz")]
+        sizes: dict[str, int] = {}
+        for file in files:
+            folder, _, filename = file["name"].rpartition("/")
+            name = filename.removesuffix(".jsonl.gz")
+            if RUN_NAME.fullmatch(name) and folder.endswith(f"/{_folder(name)}"):
+                sizes[name] = file["size"]
+        return sizes
+
+    def _listed(self, folder: str, names: str) -> list[dict[str, Any]]:
+        with self._address.told(f"can't list {folder or self.location}"):
+            try:
+                entries = self._files.ls(folder, detail=True)
+            except FileNotFoundError:
+                return []
+        return [entry for entry in entries if re.fullmatch(names, entry["name"].rstrip("/").rpartition("/")[2])]
+
+    def _chunks(self, name: str) -> Iterator[bytes]:
+        with self._address.told(f"can't read {self._path(name)}"), self._files.open(self._path(name), "rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                yield chunk
+
+
+def _open(url: str, address: Address) -> tuple[Any, str]:
+    """The filesystem, and the archive's path in it."""
+    if not url or url.startswith(_ONLY_READABLE):
+        raise ConfigurationError(f"ARCHIVE_URL: nothing can be written to {address.location!r}")
+    with address.told(f"can't open the archive {address.location}"):
+        try:
+            files, root = url_to_fs(url if "://" in url else str(Path(url).expanduser().absolute()))
+        except (ImportError, ValueError) as error:
+            raise ConfigurationError(f"ARCHIVE_URL {address.location}: {address.reason(error)}") from None
+        return files, root.rstrip("/")
+
+
+def _folder(name: str) -> str:
+    match = RUN_NAME.fullmatch(name)
+    if not match:
+        raise HistoryError(f"{name!r} is not the name of a run, such as 20261123T201500Z-collect-1a2b3c")
+    return f"{match['year']}/{match['month']}"
+
+
+def _digest(pieces: Iterator[bytes]) -> bytes:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.digest()

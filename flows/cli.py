@@ -1,0 +1,234 @@
+"""The command `endpoint-history`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from flows.archive import Archive
+from flows.collection import Collected, collect_targets, resolve
+from flows.database import check_schema, differences, downgrade, location, open_engine, revisions, told, upgrade
+from flows.errors import HistoryError, UnreachableError
+from flows.fetch import Fetcher
+from flows.loading import load_bundles, unloaded
+from flows.report import lines
+from flows.settings import Settings
+from flows.status import read_status, status_lines
+from flows.targets import TargetList
+
+_EXIT_CODES = """
+Exit codes: 0 all targets observed; 1 nothing could be done; 2 wrong usage or configuration; 3 some targets failed.
+"""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Keep the price and uptime history of every LLM endpoint that OpenRouter lists.\n\n" + _EXIT_CODES,
+)
+db = typer.Typer(no_args_is_help=True, help="Make, move and check the database schema.")
+backfill = typer.Typer(no_args_is_help=True, help="Load older observations; twice is as good as once.")
+app.add_typer(db, name="db")
+app.add_typer(backfill, name="backfill")
+
+Targets = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[TARGET]...", help="Only these: author/slug pairs, or patterns such as 'anthropic/*'."),
+]
+
+
+def main() -> None:
+    """Run the command; a trouble that a person can mend becomes one line and an exit code."""
+    try:
+        app()
+    except HistoryError as error:
+        hint = "; to see it work without the network: make demo" if isinstance(error, UnreachableError) else ""
+        print(f"endpoint-history: {error}{hint}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("endpoint-history: stopped; what was stored stays stored", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    show_version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+) -> None:
+    if show_version:
+        print(version("endpoint-history"))
+        raise typer.Exit
+
+
+@app.command()
+def collect(
+    targets: Targets = None,
+    prefect: Annotated[bool, typer.Option(help="Run as a Prefect flow, or plainly (for cron).")] = True,
+    every: Annotated[
+        int | None, typer.Option(help="Minutes between runs, where something repeats this.", min=1)
+    ] = None,
+) -> None:
+    """Collect every target once: fetch, archive, store, report.
+
+    With Prefect the run is seen on the configured server; without one, a temporary server is started, which takes some
+    seconds. --no-prefect runs the same steps without it.
+    """
+    with _shown_progress() as progress:
+        run = _collect_with_prefect if prefect else _collect_plainly
+        collected = run(targets, every, progress)
+    for line in lines(collected):
+        print(line)
+    raise typer.Exit(collected.exit_code)
+
+
+def _entries(settings: Settings, targets: list[str] | None) -> TargetList:
+    return TargetList.given(targets) if targets else TargetList.read(settings.targets_file)
+
+
+def _collect_plainly(targets: list[str] | None, every: int | None, progress: Callable[[int, int], None]) -> Collected:
+    settings = Settings.read()
+    cadence_seconds = every * 60 if every else None
+    entries = _entries(settings, targets)
+    return asyncio.run(collect_targets(settings, entries, cadence_seconds=cadence_seconds, progress=progress))
+
+
+def _collect_with_prefect(
+    targets: list[str] | None, every: int | None, progress: Callable[[int, int], None]
+) -> Collected:
+    settings = Settings.read()
+    _entries(settings, targets)  # what is wrong with them is told before Prefect is started
+    from flows.prefect_run import run_collect  # noqa: PLC0415 - importing Prefect takes a second
+
+    return run_collect(targets, every, progress)
+
+
+@contextmanager
+def _shown_progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, a plain line now and then elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _plain_progress
+        return
+    columns = (TextColumn("Asking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _plain_progress(done: int, total: int) -> None:
+    if done == total or done % 100 == 0:
+        print(f"{done} of {total} targets asked", file=sys.stderr)
+
+
+@app.command(name="targets")
+def list_targets(targets: Targets = None) -> None:
+    """Show which author/slug pairs the target list means today; patterns ask OpenRouter for its models."""
+    settings = Settings.read()
+    entries = _entries(settings, targets)
+
+    async def resolved() -> list[str]:
+        async with Fetcher.of(settings) as fetcher:
+            return [str(target) for target in await resolve(fetcher, entries)]
+
+    for target in asyncio.run(resolved()):
+        print(target)
+
+
+@app.command()
+def status() -> None:
+    """Tell whether history is being kept. Exit code 1 where it is not."""
+    settings = Settings.read()
+    url = settings.database_url.get_secret_value()
+    engine = open_engine(url)
+    check_schema(engine, url)
+    archive = Archive(settings.archive_url.get_secret_value())
+    with told(url), engine.connect() as connection:
+        found = read_status(
+            connection,
+            now=datetime.now(UTC),
+            schema=str(revisions(engine)[0]),
+            archive_bytes=archive.size_bytes(),
+            database=location(url),
+            archive=archive.location,
+        )
+    for line in status_lines(found):
+        print(line)
+    raise typer.Exit(0 if found.healthy else 1)
+
+
+@app.command()
+def serve(
+    every: Annotated[int, typer.Option(help="Minutes between collects.", min=1, max=1440)] = 30,
+) -> None:
+    """Collect on a schedule in this one process, without a work pool, until stopped."""
+    settings = Settings.read()
+    _entries(settings, None)
+    check_schema(open_engine(settings.database_url.get_secret_value()), settings.database_url.get_secret_value())
+    from flows.prefect_run import serve_collect  # noqa: PLC0415 - importing Prefect takes a second
+
+    serve_collect(every)
+
+
+@db.command(name="upgrade")
+def db_upgrade(revision: Annotated[str, typer.Argument(help="Target revision.")] = "head") -> None:
+    """Make the database where there is none, and bring its schema to this version."""
+    url = Settings.read().database_url.get_secret_value()
+    upgrade(url, revision)
+    print(f"The database {location(url)} is at revision {revisions(open_engine(url))[0]}.")
+
+
+@db.command(name="downgrade")
+def db_downgrade(revision: Annotated[str, typer.Argument(help="Target revision, such as 0001.")]) -> None:
+    """Take the schema back to an older revision. What only newer revisions hold is lost."""
+    url = Settings.read().database_url.get_secret_value()
+    downgrade(url, revision)
+    print(f"The database {location(url)} is at revision {revisions(open_engine(url))[0]}.")
+
+
+@db.command(name="check")
+def db_check() -> None:
+    """Check that the schema is exactly that of this version."""
+    url = Settings.read().database_url.get_secret_value()
+    engine = open_engine(url)
+    check_schema(engine, url)
+    with told(url):
+        found = differences(engine)
+    if found:
+        raise HistoryError(f"the database {location(url)} differs from this version: {found[0]}")
+    print(f"The database {location(url)} is as this version wants it.")
+
+
+@backfill.command(name="archive")
+def backfill_archive(
+    everything: Annotated[bool, typer.Option("--all", help="Read bundles again that were loaded whole.")] = False,
+) -> None:
+    """Load the bundles of the own archive that the database does not hold yet."""
+    settings = Settings.read()
+    url = settings.database_url.get_secret_value()
+    engine = open_engine(url)
+    check_schema(engine, url)
+    archive = Archive(settings.archive_url.get_secret_value())
+    archive.recover()
+    names = archive.bundles() if everything else unloaded(engine, archive)
+    damaged: list[str] = []
+    read = new = 0
+    with _shown_progress() as progress:
+        for number, loaded in enumerate(load_bundles(engine, url, archive, names), 1):
+            progress(number, len(names))
+            read, new, damaged = loaded.read, loaded.new, loaded.damaged
+    for line in damaged:
+        print(f"damaged: {line}", file=sys.stderr)
+    print(f"{len(names)} bundles: {read} observations read, {new} new, {read - new} known already")
+    raise typer.Exit(3 if damaged else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""Collect every target once: the steps, without Prefect.
+
+targets -> fetch -> archive -> parse -> store -> outcome. A failed target never stops the others, and a database that
+goes away never stops the archive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from flows.archive import Archive, BundleWriter, run_name
+from flows.catalogue import run_ids
+from flows.database import check_schema, location, open_engine, told, writing
+from flows.errors import HistoryError, UnreachableError
+from flows.fetch import Fetcher, Response
+from flows.loading import finish_run, load_bundles, unfinished
+from flows.outcome import Outcome, outcome_of
+from flows.parse import read_observation
+from flows.settings import Settings
+from flows.store import store
+from flows.targets import TargetList
+from models.observation import Observation, Run, Target
+
+SHARD_SIZE = 64
+# This many first answers that never came, and none that did, mean that the API is away and not a few targets.
+_GIVE_UP_AFTER = 12
+
+Progress = Callable[[int, int], None]
+ShardStep = Callable[[Sequence[Target]], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """How a collect ended: what it brought, and what of it still waits in the archive, with the reason."""
+
+    outcome: Outcome
+    targets: int
+    waiting: int
+    waiting_reason: str | None
+    database: str
+    archive: str
+
+    @property
+    def observed(self) -> int:
+        """How many targets gave evidence that is stored."""
+        return self.outcome.ok + self.outcome.gone
+
+    @property
+    def exit_code(self) -> int:
+        """0 all targets observed, 1 none, 3 some."""
+        if self.observed == self.targets:
+            return 0
+        return 3 if self.observed else 1
+
+
+@dataclass(slots=True)
+class Walk:
+    """One walk over the targets. A shard of them is fetched, archived, read and stored together."""
+
+    run: Run
+    targets: Sequence[Target]
+    fetcher: Fetcher
+    bundle: BundleWriter
+    engine: sa.Engine
+    database_url: str
+    base_url: str
+    progress: Progress
+    done: int = 0
+    reached: bool = False
+    waiting: int = 0
+    waiting_reason: str | None = None
+    storing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def collect_shard(self, targets: Sequence[Target]) -> None:
+        """Fetch these targets side by side, then store what came in one transaction."""
+        async with asyncio.TaskGroup() as group:
+            looks = [group.create_task(self._look(target)) for target in targets]
+        observations = [look.result() for look in looks]
+        async with self.storing:
+            await asyncio.to_thread(self._store, observations)
+
+    async def _look(self, target: Target) -> Observation:
+        response = await self.fetcher.fetch_endpoints(target)
+        observation = self.bundle.add(_observation(self.run, target, response))
+        self.done += 1
+        self.reached = self.reached or response.reached
+        if not self.reached and self.done >= min(_GIVE_UP_AFTER, len(self.targets)):
+            raise UnreachableError(f"{self.base_url} can't be reached: {response.error}")
+        self.progress(self.done, len(self.targets))
+        return observation
+
+    def _store(self, observations: Sequence[Observation]) -> None:
+        read = [(observation, read_observation(observation)) for observation in observations]
+        try:
+            with told(self.database_url), writing(self.engine) as connection:
+                store(connection, read)
+        except HistoryError as error:
+            self.waiting += len(observations)
+            self.waiting_reason = str(error)
+
+
+def plainly(walk: Walk) -> ShardStep:
+    """Run a shard as it is; the Prefect flow puts a task around it."""
+    return walk.collect_shard
+
+
+async def collect_targets(
+    settings: Settings,
+    entries: TargetList,
+    *,
+    cadence_seconds: int | None = None,
+    progress: Progress = lambda *_: None,
+    step: Callable[[Walk], ShardStep] = plainly,
+) -> Collected:
+    """Collect every target once. Raises HistoryError where nothing could be done, with nothing half-written."""
+    database_url = settings.database_url.get_secret_value()
+    engine = open_engine(database_url)
+    check_schema(engine, database_url)
+    archive = Archive(settings.archive_url.get_secret_value())
+    await asyncio.to_thread(take_up, engine, database_url, archive)
+    async with AsyncExitStack() as stack:
+        fetcher = await stack.enter_async_context(Fetcher.of(settings))
+        targets = await resolve(fetcher, entries)
+        run = _begin(engine, database_url, cadence_seconds)
+        bundle = stack.enter_context(archive.open_bundle(run))
+        walk = Walk(run, targets, fetcher, bundle, engine, database_url, settings.openrouter_base_url, progress)
+        shards = [targets[start : start + SHARD_SIZE] for start in range(0, len(targets), SHARD_SIZE)]
+        await _run_all(step(walk), shards)
+    return _end(walk, archive)
+
+
+def take_up(engine: sa.Engine, database_url: str, archive: Archive) -> None:
+    """Finish what earlier runs left: bundles cut by a crash, and bodies that the database has not seen."""
+    archive.recover()
+    with told(database_url):
+        names = unfinished(engine, archive)
+    for _ in load_bundles(engine, database_url, archive, names):
+        pass
+
+
+async def resolve(fetcher: Fetcher, entries: TargetList) -> list[Target]:
+    """What the target list means now; the models listing is asked for only where a pattern needs it."""
+    listed = await fetcher.fetch_models() if entries.needs_listing else []
+    return entries.resolve(listed)
+
+
+async def _run_all(step: ShardStep, shards: Sequence[Sequence[Target]]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for shard in shards:
+                group.create_task(step(shard))
+    except BaseExceptionGroup as group_error:
+        raise _first(group_error) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _observation(run: Run, target: Target, response: Response) -> Observation:
+    return Observation(
+        run=run,
+        target=target,
+        observed_at=response.observed_at,
+        status=response.status,
+        error=response.error,
+        elapsed_ms=response.elapsed_ms,
+        headers=response.headers,
+        body=response.body,
+    )
+
+
+def _begin(engine: sa.Engine, database_url: str, cadence_seconds: int | None) -> Run:
+    name = run_name("collect", datetime.now(UTC), secrets.token_hex(3))
+    run = Run(name, "collect", "live", cadence_seconds)
+    with told(database_url), writing(engine) as connection:
+        run_ids(connection, [run])
+    return run
+
+
+def _end(walk: Walk, archive: Archive) -> Collected:
+    try:
+        with told(walk.database_url):
+            if not walk.waiting:
+                finish_run(walk.engine, walk.run.name)
+            with walk.engine.connect() as connection:
+                outcome = outcome_of(connection, walk.run.name)
+    except HistoryError as error:
+        raise HistoryError(
+            f"{error}; all {walk.done} answers are kept in the archive, bundle {walk.run.name}:"
+            " the next collect loads them, or: endpoint-history backfill archive"
+        ) from None
+    return Collected(
+        outcome=outcome,
+        targets=len(walk.targets),
+        waiting=walk.waiting,
+        waiting_reason=walk.waiting_reason,
+        database=location(walk.database_url),
+        archive=archive.location,
+    )

@@ -1,0 +1,297 @@
+"""The door to OpenRouter's API: one client, its politeness, its retries."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from types import TracebackType
+from typing import Self
+from urllib.parse import urljoin
+
+import httpx
+import stamina
+from aiolimiter import AsyncLimiter
+from httpx_aiohttp import HttpxAiohttpClient
+
+from flows.decode import MAX_BODY_BYTES, BodyRefusedError, Decoder
+from flows.errors import HistoryError, UnreachableError
+from flows.model_list import read_page
+from flows.settings import Settings
+from models.observation import Target
+
+_ATTEMPTS = 4
+_BUDGET_SECONDS = 60.0
+_MAX_REDIRECTS = 5
+_MAX_PAGES = 100
+_TRANSIENT_STATUS = {429, 500, 502, 503, 504, *range(520, 528)}
+_KEPT_HEADERS = (
+    "age", "cache-control", "cf-cache-status", "content-type", "date", "etag", "last-modified", "retry-after", "server",
+    "x-request-id",
+)  # fmt: skip
+
+stamina.instrumentation.set_on_retry_hooks([])  # a retry is no news; what becomes of it is
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came of asking for one address, retries and all.
+
+    `observed_at` is our clock, UTC in whole seconds, when the last answer ended. `error` is one line where no whole
+    answer came, and `body` is then what came of it. `reached` tells whether the server answered at all. `elapsed_ms`
+    is that of the last attempt.
+    """
+
+    observed_at: datetime
+    status: int | None
+    error: str | None
+    elapsed_ms: int
+    headers: dict[str, str]
+    body: bytes | None
+    reached: bool
+
+
+class _TransientError(Exception):
+    """An answer worth asking for again, kept in case it is the last."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.error or f"HTTP {response.status}")
+        self.response = response
+
+
+class _RedirectRefusedError(Exception):
+    """A redirect that is not followed; the message says why."""
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What has come of an answer so far, so that a cut one is kept as far as it came."""
+
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    decoder: Decoder | None = None
+    expected: str | None = None
+
+
+def retry_after_seconds(value: str | None, now: datetime) -> float | None:
+    """How long a Retry-After header asks to wait: seconds, or a date. None where it says nothing that can be read."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdecimal():
+        return float(text[:9])
+    try:
+        until = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())
+
+
+class Fetcher:
+    """Asks politely: so many requests a second, so many connections, and silence for as long as the server asks."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str | None = None,
+        requests_per_second: float = 5,
+        max_connections: int = 8,
+        timeout_seconds: float = 20,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self._timeout_seconds = timeout_seconds
+        self._clock = clock
+        self._sleep = sleep
+        self._slots = asyncio.Semaphore(max_connections)
+        # One request at a time drips through: a burst at the start is what the limit is there to avoid.
+        self._limiter = AsyncLimiter(1, 1 / requests_per_second) if requests_per_second else None
+        self._silent_until = 0.0
+        headers = {
+            "User-Agent": f"endpoint-history/{version('endpoint-history')}",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+        }
+        if api_key:
+            headers["Authorization"] = f"Bearer {api_key}"
+        limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
+        self._client = HttpxAiohttpClient(headers=headers, timeout=timeout_seconds, limits=limits)
+        self._origin = _origin(httpx.URL(self._base))
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The fetcher that the settings ask for."""
+        return cls(
+            base_url=settings.openrouter_base_url,
+            api_key=settings.api_key,
+            requests_per_second=settings.requests_per_second,
+            max_connections=settings.max_connections,
+            timeout_seconds=settings.request_timeout_seconds,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def fetch_endpoints(self, target: Target) -> Response:
+        """Ask for the endpoints of one target. Never raises for what the network or the server does."""
+        return await self._get(f"{self._base}/models/{target}/endpoints")
+
+    async def fetch_models(self) -> list[str]:
+        """The ids of all models of all output modalities, over all pages. Raises HistoryError."""
+        url: str | None = f"{self._base}/models?output_modalities=all"
+        seen: set[str] = set()
+        found: list[str] = []
+        while url:
+            if url in seen or len(seen) == _MAX_PAGES or _origin(httpx.URL(url)) != self._origin:
+                raise HistoryError(f"the models listing of {self._base} leads on to a refused page: {url[:200]}")
+            seen.add(url)
+            response = await self._get(url)
+            if not response.reached:
+                raise UnreachableError(f"{self._base} can't be reached: {response.error}")
+            try:
+                ids, following = read_page(response.status, response.error, response.body)
+            except ValueError as error:
+                raise HistoryError(f"the models listing of {self._base} can't be had: {error}") from None
+            found += ids
+            url = urljoin(url, following) if following else None
+        return found
+
+    async def _get(self, url: str) -> Response:
+        started = time.monotonic()
+
+        def worthwhile(error: Exception) -> bool:
+            """Ask again, unless the server wants more patience than there is."""
+            if not isinstance(error, _TransientError):
+                return False
+            wait = self._asked_to_wait(error.response)
+            return wait is None or time.monotonic() - started + wait <= _BUDGET_SECONDS
+
+        try:
+            async for attempt in stamina.retry_context(
+                on=worthwhile, attempts=_ATTEMPTS, timeout=_BUDGET_SECONDS, wait_initial=0.5, wait_max=10, wait_jitter=1
+            ):
+                with attempt:
+                    return await self._attempt(url)
+        except _TransientError as last:
+            return last.response
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _attempt(self, url: str) -> Response:
+        async with self._slots:
+            await self._keep_silent()
+            if self._limiter:
+                await self._limiter.acquire()
+            response, final = await self._request(url)
+        wait = self._asked_to_wait(response)
+        if wait is not None and wait <= _BUDGET_SECONDS:
+            self._silent_until = max(self._silent_until, time.monotonic() + wait)
+        if not final and (response.error or response.status in _TRANSIENT_STATUS):
+            raise _TransientError(response)
+        return response
+
+    async def _keep_silent(self) -> None:
+        """Wait until the server may be asked again: a Retry-After is for all that we would ask, not for one address."""
+        while (wait := self._silent_until - time.monotonic()) > 0:
+            await self._sleep(wait)
+
+    def _asked_to_wait(self, response: Response) -> float | None:
+        if response.status not in {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}:
+            return None
+        return retry_after_seconds(response.headers.get("retry-after"), self._clock())
+
+    async def _request(self, url: str) -> tuple[Response, bool]:
+        """One attempt, and whether asking again would be of no use."""
+        answer = _Answer()
+        started = time.monotonic()
+        error: str | None = None
+        final = False
+        try:
+            async with asyncio.timeout(3 * self._timeout_seconds):
+                await self._receive(url, answer)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as trouble:
+            error = self._describe(trouble, answer)
+        except (BodyRefusedError, _RedirectRefusedError) as refusal:
+            error, final = str(refusal), True
+        response = Response(
+            observed_at=self._clock().replace(microsecond=0),
+            status=answer.status,
+            error=error,
+            elapsed_ms=int((time.monotonic() - started) * 1000),
+            headers=answer.headers,
+            body=bytes(answer.decoder.body) if answer.decoder else None,
+            reached=answer.status is not None,
+        )
+        return response, final
+
+    async def _receive(self, url: str, answer: _Answer) -> None:
+        request = self._client.build_request("GET", url)
+        for _ in range(_MAX_REDIRECTS + 1):
+            response = await self._client.send(request, stream=True)
+            try:
+                answer.status = response.status_code
+                answer.headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+                if response.next_request is None:
+                    await _read_body(response, answer)
+                    return
+                request = response.next_request
+            finally:
+                await response.aclose()
+            if _origin(request.url) != self._origin:
+                raise _RedirectRefusedError(f"redirect to another host: {request.url.host[:100]}")
+        raise _RedirectRefusedError(f"more than {_MAX_REDIRECTS} redirects")
+
+    def _describe(self, trouble: Exception, answer: _Answer) -> str:
+        if isinstance(trouble, httpx.TimeoutException | TimeoutError):
+            part = "no whole answer" if answer.status else "no answer"
+            return f"{part} within {self._timeout_seconds:g} s"
+        if answer.decoder is not None:
+            return f"connection closed in the middle of the body (of {answer.expected or 'unknown'} bytes)"
+        return _connection_trouble(trouble)
+
+
+def _connection_trouble(trouble: Exception) -> str:
+    causes = _causes(trouble)
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return "host name not found"
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return "connection refused"
+    if any("certificate" in str(cause).lower() for cause in causes):
+        return "the server's certificate can't be trusted"
+    return "no connection" if isinstance(trouble, httpx.ConnectError) else "connection closed without an answer"
+
+
+async def _read_body(response: httpx.Response, answer: _Answer) -> None:
+    answer.expected = response.headers.get("content-length")
+    if answer.expected and answer.expected.isdecimal() and int(answer.expected) > MAX_BODY_BYTES:
+        raise BodyRefusedError(f"body larger than {MAX_BODY_BYTES // 1024**2} MiB")
+    answer.decoder = Decoder(response.headers.get("content-encoding"))
+    async for piece in response.aiter_raw():
+        answer.decoder.feed(piece)
+    answer.decoder.finish()
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The error, what it was raised from, and what aiohttp keeps of the operating system's."""
+    found: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in found:
+        found.append(following)
+        inner = getattr(following, "os_error", None)
+        following = inner if isinstance(inner, BaseException) else following.__cause__ or following.__context__
+    return found
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port

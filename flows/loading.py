@@ -1,0 +1,83 @@
+"""Load bundles of the own archive into the database: after a crash, after the database was away, or all anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy import select
+
+from flows.archive import Archive, ArchiveDamage
+from flows.database import told, writing
+from flows.parse import read_observation
+from flows.store import store
+from models.observation import Observation
+from models.tables import observations, runs
+
+_BATCH = 500
+
+
+@dataclass(slots=True)
+class Loaded:
+    """How many observations were read, how many of them were new, and what could not be read of which bundle."""
+
+    bundles: int = 0
+    read: int = 0
+    new: int = 0
+    damaged: list[str] = field(default_factory=list)
+
+
+def unfinished(engine: sa.Engine, archive: Archive) -> list[str]:
+    """The bundles of runs that were not stored whole: those a crash or a database that was away left behind."""
+    with engine.connect() as connection:
+        names = connection.execute(select(runs.c.name).where(runs.c.finished_at.is_(None))).scalars().all()
+    return [name for name in sorted(names) if archive.has(name)]
+
+
+def unloaded(engine: sa.Engine, archive: Archive) -> list[str]:
+    """The bundles of the archive whose run the database does not hold whole."""
+    with engine.connect() as connection:
+        whole = set(connection.execute(select(runs.c.name).where(runs.c.finished_at.is_not(None))).scalars())
+    return [name for name in archive.bundles() if name not in whole]
+
+
+def load_bundles(engine: sa.Engine, database_url: str, archive: Archive, names: Sequence[str]) -> Iterator[Loaded]:
+    """Load these bundles, yielding the count so far after each. What was stored before stays as it is."""
+    so_far = Loaded()
+    for name in names:
+        with told(database_url):
+            _load_bundle(engine, archive, name, so_far)
+        so_far.bundles += 1
+        yield so_far
+
+
+def _load_bundle(engine: sa.Engine, archive: Archive, name: str, so_far: Loaded) -> None:
+    batch: list[Observation] = []
+    try:
+        for observation in archive.load(name):
+            batch.append(observation)
+            if len(batch) == _BATCH:
+                _store_batch(engine, batch, so_far)
+                batch = []
+    except ArchiveDamage as damage:
+        so_far.damaged.append(str(damage))
+    _store_batch(engine, batch, so_far)
+    finish_run(engine, name)
+
+
+def _store_batch(engine: sa.Engine, batch: list[Observation], so_far: Loaded) -> None:
+    with writing(engine) as connection:
+        stored = store(connection, [(observation, read_observation(observation)) for observation in batch])
+    so_far.read += len(batch)
+    so_far.new += stored.new
+
+
+def finish_run(engine: sa.Engine, name: str) -> None:
+    """Note that a run is stored whole, with its counts; it ended with its last look."""
+    of_run = select(sa.func.count()).where(observations.c.run_id == runs.c.id)
+    last = select(sa.func.max(observations.c.observed_at)).where(observations.c.run_id == runs.c.id)
+    counts = {o: of_run.where(observations.c.outcome == o).scalar_subquery() for o in ("ok", "gone", "failed")}
+    with writing(engine) as connection:
+        finished = sa.func.coalesce(runs.c.finished_at, last.scalar_subquery(), runs.c.started_at)
+        connection.execute(runs.update().where(runs.c.name == name).values(finished_at=finished, **counts))

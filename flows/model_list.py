@@ -1,0 +1,41 @@
+"""Read a page of OpenRouter's models listing. Pure.
+
+The listing tells which models there are. Its prices are only those of the cheapest provider, and are never booked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows.strict_json import load_json
+
+_OK = 200
+
+
+def read_page(status: int | None, error: str | None, body: bytes | None) -> tuple[list[str], str | None]:
+    """The model ids of one page, and the address of the next. Raises ValueError saying what is wrong."""
+    if error is not None:
+        raise ValueError(error)
+    if status != _OK:
+        raise ValueError(f"HTTP {status}")
+    match load_json(body or b""):
+        case {"data": list(items), **rest}:
+            return [_id(item) for item in items], _following(rest.get("links"))
+        case _:
+            raise ValueError("not a list of models")
+
+
+def _id(item: Any) -> str:
+    match item:
+        case {"id": str(id_)}:
+            return id_
+        case _:
+            raise ValueError("not a list of models")
+
+
+def _following(links: Any) -> str | None:
+    match links:
+        case {"next": str(following)} if following:
+            return following
+        case _:
+            return None

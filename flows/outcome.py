@@ -1,0 +1,220 @@
+"""What a run brought, asked of the database once it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, select
+
+from flows.rows import PRICES
+from models.listing import PRICE_KEYS, Absent, PriceSet
+from models.tables import (
+    drift,
+    endpoints,
+    listing_changes,
+    models,
+    observations,
+    pricing_snapshots,
+    runs,
+    targets,
+    uptime_samples,
+)
+
+Arrival = Literal["new", "returned", "gone", "terms changed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One endpoint by the names people know it by."""
+
+    model: str
+    provider: str
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
+class PriceMove:
+    """One price of one endpoint that changed, in USD per unit; None: not charged, or it varies.
+
+    `key` is upstream's name of the price, `discount`, or `conditions` where only conditional or unknown prices changed.
+    """
+
+    offer: Offer
+    key: str
+    before: Decimal | None
+    after: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run brought. `failed` names each target that proved nothing, with the reason.
+
+    `unread` names targets with endpoints that could not be read. `same_model` names targets that were not counted
+    because another path showed the same model. `first_looks` are models seen for the first time: their endpoints are
+    no news. `drift` holds what no earlier run had seen.
+    """
+
+    run: str
+    ok: int
+    gone: int
+    failed: Sequence[tuple[str, str]]
+    unread: Sequence[tuple[str, str]]
+    same_model: Sequence[tuple[str, str]]
+    endpoints: int
+    new_prices: int
+    price_moves: Sequence[PriceMove]
+    repriced: int
+    first_looks: int
+    arrivals: Sequence[tuple[Arrival, Offer]]
+    drift: Sequence[tuple[str, str]]
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is news."""
+        return bool(self.price_moves or self.arrivals or self.drift)
+
+
+def outcome_of(connection: Connection, run_name: str) -> Outcome:
+    """Gather what the run of this name brought."""
+    run_id = connection.execute(select(runs.c.id).where(runs.c.name == run_name)).scalar_one()
+    looks = _looks(connection, run_id)
+    moves, repriced, new_prices = _prices(connection, run_id)
+    first, arrivals = _arrivals(connection, run_id)
+    return Outcome(
+        run=run_name,
+        ok=sum(look.outcome == "ok" for look in looks),
+        gone=sum(look.outcome == "gone" for look in looks),
+        failed=[(_name(look), look.error or "") for look in looks if look.outcome == "failed"],
+        unread=[(_name(look), look.error or "") for look in looks if look.outcome == "ok" and look.error],
+        same_model=[
+            (_name(look), look.openrouter_id) for look in looks if look.outcome == "ok" and not look.is_evidence
+        ],
+        endpoints=_count_endpoints(connection, run_id),
+        new_prices=new_prices,
+        price_moves=moves,
+        repriced=repriced,
+        first_looks=first,
+        arrivals=arrivals,
+        drift=_drift(connection, run_id),
+    )
+
+
+def _name(look: sa.Row[Any]) -> str:
+    return f"{look.author}/{look.slug}"
+
+
+def _looks(connection: Connection, run_id: int) -> Sequence[sa.Row[Any]]:
+    o = observations
+    query = (
+        select(targets.c.author, targets.c.slug, o.c.outcome, o.c.error, o.c.is_evidence, models.c.openrouter_id)
+        .select_from(o.join(targets).outerjoin(models))
+        .where(o.c.run_id == run_id)
+        .order_by(targets.c.author, targets.c.slug)
+    )
+    return connection.execute(query).all()
+
+
+def _prices(connection: Connection, run_id: int) -> tuple[list[PriceMove], int, int]:
+    """The prices that changed, of how many endpoints, and how many price sets were not there before."""
+    moves: list[PriceMove] = []
+    repriced = new = 0
+    for row, before, offer in _rows_with_before(connection, run_id, pricing_snapshots):
+        after_set, before_set = PRICES.from_row(row), PRICES.from_row(before) if before else None
+        if isinstance(after_set, Absent):
+            continue
+        if not isinstance(before_set, PriceSet):
+            new += 1
+            continue
+        repriced += 1
+        moves += _moves(offer, before_set, after_set)
+    return moves, repriced, new
+
+
+def _moves(offer: Offer, before: PriceSet, after: PriceSet) -> list[PriceMove]:
+    moves = [
+        PriceMove(offer, key, old, now)
+        for key in (*PRICE_KEYS, "discount")
+        if (old := getattr(before, key)) != (now := getattr(after, key))
+    ]
+    return moves or [PriceMove(offer, "conditions", None, None)]
+
+
+def _arrivals(connection: Connection, run_id: int) -> tuple[int, list[tuple[Arrival, Offer]]]:
+    """How many models are seen for the first time, and which endpoints came, left, returned or changed terms."""
+    arrivals: list[tuple[Arrival, Offer]] = []
+    first_looks: set[str] = set()
+    for row, before, offer in _rows_with_before(connection, run_id, listing_changes):
+        if before is None and row["model_first_seen_at"] == row["observed_at"]:
+            first_looks.add(offer.model)
+        elif before is None:
+            arrivals.append(("new", offer))
+        elif not row["listed"]:
+            arrivals.append(("gone", offer))
+        else:
+            arrivals.append(("terms changed" if before["listed"] else "returned", offer))
+    return len(first_looks), arrivals
+
+
+def _rows_with_before(
+    connection: Connection, run_id: int, table: sa.Table
+) -> Iterator[tuple[sa.RowMapping, sa.RowMapping | None, Offer]]:
+    """The change rows that a run's observations made, each with the row it ended and the offer it is about."""
+    query = (
+        select(table, models.c.openrouter_id, models.c.first_seen_at.label("model_first_seen_at"))
+        .add_columns(endpoints.c.provider_name.label("provider"), endpoints.c.route)
+        .select_from(table.join(observations).join(endpoints, endpoints.c.id == table.c.endpoint_id))
+        .join(models, models.c.id == endpoints.c.model_id)
+        .where(observations.c.run_id == run_id)
+        .order_by(models.c.openrouter_id, endpoints.c.route, endpoints.c.ordinal, table.c.observed_at)
+    )
+    before = _before(connection, run_id, table)
+    for row in connection.execute(query).mappings():
+        offer = Offer(row["openrouter_id"], row["provider"], row["route"])
+        yield row, before.get((row["endpoint_id"], row["observed_at"])), offer
+
+
+def _before(connection: Connection, run_id: int, table: sa.Table) -> dict[tuple[int, datetime], sa.RowMapping]:
+    """The rows in force just before those that a run's observations made, by endpoint id and instant of the latter."""
+    made, earlier = table.alias(), table.alias()
+    last = (
+        select(earlier.c.observed_at)
+        .where(earlier.c.endpoint_id == made.c.endpoint_id, earlier.c.observed_at < made.c.observed_at)
+        .order_by(earlier.c.observed_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    steps = (
+        select(made.c.endpoint_id, made.c.observed_at.label("ended_at"), last.label("began_at"))
+        .select_from(made.join(observations))
+        .where(observations.c.run_id == run_id)
+        .subquery()
+    )
+    same_row = (table.c.endpoint_id == steps.c.endpoint_id) & (table.c.observed_at == steps.c.began_at)
+    query = select(table, steps.c.ended_at).join(steps, same_row)
+    return {(row["endpoint_id"], row["ended_at"]): row for row in connection.execute(query).mappings()}
+
+
+def _count_endpoints(connection: Connection, run_id: int) -> int:
+    query = (
+        select(sa.func.count())
+        .select_from(uptime_samples.join(endpoints))
+        .join(
+            observations,
+            (observations.c.model_id == endpoints.c.model_id)
+            & (observations.c.observed_at == uptime_samples.c.observed_at),
+        )
+        .where(observations.c.run_id == run_id, observations.c.is_evidence)
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def _drift(connection: Connection, run_id: int) -> list[tuple[str, str]]:
+    """What was first seen by a look of this run."""
+    started = select(runs.c.started_at).where(runs.c.id == run_id).scalar_subquery()
+    query = select(drift.c.path, drift.c.value).where(drift.c.first_seen_at >= started).order_by(*drift.primary_key)
+    return [(path, value) for path, value in connection.execute(query)]

@@ -1,0 +1,158 @@
+"""Tell people what a collect brought: lines for a terminal, Markdown for Prefect, a payload for its event. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+from flows.collection import Collected
+from flows.outcome import Offer, Outcome, PriceMove
+from models.listing import canonical_decimal
+
+_MOST = 50
+_OFFER = ("model", "provider", "route")
+_MILLION = 1_000_000
+# Names come from strangers: control characters and those that turn the writing direction stay out of terminals.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_PER_TOKEN = {
+    "prompt", "completion", "image_token", "internal_reasoning", "input_cache_read", "input_cache_write",
+    "input_cache_write_1h",
+}  # fmt: skip
+
+
+def headline(collected: Collected) -> str:
+    """One line: what happened."""
+    outcome = collected.outcome
+    parts = [f"{collected.observed} of {collected.targets} targets observed ({outcome.ok} ok, {outcome.gone} gone)"]
+    if outcome.failed:
+        parts.append(f"{len(outcome.failed)} failed")
+    if collected.waiting:
+        parts.append(f"{collected.waiting} answers wait in the archive")
+    parts.append(f"{outcome.endpoints} endpoints, {outcome.new_prices} prices new, {outcome.repriced} changed")
+    return "; ".join(parts)
+
+
+def lines(collected: Collected) -> Iterator[str]:
+    """The same with its details, for a terminal."""
+    outcome = collected.outcome
+    yield f"Targets    {outcome.ok} ok, {outcome.gone} gone, {len(outcome.failed)} failed, of {collected.targets}"
+    yield f"Endpoints  {outcome.endpoints} seen, {_count_arrivals(outcome)}"
+    yield f"Prices     {outcome.new_prices} new, {outcome.repriced} changed"
+    yield from _cut(f"  {_move(move)}" for move in outcome.price_moves)
+    yield from _cut(f"  failed: {target}: {printable(reason)}" for target, reason in outcome.failed)
+    yield from _cut(f"  read in part: {target}: {printable(reason)}" for target, reason in outcome.unread)
+    yield from _cut(f"  counted once: {target} is {printable(model)}" for target, model in outcome.same_model)
+    yield from _cut(f"  unknown upstream: {_drift(item)}" for item in outcome.drift)
+    if collected.waiting:
+        yield f"  {collected.waiting} answers wait in the archive, bundle {outcome.run}: {collected.waiting_reason}"
+        yield "  the next collect loads them, or: endpoint-history backfill archive"
+    yield f"Database   {collected.database}"
+    yield f"Archive    {collected.archive}"
+
+
+def markdown(collected: Collected) -> str:
+    """The same as Markdown, for Prefect's artifact."""
+    outcome = collected.outcome
+    sections = [
+        f"# {headline(collected)}",
+        _table(
+            "Prices moved",
+            ("model", "provider", "route", "price", "before", "after"),
+            map(_move_cells, outcome.price_moves),
+        ),
+        _table("Endpoints", ("what", *_OFFER), ((kind, *_offer_cells(offer)) for kind, offer in outcome.arrivals)),
+        _table("Failed targets", ("target", "reason"), outcome.failed),
+        _table("Read in part", ("target", "endpoints left out"), outcome.unread),
+        _table("Counted once", ("target", "is the same model as"), outcome.same_model),
+        _table("Unknown to this version", ("where", "value"), outcome.drift),
+        f"Database `{collected.database}`, archive `{collected.archive}`, run `{outcome.run}`.",
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def payload(collected: Collected) -> dict[str, Any]:
+    """The changes of a run for its event: counts in full, lists up to 200 entries each."""
+    outcome = collected.outcome
+    by_kind: dict[str, list[dict[str, str]]] = {}
+    for kind, offer in outcome.arrivals:
+        by_kind.setdefault(kind.replace(" ", "_"), []).append(_offer(offer))
+    moves = [
+        {**_offer(m.offer), "price": m.key, "before": _exact(m.before), "after": _exact(m.after)}
+        for m in outcome.price_moves
+    ]
+    lists: dict[str, list[Any]] = {"price_moves": moves, "drift": [list(item) for item in outcome.drift], **by_kind}
+    return {
+        "run": outcome.run,
+        "counts": {name: len(items) for name, items in lists.items()},
+        **{name: items[:200] for name, items in lists.items()},
+    }
+
+
+def printable(text: str) -> str:
+    """Text of a stranger on one line, without control characters."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def _count_arrivals(outcome: Outcome) -> str:
+    kinds = [kind for kind, _ in outcome.arrivals]
+    counts = [f"{kinds.count(kind)} {kind}" for kind in ("new", "gone", "returned", "terms changed") if kind in kinds]
+    if outcome.first_looks:
+        counts.append(f"{outcome.first_looks} models seen for the first time")
+    return ", ".join(counts) or "none came or left"
+
+
+def _move(move: PriceMove) -> str:
+    offer = f"{printable(move.offer.model)} at {printable(move.offer.provider)} ({printable(move.offer.route)})"
+    return f"{offer}: {move.key} {_people(move.key, move.before)} -> {_people(move.key, move.after)}"
+
+
+def _people(key: str, price: Decimal | None) -> str:
+    if price is None:
+        return "none"
+    if key in _PER_TOKEN:
+        return f"${canonical_decimal(price * _MILLION)}/M"
+    return canonical_decimal(price) if key == "discount" else f"${canonical_decimal(price)}"
+
+
+def _exact(price: Decimal | None) -> str | None:
+    return None if price is None else canonical_decimal(price)
+
+
+def _drift(item: tuple[str, str]) -> str:
+    path, value = item
+    return printable(f"{path} = {value}" if value else path)
+
+
+def _offer(offer: Offer) -> dict[str, str]:
+    return {"model": offer.model, "provider": offer.provider, "route": offer.route}
+
+
+def _offer_cells(offer: Offer) -> tuple[str, str, str]:
+    return offer.model, offer.provider, offer.route
+
+
+def _move_cells(move: PriceMove) -> tuple[str, ...]:
+    return (*_offer_cells(move.offer), move.key, _people(move.key, move.before), _people(move.key, move.after))
+
+
+def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    if not cells:
+        return ""
+    shown = [head, ["---"] * len(head), *cells[:_MOST]]
+    more = f"\n\n… and {len(cells) - _MOST} more" if len(cells) > _MOST else ""
+    return f"## {title} ({len(cells)})\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in shown) + more
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>|#!~$])", r"\\\1", printable(text))
+
+
+def _cut(items: Iterable[str]) -> Iterator[str]:
+    for number, item in enumerate(items):
+        if number == _MOST:
+            yield "  …"
+            return
+        yield item

@@ -1,0 +1,87 @@
+"""What every test stands on: nobody's settings, no network, its own folder, and real databases for those who ask."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from hypothesis import settings
+
+from flows.settings import Settings
+from tests import network, postgres, prefect_server
+
+_OWN_SETTINGS = {name.upper() for name in Settings.model_fields}
+_OTHERS_SETTINGS = ("OPENROUTER_", "PREFECT_", "PG")
+
+settings.register_profile("ci", settings.get_profile("ci"), max_examples=300)
+settings.register_profile("default", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+# Last, as the folder changes: other plug-ins read paths on the command line against the one that pytest was called in.
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Isolate the session before tests are imported: Prefect reads the environment and `.env` at its import."""
+    home = tempfile.TemporaryDirectory(prefix="endpoint-history-tests-")
+    config.add_cleanup(home.cleanup)
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    patch.chdir(home.name)
+    _clean_environment(patch, Path(home.name) / "prefect")
+    network.keep_to_loopback(patch)
+
+
+@pytest.fixture(autouse=True)
+def isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run each test in its own empty folder, and take back what it does to the environment."""
+    monkeypatch.chdir(tmp_path)
+    with mock.patch.dict(os.environ):
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL server's maintenance database."""
+    try:
+        with postgres.server() as url:
+            yield url
+    except postgres.PostgresMissing as missing:
+        if os.environ.get("REQUIRE_POSTGRES") == "1":
+            pytest.fail(f"REQUIRE_POSTGRES=1, but {missing}", pytrace=False)
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of a fresh, empty PostgreSQL database."""
+    with postgres.database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a fresh, empty database: the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/history.db"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of the API of a real Prefect server."""
+    with prefect_server.server(tmp_path_factory.mktemp("prefect")) as api:
+        yield api
+
+
+def _clean_environment(patch: pytest.MonkeyPatch, prefect_home: Path) -> None:
+    for name in list(os.environ):
+        upper = name.upper()
+        if upper in _OWN_SETTINGS or upper.startswith(_OTHERS_SETTINGS) or upper.endswith("_PROXY"):
+            patch.delenv(name)
+    patch.setenv("PREFECT_HOME", str(prefect_home))
+    patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    patch.setenv("DO_NOT_TRACK", "1")

@@ -1,0 +1,70 @@
+"""A real Prefect server for tests, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+T = TypeVar("T")
+
+
+@contextmanager
+def server(home: Path) -> Iterator[str]:
+    """Start a server, with the settings that the project ships; yields the URL of its API."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    api = f"http://127.0.0.1:{port}/api"
+    command = [str(BIN / "prefect"), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with (home / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(home), stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        until(lambda: _healthy(api), 90)
+        yield api
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """The environment of a command that talks to this server, or to none."""
+    return {**os.environ, "PREFECT_HOME": str(home), "HOME": str(home), "PREFECT_LOGGING_LEVEL": "WARNING", **more}
+
+
+def until(found: Callable[[], T | None], seconds: float) -> T:
+    """Ask until there is an answer. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := found():
+            return answer
+        time.sleep(0.1)
+    raise TimeoutError(f"nothing came within {seconds} s")
+
+
+def ask(api: str, path: str, **question: Any) -> list[dict[str, Any]]:
+    """The answer to a filter question of Prefect's API."""
+    response = httpx.post(f"{api}/{path}/filter", json=question, timeout=30)
+    response.raise_for_status()
+    answer = response.json()
+    return list(answer["events"] if isinstance(answer, dict) else answer)
+
+
+def _healthy(api: str) -> bool:
+    try:
+        return httpx.get(f"{api}/health", timeout=2).is_success
+    except httpx.HTTPError:
+        return False

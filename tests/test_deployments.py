@@ -1,0 +1,111 @@
+"""What is shipped for Prefect is what it runs: it ignores misspelt keys, and tells nobody of a broken scheduler."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tests.prefect_server import BIN, ROOT, ask, environment, until
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Schedule(Strict):
+    slug: str
+    cron: str
+    timezone: str
+    active: bool
+
+
+class WorkPool(Strict):
+    name: str
+
+
+class ConcurrencyLimit(Strict):
+    limit: int
+    collision_strategy: Literal["CANCEL_NEW", "ENQUEUE"]
+
+
+class Deployment(Strict):
+    name: str
+    entrypoint: str
+    description: str
+    tags: list[str]
+    parameters: dict[str, Any]
+    work_pool: WorkPool
+    schedules: list[Schedule]
+    concurrency_limit: ConcurrencyLimit
+
+
+class PrefectFile(Strict):
+    name: str
+    prefect_version: str = Field(alias="prefect-version")
+    pull: list[dict[str, dict[str, str]]]
+    deployments: list[Deployment]
+
+
+def shipped() -> dict[str, Any]:
+    found = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    assert isinstance(found, dict)
+    return found
+
+
+def test_every_key_of_the_shipped_file_is_one_that_prefect_knows() -> None:
+    PrefectFile(**shipped())
+
+
+def test_a_misspelt_key_would_be_found() -> None:
+    wrong = shipped()
+    wrong["deployments"][0]["concurency_limit"] = 1
+    with pytest.raises(ValidationError, match="concurency_limit"):
+        PrefectFile(**wrong)
+
+
+def test_the_parameters_are_those_of_the_flow_and_each_is_described() -> None:
+    deployment = shipped()["deployments"][0]
+    module, _, name = deployment["entrypoint"].partition(":")
+    flow = getattr(importlib.import_module(module.removesuffix(".py").replace("/", ".")), name)
+    assert list(inspect.signature(flow.fn).parameters) == list(deployment["parameters"])
+    for parameter in flow.parameters.properties.values():
+        assert parameter["description"]
+        assert parameter["title"]
+
+
+def test_the_shipped_settings_of_prefect_are_live() -> None:
+    code = (
+        "from prefect.settings import get_current_settings as s; v = s().server;"
+        "print(v.analytics_enabled, v.ephemeral.startup_timeout_seconds, sorted(v.services.db_vacuum.enabled),"
+        " v.services.task_run_recorder.batch_size, v.services.event_persister.batch_size)"
+    )
+    variables = {k: v for k, v in environment(Path.cwd()).items() if not k.startswith("PREFECT_SERVER")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\n")[0] == "False 120 ['events', 'flow_runs'] 200 200"
+
+
+def test_deployed_to_a_real_server_the_schedule_makes_runs(prefect_api: str, tmp_path: Path) -> None:
+    variables = environment(tmp_path, PREFECT_API_URL=prefect_api, PWD=str(ROOT))
+    for words in (
+        ("work-pool", "create", "endpoint-history", "--type", "process"),
+        ("--no-prompt", "deploy", "--all"),
+    ):
+        done = subprocess.run(
+            [BIN / "prefect", *words], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    scheduled = until(lambda: ask(prefect_api, "flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}}), 30)
+    assert scheduled[0]["parameters"] == {"targets": None, "cadence_minutes": 30}
+    (deployment,) = ask(prefect_api, "deployments")
+    assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert deployment["schedules"][0]["schedule"]["timezone"] == "UTC"
