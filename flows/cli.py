@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flows.archive import Archive
 from flows.collection import Collected, collect_targets, resolve
-from flows.database import check_schema, differences, downgrade, location, open_engine, revisions, told, upgrade
+from flows.database import differences, downgrade, location, opened, revisions, told, upgrade
 from flows.errors import HistoryError, UnreachableError
 from flows.fetch import Fetcher
 from flows.loading import load_bundles, unloaded
@@ -146,19 +146,17 @@ def list_targets(targets: Targets = None) -> None:
 def status() -> None:
     """Tell whether history is being kept. Exit code 1 where it is not."""
     settings = Settings.read()
-    url = settings.database_url.get_secret_value()
-    engine = open_engine(url)
-    check_schema(engine, url)
-    archive = Archive(settings.archive_url.get_secret_value())
-    with told(url), engine.connect() as connection:
-        found = read_status(
-            connection,
-            now=datetime.now(UTC),
-            schema=str(revisions(engine)[0]),
-            archive_bytes=archive.size_bytes(),
-            database=location(url),
-            archive=archive.location,
-        )
+    with opened(settings.database_url.get_secret_value()) as engine:
+        archive = Archive(settings.archive_url.get_secret_value())
+        with told(engine), engine.connect() as connection:
+            found = read_status(
+                connection,
+                now=datetime.now(UTC),
+                schema=str(revisions(engine)[0]),
+                archive_bytes=archive.size_bytes(),
+                database=location(engine),
+                archive=archive.location,
+            )
     for line in status_lines(found):
         print(line)
     raise typer.Exit(0 if found.healthy else 1)
@@ -171,7 +169,8 @@ def serve(
     """Collect on a schedule in this one process, without a work pool, until stopped."""
     settings = Settings.read()
     _entries(settings, None)
-    check_schema(open_engine(settings.database_url.get_secret_value()), settings.database_url.get_secret_value())
+    with opened(settings.database_url.get_secret_value()):
+        pass
     from flows.prefect_run import serve_collect  # noqa: PLC0415 - importing Prefect takes a second
 
     serve_collect(every)
@@ -180,30 +179,24 @@ def serve(
 @db.command(name="upgrade")
 def db_upgrade(revision: Annotated[str, typer.Argument(help="Target revision.")] = "head") -> None:
     """Make the database where there is none, and bring its schema to this version."""
-    url = Settings.read().database_url.get_secret_value()
-    upgrade(url, revision)
-    print(f"The database {location(url)} is at revision {revisions(open_engine(url))[0]}.")
+    print(f"The database {upgrade(Settings.read().database_url.get_secret_value(), revision)}.")
 
 
 @db.command(name="downgrade")
 def db_downgrade(revision: Annotated[str, typer.Argument(help="Target revision, such as 0001.")]) -> None:
     """Take the schema back to an older revision. What only newer revisions hold is lost."""
-    url = Settings.read().database_url.get_secret_value()
-    downgrade(url, revision)
-    print(f"The database {location(url)} is at revision {revisions(open_engine(url))[0]}.")
+    print(f"The database {downgrade(Settings.read().database_url.get_secret_value(), revision)}.")
 
 
 @db.command(name="check")
 def db_check() -> None:
     """Check that the schema is exactly that of this version."""
-    url = Settings.read().database_url.get_secret_value()
-    engine = open_engine(url)
-    check_schema(engine, url)
-    with told(url):
-        found = differences(engine)
-    if found:
-        raise HistoryError(f"the database {location(url)} differs from this version: {found[0]}")
-    print(f"The database {location(url)} is as this version wants it.")
+    with opened(Settings.read().database_url.get_secret_value()) as engine:
+        with told(engine):
+            found = differences(engine)
+        if found:
+            raise HistoryError(f"the database {location(engine)} differs from this version: {found[0]}")
+        print(f"The database {location(engine)} is as this version wants it.")
 
 
 @backfill.command(name="archive")
@@ -212,18 +205,17 @@ def backfill_archive(
 ) -> None:
     """Load the bundles of the own archive that the database does not hold yet."""
     settings = Settings.read()
-    url = settings.database_url.get_secret_value()
-    engine = open_engine(url)
-    check_schema(engine, url)
-    archive = Archive(settings.archive_url.get_secret_value())
-    archive.recover()
-    names = archive.bundles() if everything else unloaded(engine, archive)
     damaged: list[str] = []
     read = new = 0
-    with _shown_progress() as progress:
-        for number, loaded in enumerate(load_bundles(engine, url, archive, names), 1):
-            progress(number, len(names))
-            read, new, damaged = loaded.read, loaded.new, loaded.damaged
+    with opened(settings.database_url.get_secret_value()) as engine:
+        archive = Archive(settings.archive_url.get_secret_value())
+        archive.recover()
+        with told(engine):
+            names = archive.bundles() if everything else unloaded(engine, archive)
+        with _shown_progress() as progress:
+            for number, loaded in enumerate(load_bundles(engine, archive, names), 1):
+                progress(number, len(names))
+                read, new, damaged = loaded.read, loaded.new, loaded.damaged
     for line in damaged:
         print(f"damaged: {line}", file=sys.stderr)
     print(f"{len(names)} bundles: {read} observations read, {new} new, {read - new} known already")

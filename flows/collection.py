@@ -11,16 +11,16 @@ import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from flows.archive import Archive, BundleWriter, run_name
 from flows.catalogue import run_ids
-from flows.database import check_schema, location, open_engine, told, writing
+from flows.database import location, opened, told, writing
 from flows.errors import HistoryError, UnreachableError
-from flows.fetch import Fetcher, Response
+from flows.fetch import Clock, Fetcher, Response, now
 from flows.loading import finish_run, load_bundles, unfinished
 from flows.outcome import Outcome, outcome_of
 from flows.parse import read_observation
@@ -70,7 +70,6 @@ class Walk:
     fetcher: Fetcher
     bundle: BundleWriter
     engine: sa.Engine
-    database_url: str
     base_url: str
     progress: Progress
     done: int = 0
@@ -100,7 +99,7 @@ class Walk:
     def _store(self, observations: Sequence[Observation]) -> None:
         read = [(observation, read_observation(observation)) for observation in observations]
         try:
-            with told(self.database_url), writing(self.engine) as connection:
+            with told(self.engine), writing(self.engine) as connection:
                 store(connection, read)
         except HistoryError as error:
             self.waiting += len(observations)
@@ -119,30 +118,29 @@ async def collect_targets(
     cadence_seconds: int | None = None,
     progress: Progress = lambda *_: None,
     step: Callable[[Walk], ShardStep] = plainly,
+    clock: Clock = now,
 ) -> Collected:
     """Collect every target once. Raises HistoryError where nothing could be done, with nothing half-written."""
-    database_url = settings.database_url.get_secret_value()
-    engine = open_engine(database_url)
-    check_schema(engine, database_url)
-    archive = Archive(settings.archive_url.get_secret_value())
-    await asyncio.to_thread(take_up, engine, database_url, archive)
-    async with AsyncExitStack() as stack:
-        fetcher = await stack.enter_async_context(Fetcher.of(settings))
-        targets = await resolve(fetcher, entries)
-        run = _begin(engine, database_url, cadence_seconds)
-        bundle = stack.enter_context(archive.open_bundle(run))
-        walk = Walk(run, targets, fetcher, bundle, engine, database_url, settings.openrouter_base_url, progress)
-        shards = [targets[start : start + SHARD_SIZE] for start in range(0, len(targets), SHARD_SIZE)]
-        await _run_all(step(walk), shards)
-    return _end(walk, archive)
+    with opened(settings.database_url.get_secret_value()) as engine:
+        archive = Archive(settings.archive_url.get_secret_value())
+        await asyncio.to_thread(take_up, engine, archive)
+        async with AsyncExitStack() as stack:
+            fetcher = await stack.enter_async_context(Fetcher.of(settings, clock))
+            targets = await resolve(fetcher, entries)
+            run = _begin(engine, clock(), cadence_seconds)
+            bundle = stack.enter_context(archive.open_bundle(run))
+            walk = Walk(run, targets, fetcher, bundle, engine, settings.openrouter_base_url, progress)
+            shards = [targets[start : start + SHARD_SIZE] for start in range(0, len(targets), SHARD_SIZE)]
+            await _run_all(step(walk), shards)
+        return _end(walk, archive)
 
 
-def take_up(engine: sa.Engine, database_url: str, archive: Archive) -> None:
+def take_up(engine: sa.Engine, archive: Archive) -> None:
     """Finish what earlier runs left: bundles cut by a crash, and bodies that the database has not seen."""
     archive.recover()
-    with told(database_url):
+    with told(engine):
         names = unfinished(engine, archive)
-    for _ in load_bundles(engine, database_url, archive, names):
+    for _ in load_bundles(engine, archive, names):
         pass
 
 
@@ -180,17 +178,16 @@ def _observation(run: Run, target: Target, response: Response) -> Observation:
     )
 
 
-def _begin(engine: sa.Engine, database_url: str, cadence_seconds: int | None) -> Run:
-    name = run_name("collect", datetime.now(UTC), secrets.token_hex(3))
-    run = Run(name, "collect", "live", cadence_seconds)
-    with told(database_url), writing(engine) as connection:
+def _begin(engine: sa.Engine, at: datetime, cadence_seconds: int | None) -> Run:
+    run = Run(run_name("collect", at, secrets.token_hex(3)), "collect", "live", cadence_seconds)
+    with told(engine), writing(engine) as connection:
         run_ids(connection, [run])
     return run
 
 
 def _end(walk: Walk, archive: Archive) -> Collected:
     try:
-        with told(walk.database_url):
+        with told(walk.engine):
             if not walk.waiting:
                 finish_run(walk.engine, walk.run.name)
             with walk.engine.connect() as connection:
@@ -205,6 +202,6 @@ def _end(walk: Walk, archive: Archive) -> Collected:
         targets=len(walk.targets),
         waiting=walk.waiting,
         waiting_reason=walk.waiting_reason,
-        database=location(walk.database_url),
+        database=location(walk.engine),
         archive=archive.location,
     )

@@ -33,15 +33,20 @@ def open_engine(url: str) -> sa.Engine:
     return sa.create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
 
 
-def migration_engine(url: str) -> sa.Engine:
-    """An engine for migrations: rebuilding a SQLite table with foreign keys on would delete its children."""
-    parsed = _parse(url)
-    return _sqlite_engine(parsed, foreign_keys=False) if parsed.get_backend_name() == "sqlite" else open_engine(url)
+@contextlib.contextmanager
+def opened(url: str) -> Iterator[sa.Engine]:
+    """An engine whose schema is that of this version; closed at the end. Raises as check_schema does."""
+    engine = open_engine(url)
+    try:
+        check_schema(engine)
+        yield engine
+    finally:
+        engine.dispose()
 
 
-def location(url: str) -> str:
+def location(engine: sa.Engine) -> str:
     """The address for people, without its password."""
-    return _parse(url).render_as_string(hide_password=True)
+    return engine.url.render_as_string(hide_password=True)
 
 
 @contextlib.contextmanager
@@ -54,29 +59,44 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 @contextlib.contextmanager
-def told(url: str) -> Iterator[None]:
+def told(engine: sa.Engine) -> Iterator[None]:
     """Turn what goes wrong with the database inside into a HistoryError of one line."""
     try:
         yield
-    except sa.exc.DBAPIError as error:
-        reason = " ".join(str(error.orig).split())
-        raise HistoryError(f"the database {location(url)} can't be used: {reason}") from error
+    except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+        reason = " ".join(str(getattr(error, "orig", error)).split())
+        raise HistoryError(f"the database {location(engine)} can't be used: {reason}") from error
 
 
-def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the schema to `revision`, making the database where SQLite has none yet."""
+@contextlib.contextmanager
+def migrating(url: str) -> Iterator[sa.Connection]:
+    """A connection for migrations: rebuilding a SQLite table with foreign keys on would delete its children."""
+    parsed = _parse(url)
+    on_sqlite = parsed.get_backend_name() == "sqlite"
+    engine = _sqlite_engine(parsed, foreign_keys=False) if on_sqlite else open_engine(url)
+    try:
+        with told(engine), engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def upgrade(url: str, revision: str = "head") -> str:
+    """Bring the schema to `revision`, making the database where SQLite has none yet. Says where it is now."""
     _make_folder(url)
-    with told(url), migration_engine(url).connect() as connection:
+    with migrating(url) as connection:
         _refuse_newer(connection)
-        config = _config(connection)
-        alembic.command.upgrade(config, revision)
+        alembic.command.upgrade(_config(connection), revision)
         _refuse_orphans(connection)
+        return _place(connection)
 
 
-def downgrade(url: str, revision: str) -> None:
-    """Take the schema back to `revision`."""
-    with told(url), migration_engine(url).connect() as connection:
+def downgrade(url: str, revision: str) -> str:
+    """Take the schema back to `revision`. Says where it is now."""
+    _refuse_missing(_parse(url))
+    with migrating(url) as connection:
         alembic.command.downgrade(_config(connection), revision)
+        return _place(connection)
 
 
 def revisions(engine: sa.Engine) -> tuple[str | None, str]:
@@ -85,16 +105,16 @@ def revisions(engine: sa.Engine) -> tuple[str | None, str]:
         return MigrationContext.configure(connection).get_current_revision(), _head()
 
 
-def check_schema(engine: sa.Engine, url: str) -> None:
+def check_schema(engine: sa.Engine) -> None:
     """Raise unless the schema is exactly that of this version: ConfigurationError saying what to do."""
-    _refuse_missing(url)
-    with told(url):
+    _refuse_missing(engine.url)
+    with told(engine):
         current, head = revisions(engine)
     if current == head:
         return
     if current is None or current in _known_revisions():
         found = f"at revision {current}" if current else "not set up yet"
-        raise ConfigurationError(f"the database {location(url)} is {found}; run: endpoint-history db upgrade")
+        raise ConfigurationError(f"the database {location(engine)} is {found}; run: endpoint-history db upgrade")
     raise ConfigurationError(_newer(current))
 
 
@@ -148,10 +168,14 @@ def _make_folder(url: str) -> None:
             raise HistoryError(f"the folder {folder} of the database can't be made: {error.strerror}") from None
 
 
-def _refuse_missing(url: str) -> None:
-    parsed = _parse(url)
-    if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
-        raise ConfigurationError(f"there is no database {location(url)} yet; run: endpoint-history db upgrade")
+def _refuse_missing(url: sa.URL) -> None:
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        raise ConfigurationError(f"there is no database {url.database} yet; run: endpoint-history db upgrade")
+
+
+def _place(connection: sa.Connection) -> str:
+    current = MigrationContext.configure(connection).get_current_revision()
+    return f"{location(connection.engine)} is at revision {current or 'none'}"
 
 
 def _config(connection: sa.Connection) -> alembic.config.Config:

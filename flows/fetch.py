@@ -38,6 +38,14 @@ _KEPT_HEADERS = (
 stamina.instrumentation.set_on_retry_hooks([])  # a retry is no news; what becomes of it is
 
 
+Clock = Callable[[], datetime]
+
+
+def now() -> datetime:
+    """Our clock: aware UTC."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """What came of asking for one address, retries and all.
@@ -103,7 +111,7 @@ class Fetcher:
         requests_per_second: float = 5,
         max_connections: int = 8,
         timeout_seconds: float = 20,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._base = base_url.rstrip("/")
@@ -126,9 +134,10 @@ class Fetcher:
         self._origin = _origin(httpx.URL(self._base))
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, clock: Clock = now) -> Self:
         """The fetcher that the settings ask for."""
         return cls(
+            clock=clock,
             base_url=settings.openrouter_base_url,
             api_key=settings.api_key,
             requests_per_second=settings.requests_per_second,

@@ -42,11 +42,11 @@ def unloaded(engine: sa.Engine, archive: Archive) -> list[str]:
     return [name for name in archive.bundles() if name not in whole]
 
 
-def load_bundles(engine: sa.Engine, database_url: str, archive: Archive, names: Sequence[str]) -> Iterator[Loaded]:
+def load_bundles(engine: sa.Engine, archive: Archive, names: Sequence[str]) -> Iterator[Loaded]:
     """Load these bundles, yielding the count so far after each. What was stored before stays as it is."""
     so_far = Loaded()
     for name in names:
-        with told(database_url):
+        with told(engine):
             _load_bundle(engine, archive, name, so_far)
         so_far.bundles += 1
         yield so_far

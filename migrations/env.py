@@ -7,7 +7,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from alembic import context
 
-from flows.database import migration_engine
+from flows.database import migrating
 from flows.settings import Settings
 from models.tables import metadata
 
@@ -25,7 +25,7 @@ def main() -> None:
     if given is not None:
         _run(given)
         return
-    with migration_engine(Settings.read().database_url.get_secret_value()).connect() as connection:
+    with migrating(Settings.read().database_url.get_secret_value()) as connection:
         _run(connection)
         connection.commit()
 

@@ -41,7 +41,6 @@ runs = sa.Table(
     _count("ok", "Targets whose body was read."),
     _count("gone", "Targets answered by the API's own 404."),
     _count("failed", "Targets that proved nothing."),
-    _count("price_changes", "Price sets that this run found changed."),
     sa.CheckConstraint("kind IN ('collect', 'backfill')", name="kind"),
     sa.CheckConstraint("finished_at >= started_at", name="ends_after_start"),
     comment="One row for one collect or backfill.",

@@ -12,6 +12,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from pydantic import SecretStr
 
 from flows.archive import Archive
 from flows.collection import Collected, collect_targets
-from flows.database import open_engine, upgrade, writing
+from flows.database import opened, upgrade, writing
+from flows.loading import finish_run
 from flows.parse import read_observation
 from flows.settings import Settings
 from flows.store import store
@@ -55,19 +57,17 @@ def paths() -> list[str]:
     return sorted({"/".join(file.stem.rsplit("__", 1)[0].split("__")) for file in (FOLDER / "real").glob("*.json")})
 
 
-def walk(api: str, database_url: str, archive: Path, **settings: Any) -> Collected:
+def walk(api: str, database_url: str, archive: Path, time: str) -> Collected:
+    """One collect of all recorded paths, at the time of the recording."""
+    urllib.request.urlopen(f"{api}/_control/at/{time}").read()
+    at = datetime.strptime(time, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     given = Settings(
         database_url=SecretStr(database_url),
         archive_url=SecretStr(str(archive)),
         openrouter_base_url=f"{api}/api/v1",
         requests_per_second=0,
-        **settings,
     )
-    return asyncio.run(collect_targets(given, TargetList.given(paths())))
-
-
-def go_to(api: str, time: str) -> None:
-    urllib.request.urlopen(f"{api}/_control/at/{time}").read()
+    return asyncio.run(collect_targets(given, TargetList.given(paths()), clock=lambda: at))
 
 
 def prices_recorded(time: str) -> dict[tuple[str, str, str], dict[str, Decimal]]:
@@ -90,8 +90,7 @@ def test_the_stored_price_changes_are_exactly_those_in_the_bodies(tmp_path: Path
     upgrade(url)
     with replaying() as api:
         for time in TIMES:
-            go_to(api, time)
-            collected = walk(api, url, tmp_path / "archive")
+            collected = walk(api, url, tmp_path / "archive", time)
     before, after = prices_recorded(TIMES[1]), prices_recorded(TIMES[2])
     expected = {
         (model, tag, key, prices.get(key), after[model, tag, parameters].get(key))
@@ -111,8 +110,7 @@ def three_walks(tmp_path: Path) -> tuple[str, Path]:
     upgrade(url)
     with replaying() as api:
         for time in TIMES:
-            go_to(api, time)
-            assert walk(api, url, tmp_path / "archive").outcome.failed == []
+            assert walk(api, url, tmp_path / "archive", time).outcome.failed == []
     return url, tmp_path / "archive"
 
 
@@ -123,16 +121,17 @@ def test_a_shuffled_replay_into_postgresql_twice_leaves_the_same_history(
     archive = Archive(str(folder))
     observations = [observation for name in archive.bundles() for observation in archive.load(name)]
     upgrade(postgres_url)
-    engine = open_engine(postgres_url)
     shuffled = observations * 2
     random.Random(5).shuffle(shuffled)
-    for start in range(0, len(shuffled), 97):
-        batch = [(observation, read_observation(observation)) for observation in shuffled[start : start + 97]]
-        with writing(engine) as connection:
-            store(connection, batch)
-    with engine.connect() as there, open_engine(url).connect() as here:
-        assert visible(there) == visible(here)
-    engine.dispose()
+    with opened(postgres_url) as engine, opened(url) as live:
+        for start in range(0, len(shuffled), 97):
+            batch = [(observation, read_observation(observation)) for observation in shuffled[start : start + 97]]
+            with writing(engine) as connection:
+                store(connection, batch)
+        for name in archive.bundles():
+            finish_run(engine, name)
+        with engine.connect() as there, live.connect() as here:
+            assert visible(there) == visible(here)
 
 
 def test_faults_of_the_server_leave_nothing_false_and_every_failed_target_is_named(
@@ -143,8 +142,7 @@ def test_faults_of_the_server_leave_nothing_false_and_every_failed_target_is_nam
     upgrade(url)
     with replaying(*(word for fault in faults for word in ("--fault", fault))) as api:
         for time in TIMES:
-            go_to(api, time)
-            collected = walk(api, url, tmp_path / "faulty")
+            collected = walk(api, url, tmp_path / "faulty", time)
             assert collected.outcome.ok + collected.outcome.gone + len(collected.outcome.failed) == len(paths())
             assert collected.outcome.failed
             assert all(reason for _, reason in collected.outcome.failed)
@@ -162,7 +160,7 @@ def _changes_of_models_never_missed(url: str) -> dict[str, list[Any]]:
                           WHERE t.model_id = m.id AND o.outcome = 'failed')
         ORDER BY e.variant, e.route, e.ordinal, p.observed_at"""
     found: dict[str, list[Any]] = {}
-    with open_engine(url).connect() as connection:
+    with opened(url) as engine, engine.connect() as connection:
         for model, *row in connection.execute(sa.text(query)):
             found.setdefault(model, []).append(row)
     return found

@@ -59,13 +59,6 @@ def upgrade() -> None:
             "gone", sa.Integer(), server_default="0", nullable=False, comment="Targets answered by the API's own 404."
         ),
         sa.Column("failed", sa.Integer(), server_default="0", nullable=False, comment="Targets that proved nothing."),
-        sa.Column(
-            "price_changes",
-            sa.Integer(),
-            server_default="0",
-            nullable=False,
-            comment="Price sets that this run found changed.",
-        ),
         sa.CheckConstraint("kind IN ('collect', 'backfill')", name=op.f("ck_runs_kind")),
         sa.CheckConstraint("finished_at >= started_at", name=op.f("ck_runs_ends_after_start")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
