@@ -135,7 +135,7 @@ def list_targets(targets: Targets = None) -> None:
     entries = _entries(settings, targets)
 
     async def resolved() -> list[str]:
-        async with Fetcher.of(settings) as fetcher:
+        async with Fetcher(settings) as fetcher:
             return [str(target) for target in await resolve(fetcher, entries)]
 
     for target in asyncio.run(resolved()):

@@ -125,7 +125,7 @@ async def collect_targets(
         archive = Archive(settings.archive_url.get_secret_value())
         await asyncio.to_thread(take_up, engine, archive)
         async with AsyncExitStack() as stack:
-            fetcher = await stack.enter_async_context(Fetcher.of(settings, clock))
+            fetcher = await stack.enter_async_context(Fetcher(settings, clock=clock))
             targets = await resolve(fetcher, entries)
             run = _begin(engine, clock(), cadence_seconds)
             bundle = stack.enter_context(archive.open_bundle(run))

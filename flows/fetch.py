@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import email.utils
-import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,12 +14,13 @@ from urllib.parse import urljoin
 
 import httpx
 import stamina
-from aiolimiter import AsyncLimiter
 from httpx_aiohttp import HttpxAiohttpClient
 
 from flows.decode import MAX_BODY_BYTES, BodyRefusedError, Decoder
 from flows.errors import HistoryError, UnreachableError
 from flows.model_list import read_page
+from flows.network_trouble import causes_of, connection_trouble
+from flows.politeness import Politeness, retry_after_seconds
 from flows.settings import Settings
 from models.observation import Target
 
@@ -86,64 +85,25 @@ class _Answer:
     expected: str | None = None
 
 
-def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """How long a Retry-After header asks to wait: seconds, or a date. None where it says nothing that can be read."""
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdecimal():
-        return float(text[:9])
-    try:
-        until = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())
-
-
 class Fetcher:
-    """Asks politely: so many requests a second, so many connections, and silence for as long as the server asks."""
+    """Asks OpenRouter, again where that can help, and never faster than is polite."""
 
-    def __init__(
-        self,
-        *,
-        base_url: str,
-        api_key: str | None = None,
-        requests_per_second: float = 5,
-        max_connections: int = 8,
-        timeout_seconds: float = 20,
-        clock: Clock = now,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._base = base_url.rstrip("/")
-        self._timeout_seconds = timeout_seconds
+    def __init__(self, settings: Settings, *, clock: Clock = now, politeness: Politeness | None = None) -> None:
+        self._base = settings.openrouter_base_url.rstrip("/")
+        self._origin = _origin(httpx.URL(self._base))
+        self._timeout_seconds = settings.request_timeout_seconds
         self._clock = clock
-        self._sleep = sleep
-        self._slots = asyncio.Semaphore(max_connections)
-        # One request at a time drips through: a burst at the start is what the limit is there to avoid.
-        self._limiter = AsyncLimiter(1, 1 / requests_per_second) if requests_per_second else None
-        self._silent_until = 0.0
+        most = settings.max_connections
+        self._politeness = politeness or Politeness(settings.requests_per_second, most)
         headers = {
             "User-Agent": f"endpoint-history/{version('endpoint-history')}",
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
         }
-        if api_key:
-            headers["Authorization"] = f"Bearer {api_key}"
-        limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
-        self._client = HttpxAiohttpClient(headers=headers, timeout=timeout_seconds, limits=limits)
-        self._origin = _origin(httpx.URL(self._base))
-
-    @classmethod
-    def of(cls, settings: Settings, clock: Clock = now) -> Self:
-        """The fetcher that the settings ask for."""
-        return cls(
-            clock=clock,
-            base_url=settings.openrouter_base_url,
-            api_key=settings.api_key,
-            requests_per_second=settings.requests_per_second,
-            max_connections=settings.max_connections,
-            timeout_seconds=settings.request_timeout_seconds,
-        )
+        if settings.api_key:
+            headers["Authorization"] = f"Bearer {settings.api_key}"
+        limits = httpx.Limits(max_connections=most, max_keepalive_connections=most)
+        self._client = HttpxAiohttpClient(headers=headers, timeout=self._timeout_seconds, limits=limits)
 
     async def __aenter__(self) -> Self:
         return self
@@ -198,22 +158,14 @@ class Fetcher:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _attempt(self, url: str) -> Response:
-        async with self._slots:
-            await self._keep_silent()
-            if self._limiter:
-                await self._limiter.acquire()
+        async with self._politeness.turn():
             response, final = await self._request(url)
         wait = self._asked_to_wait(response)
         if wait is not None and wait <= _BUDGET_SECONDS:
-            self._silent_until = max(self._silent_until, time.monotonic() + wait)
+            self._politeness.keep_silent(wait)
         if not final and (response.error or response.status in _TRANSIENT_STATUS):
             raise _TransientError(response)
         return response
-
-    async def _keep_silent(self) -> None:
-        """Wait until the server may be asked again: a Retry-After is for all that we would ask, not for one address."""
-        while (wait := self._silent_until - time.monotonic()) > 0:
-            await self._sleep(wait)
 
     def _asked_to_wait(self, response: Response) -> float | None:
         if response.status not in {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}:
@@ -262,23 +214,14 @@ class Fetcher:
         raise _RedirectRefusedError(f"more than {_MAX_REDIRECTS} redirects")
 
     def _describe(self, trouble: Exception, answer: _Answer) -> str:
-        if isinstance(trouble, httpx.TimeoutException | TimeoutError):
+        # The causes tell, not the class of httpx: its aiohttp transport gives ConnectTimeout for a refused connection.
+        causes = causes_of(trouble)
+        if any(isinstance(cause, TimeoutError) for cause in causes):
             part = "no whole answer" if answer.status else "no answer"
             return f"{part} within {self._timeout_seconds:g} s"
         if answer.decoder is not None:
             return f"connection closed in the middle of the body (of {answer.expected or 'unknown'} bytes)"
-        return _connection_trouble(trouble)
-
-
-def _connection_trouble(trouble: Exception) -> str:
-    causes = _causes(trouble)
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return "host name not found"
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return "connection refused"
-    if any("certificate" in str(cause).lower() for cause in causes):
-        return "the server's certificate can't be trusted"
-    return "no connection" if isinstance(trouble, httpx.ConnectError) else "connection closed without an answer"
+        return connection_trouble(causes)
 
 
 async def _read_body(response: httpx.Response, answer: _Answer) -> None:
@@ -289,17 +232,6 @@ async def _read_body(response: httpx.Response, answer: _Answer) -> None:
     async for piece in response.aiter_raw():
         answer.decoder.feed(piece)
     answer.decoder.finish()
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """The error, what it was raised from, and what aiohttp keeps of the operating system's."""
-    found: list[BaseException] = []
-    following: BaseException | None = error
-    while following is not None and following not in found:
-        found.append(following)
-        inner = getattr(following, "os_error", None)
-        following = inner if isinstance(inner, BaseException) else following.__cause__ or following.__context__
-    return found
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

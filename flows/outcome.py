@@ -200,17 +200,19 @@ def _before(connection: Connection, run_id: int, table: sa.Table) -> dict[tuple[
 
 
 def _count_endpoints(connection: Connection, run_id: int) -> int:
-    query = (
-        select(sa.func.count())
-        .select_from(uptime_samples.join(endpoints))
-        .join(
-            observations,
-            (observations.c.model_id == endpoints.c.model_id)
-            & (observations.c.observed_at == uptime_samples.c.observed_at),
-        )
-        .where(observations.c.run_id == run_id, observations.c.is_evidence)
+    o = observations
+    of_run = o.c.is_evidence & (o.c.run_id == run_id)
+    looks = {(row.model_id, row.observed_at) for row in connection.execute(select(o).where(of_run))}
+    times = [at for _, at in looks]
+    if not times:
+        return 0
+    samples = (
+        select(endpoints.c.model_id, uptime_samples.c.observed_at)
+        .select_from(endpoints.join(uptime_samples))
+        .where(endpoints.c.model_id.in_(select(o.c.model_id).where(of_run)))
+        .where(uptime_samples.c.observed_at.between(min(times), max(times)))
     )
-    return int(connection.execute(query).scalar_one())
+    return sum(tuple(sample) in looks for sample in connection.execute(samples))
 
 
 def _drift(connection: Connection, run_id: int) -> list[tuple[str, str]]:

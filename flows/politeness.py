@@ -1,0 +1,59 @@
+"""How often OpenRouter may be asked: so many requests a second, so many at once, and silence where it asks for that."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from aiolimiter import AsyncLimiter
+
+
+class Politeness:
+    """Gives turns to requests. `seconds` and `sleep` are a monotonic clock and the way to wait on it."""
+
+    def __init__(
+        self,
+        requests_per_second: float,
+        max_connections: int,
+        *,
+        seconds: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._seconds = seconds
+        self._sleep = sleep
+        self._slots = asyncio.Semaphore(max_connections)
+        # One request at a time drips through: a burst at the start is what the limit is there to avoid.
+        self._limiter = AsyncLimiter(1, 1 / requests_per_second) if requests_per_second else None
+        self._silent_until = 0.0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until one more request is welcome, and hold its place until it is answered."""
+        async with self._slots:
+            while (wait := self._silent_until - self._seconds()) > 0:
+                await self._sleep(wait)
+            if self._limiter:
+                await self._limiter.acquire()
+            yield
+
+    def keep_silent(self, seconds: float) -> None:
+        """Ask for nothing for so long: a Retry-After is for all that we would ask, not for one address."""
+        self._silent_until = max(self._silent_until, self._seconds() + seconds)
+
+
+def retry_after_seconds(value: str | None, now: datetime) -> float | None:
+    """How long a Retry-After header asks to wait: seconds, or a date. None where it says nothing that can be read."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdecimal():
+        return float(text[:9])
+    try:
+        until = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())

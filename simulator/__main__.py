@@ -1,0 +1,83 @@
+"""Serve the simulated OpenRouter, or with `--demo` collect from it once: `python -m simulator --help`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+from simulator.faults import KINDS, Faults
+from simulator.market import Market
+from simulator.server import Simulator, serving
+
+_DEMO_FOLDER = Path("data/demo")
+
+
+def main() -> int:
+    """Read the command line and do as it says."""
+    given = _parser().parse_args()
+    fixed = given.at
+    simulator = Simulator(
+        market=Market(given.models, given.seed),
+        clock=(lambda: fixed) if fixed else (lambda: datetime.now(UTC)),
+        faults=Faults(given.fault, given.seed),
+        latency_seconds=given.latency_ms / 1000,
+    )
+    try:
+        with serving(simulator, given.port) as base_url:
+            if given.demo:
+                return _demo(base_url)
+            print(
+                f"OPENROUTER_BASE_URL={base_url}  ({len(simulator.market.paths())} paths; stop with Ctrl-C)", flush=True
+            )
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        pass
+    except OSError as error:
+        print(f"simulator: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m simulator", description="A simulated OpenRouter, on loopback.")
+    parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
+    parser.add_argument("--models", type=int, default=40, help="how many models there are (40)")
+    parser.add_argument("--seed", type=int, default=1, help="another number, another market")
+    parser.add_argument("--at", type=_time, help="stop the market's clock at a time such as 2026-05-16T12:00")
+    parser.add_argument("--latency-ms", type=int, default=0, help="answer that much later")
+    parser.add_argument("--fault", action="append", default=[], metavar="KIND:SHARE", help=f"KIND: {', '.join(KINDS)}")
+    parser.add_argument("--demo", action="store_true", help="collect once into data/demo, and stop")
+    return parser
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _demo(base_url: str) -> int:
+    """The command line of the product, as anybody would use it."""
+    variables = {
+        **os.environ,
+        "OPENROUTER_BASE_URL": base_url,
+        "OPENROUTER_API_KEY": "",
+        "DATABASE_URL": f"sqlite:///{_DEMO_FOLDER}/history.db",
+        "ARCHIVE_URL": str(_DEMO_FOLDER / "archive"),
+        "TARGETS_FILE": str(Path(__file__).with_name("targets.toml")),
+        "REQUESTS_PER_SECOND": "0",
+    }
+    for words in (["db", "upgrade"], ["collect"]):
+        done = subprocess.run([sys.executable, "-m", "flows.cli", *words], env=variables, check=False)  # noqa: S603
+        if done.returncode:
+            return done.returncode
+    print(f"Ask it: sqlite3 {_DEMO_FOLDER}/history.db, with the queries of the README")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""What can go wrong with an answer, done for real. Each takes the request and the good body."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Awaitable, Callable, Mapping
+from random import Random
+
+from aiohttp import web
+
+Handler = Callable[[web.Request, bytes], Awaitable[web.StreamResponse]]
+
+_WEB_PAGE = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
+_NEVER = 3600
+
+
+def error_body(status: int, message: str) -> bytes:
+    """The API's own error body."""
+    return b'{"error":{"code":%d,"message":"%s"}}' % (status, message.encode())
+
+
+def answer(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Handler:
+    """Always this answer."""
+
+    async def handler(_: web.Request, __: bytes) -> web.Response:
+        return web.Response(status=status, body=body, headers={"Content-Type": "application/json", **(headers or {})})
+
+    return handler
+
+
+async def truncate(request: web.Request, body: bytes) -> web.StreamResponse:
+    """Half of the body under the length of the whole, then the connection closes."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    _close(request)
+    return response
+
+
+async def reset(request: web.Request, _: bytes) -> web.StreamResponse:
+    """The connection is reset without an answer."""
+    if request.transport:
+        request.transport.abort()
+    return web.Response()
+
+
+async def hang(_: web.Request, __: bytes) -> web.StreamResponse:
+    """No answer for as long as anyone would wait."""
+    await asyncio.sleep(_NEVER)
+    return web.Response()
+
+
+async def hang_in_body(request: web.Request, body: bytes) -> web.StreamResponse:
+    """The body begins and does not go on."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[:20])
+    await asyncio.sleep(_NEVER)
+    return response
+
+
+async def drip(request: web.Request, body: bytes) -> web.StreamResponse:
+    """One byte at a time, so that no single read takes long."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    response.content_length = len(body)
+    await response.prepare(request)
+    for place in range(len(body)):
+        await response.write(body[place : place + 1])
+        await asyncio.sleep(0.05)
+    return response
+
+
+async def bomb(_: web.Request, __: bytes) -> web.StreamResponse:
+    """A small gzip body that becomes 200 MB."""
+    return _gzipped(await asyncio.to_thread(gzip.compress, bytes(200 * 1024**2), 9))
+
+
+async def damaged_gzip(_: web.Request, body: bytes) -> web.StreamResponse:
+    """A gzip body with its end cut off."""
+    return _gzipped(gzip.compress(body)[:-9])
+
+
+async def large(_: web.Request, __: bytes) -> web.StreamResponse:
+    """A body of 20 MB."""
+    return web.Response(body=b" " * (20 * 1024**2), headers={"Content-Type": "application/json"})
+
+
+def redirect(location: str) -> Handler:
+    """A redirect to another address."""
+    return answer(302, b"", {"Location": location})
+
+
+def _gzipped(body: bytes) -> web.Response:
+    return web.Response(body=body, headers={"Content-Type": "application/json", "Content-Encoding": "gzip"})
+
+
+def _close(request: web.Request) -> None:
+    if request.transport:
+        request.transport.close()
+
+
+KINDS: dict[str, Handler] = {
+    "429": answer(429, error_body(429, "Rate limit exceeded"), {"Retry-After": "1"}),
+    "500": answer(500, error_body(500, "Internal Server Error")),
+    "503": answer(503, error_body(503, "Service Unavailable")),
+    "html": answer(200, _WEB_PAGE, {"Content-Type": "text/html"}),
+    "empty": answer(200, b""),
+    "notjson": answer(200, b"{not json"),
+    "gone": answer(404, error_body(404, "Model not found")),
+    "truncate": truncate,
+    "reset": reset,
+    "hang": hang,
+    "hang-in-body": hang_in_body,
+    "drip": drip,
+    "bomb": bomb,
+    "damaged-gzip": damaged_gzip,
+    "large": large,
+}
+
+
+class Faults:
+    """Draws a fault for some of the requests.
+
+    Each rule is `KIND:SHARE`, as `500:0.1`: every request draws anew, so that asking again can succeed. `500!:0.1`
+    picks paths that always fail. Raises ValueError for a rule that can't be read.
+    """
+
+    def __init__(self, rules: list[str], seed: int = 1) -> None:
+        self._rules = [_read_rule(rule) for rule in rules]
+        self._draw = Random(seed)  # noqa: S311 - a simulation
+        self._seed = seed
+
+    def draw(self, path: str) -> Handler | None:
+        """The fault of this request, if any."""
+        for kind, always, share in self._rules:
+            drawn = Random(f"{self._seed} {kind} {path}").random() if always else self._draw.random()  # noqa: S311
+            if drawn < share:
+                return KINDS[kind]
+        return None
+
+
+def _read_rule(rule: str) -> tuple[str, bool, float]:
+    name, _, share = rule.partition(":")
+    kind = name.removesuffix("!")
+    if kind not in KINDS:
+        raise ValueError(f"{rule!r}: expected KIND:SHARE, KIND one of {', '.join(KINDS)}")
+    return kind, name.endswith("!"), float(share)
