@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from flows.database import location, opened, told, writing
 from flows.errors import HistoryError, UnreachableError
 from flows.fetch import Clock, Fetcher, Response, now
 from flows.loading import finish_run, load_bundles, unfinished
-from flows.outcome import Outcome, outcome_of
+from flows.outcome import Outcome, Seen, outcome_of
 from flows.parse import read_observation
 from flows.settings import Settings
 from flows.store import store
@@ -76,6 +77,7 @@ class Walk:
     reached: bool = False
     waiting: int = 0
     waiting_reason: str | None = None
+    seen: list[Seen] = field(default_factory=list)
     storing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def collect_shard(self, targets: Sequence[Target]) -> None:
@@ -104,6 +106,8 @@ class Walk:
         except HistoryError as error:
             self.waiting += len(observations)
             self.waiting_reason = str(error)
+        else:
+            self.seen += [Seen(observation.target, reading.outcome, reading.trouble) for observation, reading in read]
 
 
 def plainly(walk: Walk) -> ShardStep:
@@ -189,9 +193,9 @@ def _end(walk: Walk, archive: Archive) -> Collected:
     try:
         with told(walk.engine):
             if not walk.waiting:
-                finish_run(walk.engine, walk.run.name)
+                finish_run(walk.engine, walk.run.name, Counter(look.outcome for look in walk.seen))
             with walk.engine.connect() as connection:
-                outcome = outcome_of(connection, walk.run.name)
+                outcome = outcome_of(connection, walk.run.name, walk.seen)
     except HistoryError as error:
         raise HistoryError(
             f"{error}; all {walk.done} answers are kept in the archive, bundle {walk.run.name}:"

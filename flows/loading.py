@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from flows.archive import Archive, ArchiveDamage
 from flows.database import told, writing
 from flows.parse import read_observation
 from flows.store import store
-from models.observation import Observation
+from models.observation import Observation, Outcome
 from models.tables import observations, runs
 
 _BATCH = 500
@@ -54,30 +55,33 @@ def load_bundles(engine: sa.Engine, archive: Archive, names: Sequence[str]) -> I
 
 def _load_bundle(engine: sa.Engine, archive: Archive, name: str, so_far: Loaded) -> None:
     batch: list[Observation] = []
+    counts: Counter[Outcome] = Counter()
     try:
         for observation in archive.load(name):
             batch.append(observation)
             if len(batch) == _BATCH:
-                _store_batch(engine, batch, so_far)
+                counts += _store_batch(engine, batch, so_far)
                 batch = []
     except ArchiveDamage as damage:
         so_far.damaged.append(str(damage))
-    _store_batch(engine, batch, so_far)
-    finish_run(engine, name)
+    counts += _store_batch(engine, batch, so_far)
+    finish_run(engine, name, counts)
 
 
-def _store_batch(engine: sa.Engine, batch: list[Observation], so_far: Loaded) -> None:
+def _store_batch(engine: sa.Engine, batch: list[Observation], so_far: Loaded) -> Counter[Outcome]:
+    read = [(observation, read_observation(observation)) for observation in batch]
     with writing(engine) as connection:
-        stored = store(connection, [(observation, read_observation(observation)) for observation in batch])
+        stored = store(connection, read)
     so_far.read += len(batch)
     so_far.new += stored.new
+    return Counter(reading.outcome for _, reading in read)
 
 
-def finish_run(engine: sa.Engine, name: str) -> None:
-    """Note that a run is stored whole, with its counts; it ended with its last look."""
-    of_run = select(sa.func.count()).where(observations.c.run_id == runs.c.id)
+def finish_run(engine: sa.Engine, name: str, counted: Counter[Outcome]) -> None:
+    """Note that a run is stored whole, and how many of its looks had which outcome; it ended with its last look."""
     last = select(sa.func.max(observations.c.observed_at)).where(observations.c.run_id == runs.c.id)
-    counts = {o: of_run.where(observations.c.outcome == o).scalar_subquery() for o in ("ok", "gone", "failed")}
+    outcomes: tuple[Outcome, ...] = ("ok", "gone", "failed")
+    counts = {outcome: counted[outcome] for outcome in outcomes}
     with writing(engine) as connection:
         finished = sa.func.coalesce(runs.c.finished_at, last.scalar_subquery(), runs.c.started_at)
         connection.execute(runs.update().where(runs.c.name == name).values(finished_at=finished, **counts))

@@ -20,7 +20,6 @@ from models.listing import Reading
 from models.observation import Observation, Target
 from models.tables import models, observations, paths, targets
 
-_MAX_ERROR = 500
 _ROWS_AT_ONCE = 500
 
 
@@ -54,7 +53,7 @@ def observation_row(
         "is_evidence": False,
         "model_id": model_id,
         "http_status": observation.status,
-        "error": _error(reading),
+        "error": reading.trouble,
         "elapsed_ms": observation.elapsed_ms,
         "body_bytes": None if observation.body is None else len(observation.body),
         "body_digest": observation.body_digest,
@@ -152,13 +151,6 @@ def _look(row: sa.Row[Any]) -> Look:
     id_, author, slug, at, outcome, complete, digest, model, model_id, is_evidence = row
     sighting = Sighting(id_, Target(author, slug), at, outcome, complete, digest, model)
     return Look(sighting, model_id, is_evidence)
-
-
-def _error(reading: Reading) -> str | None:
-    if reading.reason is not None:
-        return reading.reason[:_MAX_ERROR]
-    unread = "; ".join(f"endpoint {item.position + 1} unread: {item.reason}" for item in reading.unread)
-    return unread[:_MAX_ERROR] or None
 
 
 def _slices(ids: Iterable[int]) -> Iterable[list[int]]:

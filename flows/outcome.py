@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from flows.rows import PRICES
 from models.listing import PRICE_KEYS, Absent, PriceSet
+from models.observation import Outcome as LookOutcome
+from models.observation import Target
 from models.tables import (
     drift,
     endpoints,
@@ -51,6 +53,15 @@ class PriceMove:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look of a run proved. `trouble` says why it failed, or which endpoints could not be read."""
+
+    target: Target
+    outcome: LookOutcome
+    trouble: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What one run brought. `failed` names each target that proved nothing, with the reason.
 
@@ -79,21 +90,19 @@ class Outcome:
         return bool(self.price_moves or self.arrivals or self.drift)
 
 
-def outcome_of(connection: Connection, run_name: str) -> Outcome:
-    """Gather what the run of this name brought."""
+def outcome_of(connection: Connection, run_name: str, seen: Iterable[Seen]) -> Outcome:
+    """Gather what the run of this name brought. `seen` is all that it saw and that is stored, also by another run."""
     run_id = connection.execute(select(runs.c.id).where(runs.c.name == run_name)).scalar_one()
-    looks = _looks(connection, run_id)
+    looks = sorted(seen, key=lambda look: look.target)
     moves, repriced, new_prices = _prices(connection, run_id)
     first, arrivals = _arrivals(connection, run_id)
     return Outcome(
         run=run_name,
         ok=sum(look.outcome == "ok" for look in looks),
         gone=sum(look.outcome == "gone" for look in looks),
-        failed=[(_name(look), look.error or "") for look in looks if look.outcome == "failed"],
-        unread=[(_name(look), look.error or "") for look in looks if look.outcome == "ok" and look.error],
-        same_model=[
-            (_name(look), look.openrouter_id) for look in looks if look.outcome == "ok" and not look.is_evidence
-        ],
+        failed=[(str(look.target), look.trouble or "") for look in looks if look.outcome == "failed"],
+        unread=[(str(look.target), look.trouble) for look in looks if look.outcome == "ok" and look.trouble],
+        same_model=_same_model(connection, run_id),
         endpoints=_count_endpoints(connection, run_id),
         new_prices=new_prices,
         price_moves=moves,
@@ -104,19 +113,15 @@ def outcome_of(connection: Connection, run_name: str) -> Outcome:
     )
 
 
-def _name(look: sa.Row[Any]) -> str:
-    return f"{look.author}/{look.slug}"
-
-
-def _looks(connection: Connection, run_id: int) -> Sequence[sa.Row[Any]]:
+def _same_model(connection: Connection, run_id: int) -> list[tuple[str, str]]:
     o = observations
     query = (
-        select(targets.c.author, targets.c.slug, o.c.outcome, o.c.error, o.c.is_evidence, models.c.openrouter_id)
-        .select_from(o.join(targets).outerjoin(models))
-        .where(o.c.run_id == run_id)
+        select(targets.c.author, targets.c.slug, models.c.openrouter_id)
+        .select_from(o.join(targets).join(models))
+        .where(o.c.run_id == run_id, o.c.outcome == "ok", ~o.c.is_evidence)
         .order_by(targets.c.author, targets.c.slug)
     )
-    return connection.execute(query).all()
+    return [(f"{author}/{slug}", model) for author, slug, model in connection.execute(query)]
 
 
 def _prices(connection: Connection, run_id: int) -> tuple[list[PriceMove], int, int]:

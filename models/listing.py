@@ -186,3 +186,9 @@ class Reading:
     def complete(self) -> bool:
         """Whether this observation proves the absence of what it does not list."""
         return self.outcome != "failed" and not self.unread
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it failed, or which endpoints could not be read; up to 500 characters."""
+        unread = "; ".join(f"endpoint {item.position + 1} unread: {item.reason}" for item in self.unread)
+        return (self.reason or unread)[:500] or None

@@ -6,6 +6,7 @@ it gives is the definition that the store is held to.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from flows.parse import read_observation
-from models.listing import EndpointKey, EndpointListing, Reading, canonical_decimal
+from flows.rows import LISTINGS, PRICES, ChangeTable
+from models.listing import ABSENT, EndpointKey, EndpointListing, Reading, Uptime, canonical_decimal
 from models.observation import Observation
-from models.tables import metadata
+from models.tables import drift, endpoints, metadata, models, observations, targets, uptime_samples
 
 FIFTEEN_MINUTES = timedelta(minutes=15)
 Key = tuple[str, str, str, int]  # model, variant, route, ordinal
@@ -54,13 +56,13 @@ class History:
     terms: dict[Key, list[Change]]
     uptime: dict[tuple[Key, datetime], Any]
     seen: dict[Key, tuple[datetime, datetime]]
-    drift: dict[tuple[str, str], tuple[datetime, datetime, int]]
+    drift: dict[tuple[str, str], tuple[Any, ...]]
 
 
-def history_of(observations: Iterable[Observation]) -> History:
+def history_of(looks: Iterable[Observation]) -> History:
     """The history that these observations make, in whatever order they stand here."""
     distinct = {}
-    for observation in observations:
+    for observation in looks:
         reading = read_observation(observation)
         distinct[observation.target, observation.observed_at, reading.outcome, observation.body_digest] = (
             observation,
@@ -140,12 +142,43 @@ def _seen(times: list[datetime]) -> tuple[datetime, datetime]:
     return min(times), max(times)
 
 
-def _drift(read: list[tuple[Observation, Reading]]) -> dict[tuple[str, str], tuple[datetime, datetime, int]]:
+def _drift(read: list[tuple[Observation, Reading]]) -> dict[tuple[str, str], tuple[Any, ...]]:
     times: dict[tuple[str, str], list[datetime]] = {}
     for observation, reading in read:
         for item in reading.drift:
             times.setdefault((item.path, item.value or ""), []).append(observation.observed_at)
     return {key: (min(at), max(at), len(at)) for key, at in times.items()}
+
+
+def stored_history(connection: sa.Connection) -> History:
+    """What the tables hold, in the same shape."""
+    named = sa.select(endpoints, models.c.openrouter_id).join(models)
+    rows = list(connection.execute(named).mappings())
+    keys = {r["id"]: (r["openrouter_id"], r["variant"], r["route"], r["ordinal"]) for r in rows}
+    looks = sa.select(targets.c.author, targets.c.slug, observations.c.observed_at).select_from(
+        observations.join(targets)
+    )
+    evidence = connection.execute(looks.where(observations.c.is_evidence))
+    samples = connection.execute(sa.select(uptime_samples)).mappings()
+    uptimes = [field.name for field in dataclasses.fields(Uptime)]
+    return History(
+        evidence={(f"{author}/{slug}", at) for author, slug, at in evidence},
+        prices=_stored_changes(connection, PRICES, keys),
+        terms=_stored_changes(connection, LISTINGS, keys),
+        uptime={(keys[s["endpoint_id"]], s["observed_at"]): Uptime(**{u: s[u] for u in uptimes}) for s in samples},
+        seen={keys[r["id"]]: (r["first_seen_at"], r["last_seen_at"]) for r in rows},
+        drift={(row[0], row[1]): tuple(row[2:]) for row in connection.execute(sa.select(drift))},
+    )
+
+
+def _stored_changes(
+    connection: sa.Connection, history: ChangeTable[Any], keys: dict[int, Key]
+) -> dict[Key, list[Change]]:
+    found: dict[Key, list[Change]] = {}
+    for row in connection.execute(sa.select(history.table).order_by(history.table.c.observed_at)).mappings():
+        value = history.from_row(row)
+        found.setdefault(keys[row["endpoint_id"]], []).append((row["observed_at"], None if value is ABSENT else value))
+    return found
 
 
 def visible(connection: sa.Connection) -> dict[str, list[str]]:

@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from flows.archive import Archive
 from flows.collection import Collected, collect_targets
 from flows.database import opened, upgrade, writing
-from flows.loading import finish_run
+from flows.loading import load_bundles
 from flows.parse import read_observation
 from flows.settings import Settings
 from flows.store import store
@@ -128,8 +128,7 @@ def test_a_shuffled_replay_into_postgresql_twice_leaves_the_same_history(
             batch = [(observation, read_observation(observation)) for observation in shuffled[start : start + 97]]
             with writing(engine) as connection:
                 store(connection, batch)
-        for name in archive.bundles():
-            finish_run(engine, name)
+        list(load_bundles(engine, archive, archive.bundles()))
         with engine.connect() as there, live.connect() as here:
             assert visible(there) == visible(here)
 

@@ -1,0 +1,52 @@
+"""Collect from the simulated OpenRouter, in a folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from flows.archive import Archive
+from flows.collection import Collected, collect_targets
+from flows.database import opened
+from flows.settings import Settings
+from flows.targets import TargetList
+from tests.factories import at
+from tests.reference import visible
+
+ARCHIVE = "archive"
+
+
+def settings(database_url: str, base_url: str, **fields: Any) -> Settings:
+    given: dict[str, Any] = {
+        "database_url": SecretStr(database_url),
+        "archive_url": SecretStr(ARCHIVE),
+        "openrouter_base_url": base_url,
+        "requests_per_second": 0,
+        "request_timeout_seconds": 2,
+    }
+    return Settings(**given | fields)
+
+
+def collect(given: Settings, targets: Sequence[str] = ("*",), minute: float = 0, **options: Any) -> Collected:
+    """One collect, as if so many minutes after MORNING."""
+    entries = TargetList.given(targets)
+    return asyncio.run(collect_targets(given, entries, clock=lambda: at(minute), **options))
+
+
+def history(database_url: str) -> dict[str, list[str]]:
+    with opened(database_url) as engine, engine.connect() as connection:
+        return visible(connection)
+
+
+def count(database_url: str, table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
+    with opened(database_url) as engine, engine.connect() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(table).where(*where)).scalar_one())
+
+
+def archive() -> Archive:
+    return Archive(str(Path(ARCHIVE)))

@@ -1,0 +1,208 @@
+"""The main job from request to table, against the simulated OpenRouter and real databases."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+import stamina
+from aiohttp import web
+
+from flows.collection import Collected, collect_targets
+from flows.database import opened, upgrade
+from flows.errors import ConfigurationError, HistoryError, UnreachableError
+from flows.loading import load_bundles, unloaded
+from flows.settings import Settings
+from flows.targets import TargetList
+from models.tables import models, observations, pricing_snapshots, runs
+from simulator import faults
+from simulator.market import Market
+from simulator.server import Simulator, serving
+from tests.collecting import archive, collect, count, history, settings
+from tests.factories import a_body, an_endpoint, at
+
+MARKET = Market(models=12)
+PATHS = MARKET.paths()
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_between_attempts() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=2):
+        yield
+
+
+@pytest.fixture
+def simulator() -> Simulator:
+    return Simulator(MARKET, clock=lambda: at(0))
+
+
+@pytest.fixture
+def given(simulator: Simulator, database_url: str) -> Iterator[Settings]:
+    upgrade(database_url)
+    with serving(simulator) as base_url:
+        yield settings(database_url, base_url)
+
+
+def url_of(given: Settings) -> str:
+    return given.database_url.get_secret_value()
+
+
+def test_every_listed_model_is_collected_once(given: Settings) -> None:
+    collected = collect(given)
+    assert (collected.outcome.ok, collected.outcome.failed, collected.exit_code) == (13, [], 0)
+    assert collected.outcome.endpoints == count(url_of(given), pricing_snapshots)
+    assert count(url_of(given), models) == 13
+
+
+def test_every_body_is_in_the_archive_as_it_came(given: Settings) -> None:
+    collect(given, PATHS)
+    (name,) = archive().bundles()
+    kept = {str(look.target): look.body for look in archive().load(name)}
+    assert sorted(kept) == PATHS
+    assert all(body and body.startswith(b'{"data"') for body in kept.values())
+
+
+def test_the_database_can_be_built_anew_from_the_archive(given: Settings, tmp_path: str) -> None:
+    for minute in (0, 60 * 24 * 3):
+        collect(given, [*PATHS, "acme/unknown"], minute)
+    rebuilt = f"sqlite:///{tmp_path}/rebuilt.db"
+    upgrade(rebuilt)
+    with opened(rebuilt) as engine:
+        list(load_bundles(engine, archive(), unloaded(engine, archive())))
+    assert history(rebuilt) == history(url_of(given))
+
+
+def test_moves_of_prices_are_told_with_before_and_after(simulator: Simulator, given: Settings) -> None:
+    simulator.answers[PATHS[0]] = faults.answer(200, _body("0.000001"))
+    collect(given, PATHS[:1])
+    simulator.answers[PATHS[0]] = faults.answer(200, _body("0.000002"))
+    (move,) = collect(given, PATHS[:1], 30).outcome.price_moves
+    assert (move.key, str(move.before), str(move.after)) == ("prompt", "0.000001", "0.000002")
+
+
+def test_one_failed_target_stops_no_other_and_is_named(simulator: Simulator, given: Settings) -> None:
+    simulator.answers[PATHS[1]] = faults.KINDS["html"]
+    collected = collect(given, PATHS)
+    assert collected.outcome.failed == [(PATHS[1], "a web page, not JSON")]
+    assert (collected.observed, collected.exit_code) == (len(PATHS) - 1, 3)
+
+
+def test_where_every_target_fails_the_exit_code_says_so(simulator: Simulator, given: Settings) -> None:
+    simulator.answers |= dict.fromkeys(PATHS, faults.KINDS["500"])
+    collected = collect(given, PATHS)
+    assert (collected.observed, collected.exit_code) == (0, 1)
+    assert count(url_of(given), observations, observations.c.outcome == "failed") == len(PATHS)
+
+
+def test_a_second_name_of_a_model_is_said_once_and_counted_once(given: Settings) -> None:
+    (older,) = MARKET.older_names()
+    collected = collect(given, [older, MARKET.older_names()[older]])
+    assert collected.outcome.same_model == [(older, MARKET.older_names()[older])]
+    assert count(url_of(given), models) == 1
+
+
+def test_an_api_that_is_away_ends_the_run_early_with_one_line(given: Settings) -> None:
+    away = given.model_copy(update={"openrouter_base_url": "http://127.0.0.1:9/api/v1"})
+    with pytest.raises(UnreachableError, match=r"http://127.0.0.1:9/api/v1 can't be reached: connection refused"):
+        collect(away, [f"acme/m{n}" for n in range(200)])
+
+
+def test_a_pattern_that_matches_nothing_is_told_before_a_run_begins(given: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="'nobody/\\*' matches none of the 13 listed models"):
+        collect(given, ["nobody/*"])
+    assert count(url_of(given), runs) == 0
+
+
+def test_two_collectors_at_once_neither_fail_nor_double(given: Settings) -> None:
+    ended: list[Collected | BaseException] = []
+
+    def run() -> None:
+        try:
+            ended.append(collect(given, PATHS, minute=len(ended)))
+        except BaseException as error:  # noqa: BLE001 - the thread's failure is the test's
+            ended.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [end.exit_code for end in ended if isinstance(end, Collected)] == [0, 0], ended
+    assert count(url_of(given), models) == 13
+
+
+def test_progress_is_told_for_every_target(given: Settings) -> None:
+    told: list[tuple[int, int]] = []
+    collect(given, PATHS, progress=lambda done, total: told.append((done, total)))
+    assert told == [(n, len(PATHS)) for n in range(1, len(PATHS) + 1)]
+
+
+def test_what_a_crash_left_is_taken_up_by_the_next_collect(given: Settings) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def kill(done: int, _: int) -> None:
+        if done == 5:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        collect(given, PATHS, progress=kill)
+    collected = collect(given, PATHS, minute=30)
+    assert collected.outcome.ok == len(PATHS)
+    assert count(url_of(given), observations, observations.c.observed_at == at(0)) >= 5
+    assert count(url_of(given), runs, runs.c.finished_at.is_(None)) == 0
+
+
+def test_a_database_that_goes_away_leaves_all_in_the_archive(
+    simulator: Simulator, postgres_server: str, postgres_url: str
+) -> None:
+    upgrade(postgres_url)
+    name = sa.make_url(postgres_url).database
+    server = sa.make_url(postgres_server).set(drivername="postgresql").render_as_string(hide_password=False)
+
+    async def close_the_door(request: web.Request, body: bytes) -> web.StreamResponse:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        return await faults.answer(200, body)(request, body)
+
+    simulator.answers[PATHS[7]] = close_the_door
+    with serving(simulator) as base_url:
+        given = settings(postgres_url, base_url)
+        with pytest.raises(HistoryError) as told:
+            collect(given, PATHS)
+        assert f"all {len(PATHS)} answers are kept in the archive" in str(told.value)
+        assert "endpoint-history backfill archive" in str(told.value)
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        del simulator.answers[PATHS[7]]
+        collect(given, PATHS, minute=30)
+    assert count(postgres_url, observations, observations.c.outcome == "ok") == 2 * len(PATHS)
+
+
+def test_shards_go_through_the_step_that_is_given(given: Settings) -> None:
+    sizes: list[int] = []
+
+    async def run() -> None:
+        await collect_targets(
+            given,
+            TargetList.given([f"acme/m{n}" for n in range(130)]),
+            clock=lambda: at(0),
+            step=lambda walk: lambda shard: _counted(sizes, len(shard), walk.collect_shard(shard)),
+        )
+
+    asyncio.run(run())
+    assert sorted(sizes) == [2, 64, 64]
+
+
+async def _counted(sizes: list[int], size: int, work: object) -> None:
+    sizes.append(size)
+    await work  # type: ignore[misc]
+
+
+def _body(prompt: str) -> bytes:
+    return a_body(an_endpoint(prompt=prompt, model_id=PATHS[0]), model=PATHS[0])
