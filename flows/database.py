@@ -83,7 +83,7 @@ def migrating(url: str) -> Iterator[sa.Connection]:
 
 def upgrade(url: str, revision: str = "head") -> str:
     """Bring the schema to `revision`, making the database where SQLite has none yet. Says where it is now."""
-    _make_folder(url)
+    _make_file(url)
     with migrating(url) as connection:
         _refuse_newer(connection)
         alembic.command.upgrade(_config(connection), revision)
@@ -158,14 +158,16 @@ def _sqlite_engine(url: sa.URL, *, foreign_keys: bool) -> sa.Engine:
     return engine
 
 
-def _make_folder(url: str) -> None:
+def _make_file(url: str) -> None:
+    """Make the file of a SQLite database, and its folder, closed to other users: SQLite itself would leave it open."""
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
-        folder = Path(str(parsed.database)).parent
+        file = Path(str(parsed.database))
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file.touch(mode=0o600)
         except OSError as error:
-            raise HistoryError(f"the folder {folder} of the database can't be made: {error.strerror}") from None
+            raise HistoryError(f"the database {file} can't be made: {error.strerror}") from None
 
 
 def _refuse_missing(url: sa.URL) -> None:

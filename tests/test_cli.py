@@ -1,0 +1,254 @@
+"""The command as people type it: what it prints, its exit codes, and its one line for what is wrong."""
+
+from __future__ import annotations
+
+import gzip
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import stamina
+
+from flows import cli
+from flows.database import upgrade
+from simulator import faults
+from simulator.market import Market
+from simulator.server import Simulator, serving
+from tests.factories import at
+from tests.prefect_server import until
+
+MARKET = Market(models=6)
+ONE = {"targets.toml": 'targets = ["a/b"]'}
+PATHS = MARKET.paths()
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_between_attempts() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=2):
+        yield
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `endpoint-history WORDS` in this process; gives exit code, output, errors."""
+
+    def run(*words: str, **variables: str) -> tuple[int, str, str]:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["endpoint-history", *words])
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+        else:
+            code = 0
+        printed = capsys.readouterr()
+        assert isinstance(code, int | None)
+        return code or 0, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """A simulated OpenRouter that the settings name, and a targets file of its models."""
+    simulator = Simulator(MARKET, clock=lambda: at(0))
+    with serving(simulator) as base_url:
+        monkeypatch.setenv("OPENROUTER_BASE_URL", base_url)
+        monkeypatch.setenv("REQUESTS_PER_SECOND", "0")
+        Path("targets.toml").write_text(f"targets = {PATHS}")
+        yield simulator
+
+
+def test_the_first_collect_tells_all_it_got(command: Command, simulator: Simulator) -> None:
+    assert command("db", "upgrade") == (0, "The database sqlite:///data/history.db is at revision 0002.\n", "")
+    code, out, err = command("collect", "--no-prefect")
+    assert code == 0
+    assert f"Targets    {len(PATHS)} ok, 0 gone, 0 failed, of {len(PATHS)}" in out
+    assert "Prices     " in out
+    assert "Database   sqlite:///data/history.db" in out
+    assert f"Archive    {Path.cwd()}/data/archive" in out
+    assert err == f"{len(PATHS)} of {len(PATHS)} targets asked\n"
+
+
+def test_some_failed_targets_are_named_and_exit_with_three(command: Command, simulator: Simulator) -> None:
+    simulator.answers[PATHS[0]] = faults.KINDS["500"]
+    command("db", "upgrade")
+    code, out, _ = command("collect", "--no-prefect")
+    assert code == 3
+    assert f"failed: {PATHS[0]}: HTTP 500: Internal Server Error" in out
+
+
+def test_given_targets_go_before_the_targets_file(command: Command, simulator: Simulator) -> None:
+    command("db", "upgrade")
+    assert command("collect", "--no-prefect", PATHS[2])[1].startswith("Targets    1 ok, 0 gone, 0 failed, of 1")
+
+
+def test_targets_shows_what_the_list_means(command: Command, simulator: Simulator) -> None:
+    author = PATHS[0].split("/")[0]
+    listed = [path for path in PATHS if path.startswith(f"{author}/") and path not in MARKET.older_names()]
+    assert command("targets", f"{author}/*") == (0, "".join(f"{path}\n" for path in listed), "")
+
+
+def test_db_check_is_content_with_a_fresh_database(command: Command) -> None:
+    command("db", "upgrade")
+    assert command("db", "check") == (0, "The database sqlite:///data/history.db is as this version wants it.\n", "")
+
+
+def test_a_schema_somebody_changed_is_told(command: Command) -> None:
+    command("db", "upgrade")
+    with sqlite3.connect("data/history.db") as connection:
+        connection.execute("DROP INDEX ix_paths_model_id")
+    connection.close()
+    code, _, err = command("db", "check")
+    assert code == 1
+    assert "differs from this version" in err
+    assert err.count("\n") == 1
+
+
+def test_status_before_and_after_the_first_collect(command: Command, simulator: Simulator) -> None:
+    command("db", "upgrade")
+    code, out, _ = command("status")
+    assert (code, out.splitlines()[0]) == (1, "History    nothing yet; run: endpoint-history collect")
+    command("collect", "--no-prefect")
+    code, out, _ = command("status")
+    assert code == 0
+    assert "is being kept: newest evidence 0 minutes old" in out
+
+
+def test_the_archive_fills_a_new_database(command: Command, simulator: Simulator) -> None:
+    command("db", "upgrade")
+    command("collect", "--no-prefect")
+    Path("data/history.db").unlink()
+    command("db", "upgrade")
+    code, out, _ = command("backfill", "archive")
+    assert (code, out) == (0, f"1 bundles: {len(PATHS)} observations read, {len(PATHS)} new, 0 known already\n")
+    assert command("backfill", "archive")[1] == "0 bundles: 0 observations read, 0 new, 0 known already\n"
+    again = f"1 bundles: {len(PATHS)} observations read, 0 new, {len(PATHS)} known already\n"
+    assert command("backfill", "archive", "--all")[1] == again
+
+
+def test_help_names_the_commands_and_the_exit_codes(command: Command) -> None:
+    code, out, _ = command("--help")
+    assert code == 0
+    for word in ("collect", "status", "targets", "serve", "db", "backfill", "Exit codes"):
+        assert word in out
+
+
+@pytest.mark.parametrize(
+    ("words", "files", "variables", "told"),
+    [
+        (["targets"], {}, {}, "there is no targets file targets.toml"),
+        (["targets"], {"targets.toml": "targets = ["}, {}, "targets.toml is not TOML"),
+        (["targets"], {"targets.toml": 'targets = [\n"a/b",\n"gpt-4o"]'}, {}, "targets.toml:3: 'gpt-4o' is no target"),
+        (["targets"], {"targets.toml": 'targets = ["a/b/c"]'}, {}, "targets.toml:1: 'a/b/c' is no target"),
+        (["targets"], {"targets.toml": "targets = []"}, {}, "targets.toml: no targets"),
+        (["targets", "../x"], {}, {}, "'../x' is no target"),
+        (["targets", "a b/c"], {}, {}, "'a b/c' is no target"),
+        (["status"], {}, {"DATABASE_URL": "nonsense"}, "DATABASE_URL is not a database address"),
+        (["status"], {}, {"DATABASE_URL": "mysql://h/d"}, "DATABASE_URL: mysql is not supported"),
+        (["status"], {}, {}, "there is no database data/history.db yet; run: endpoint-history db upgrade"),
+        (["targets"], {}, {"OPENROUTER_BASE_URL": "ftp://x"}, "OPENROUTER_BASE_URL: expected an http or https address"),
+        (["targets"], {}, {"MAX_CONNECTIONS": "many"}, "MAX_CONNECTIONS: "),
+        (
+            ["collect", "--no-prefect"],
+            {"targets.toml": 'targets = ["a/b"]'},
+            {"ARCHIVE_URL": "nope://x"},
+            "ARCHIVE_URL",
+        ),
+        (["collect", "--every", "0"], {}, {}, "--every"),
+        (["colect"], {}, {}, "No such command"),
+    ],
+)
+def test_wrong_usage_gets_its_reason_and_exit_code_two(
+    command: Command, words: list[str], files: dict[str, str], variables: dict[str, str], told: str
+) -> None:
+    if "ARCHIVE_URL" in variables:
+        upgrade("sqlite:///data/history.db")
+    for name, text in files.items():
+        Path(name).write_text(text)
+    code, out, err = command(*words, **variables)
+    assert (code, out) == (2, "")
+    assert told in err
+    assert "Traceback" not in err
+
+
+def test_an_api_that_is_away_gets_one_line_with_a_way_to_try(command: Command) -> None:
+    command("db", "upgrade")
+    code, out, err = command("collect", "--no-prefect", "a/*", OPENROUTER_BASE_URL="http://127.0.0.1:9/api/v1")
+    assert (code, out) == (1, "")
+    assert err == (
+        "endpoint-history: http://127.0.0.1:9/api/v1 can't be reached: connection refused;"
+        " to see it work without the network: make demo\n"
+    )
+
+
+def test_a_database_server_that_is_away_gets_one_line(command: Command) -> None:
+    code, out, err = command("status", DATABASE_URL="postgresql://me:sesame@127.0.0.1:9/history")
+    assert (code, out) == (1, "")
+    assert "the database postgresql+psycopg://me:***@127.0.0.1:9/history can't be used" in err
+    assert "sesame" not in err
+    assert err.count("\n") == 1
+
+
+def test_a_folder_that_takes_no_archive_gets_one_line(command: Command, simulator: Simulator) -> None:
+    command("db", "upgrade")
+    Path("occupied").write_text("a file, not a folder")
+    code, out, err = command("collect", "--no-prefect", ARCHIVE_URL="occupied/archive")
+    assert (code, out) == (1, "")
+    assert "can't write the archive bundle" in err
+    assert err.count("\n") == 1
+
+
+def test_a_full_disk_gets_one_line_and_leaves_nothing_half_written(command: Command, simulator: Simulator) -> None:
+    command("db", "upgrade")
+
+    def fill_the_disk() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, 6_000))
+
+    words = [sys.executable, "-m", "flows.cli", "collect", "--no-prefect"]
+    done = subprocess.run(words, cwd=Path.cwd(), preexec_fn=fill_the_disk, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "endpoint-history: " in done.stderr
+    assert command("collect", "--no-prefect")[0] == 0
+
+
+def test_a_killed_collect_is_taken_up_by_the_next(command: Command, simulator: Simulator) -> None:
+    command("db", "upgrade")
+    simulator.answers[PATHS[-1]] = faults.KINDS["hang"]
+    words = [sys.executable, "-m", "flows.cli", "collect", "--no-prefect"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        until(lambda: len(simulator.requests) == len(PATHS), 30)
+        until(lambda: any(Path("data/archive").rglob(".*.part")), 30)
+        process.kill()
+    del simulator.answers[PATHS[-1]]
+    assert command("collect", "--no-prefect")[0] == 0
+    assert command("backfill", "archive", "--all")[1].startswith(f"2 bundles: {2 * len(PATHS) - 1} observations read")
+
+
+def test_the_key_is_in_nothing_that_is_kept_or_told(command: Command, simulator: Simulator) -> None:
+    key = "sk-or-v1-very-secret"
+    simulator.answers[PATHS[0]] = faults.KINDS["500"]
+    command("db", "upgrade")
+    _, out, err = command("collect", "--no-prefect", OPENROUTER_API_KEY=key)
+    assert simulator.requests[-1][1]["Authorization"] == f"Bearer {key}"
+    kept = b"".join(path.read_bytes() for path in Path("data").rglob("*") if path.is_file())
+    assert key not in out + err
+    assert key.encode() not in kept
+    (bundle,) = Path("data/archive").rglob("*.gz")
+    assert key.encode() not in gzip.decompress(bundle.read_bytes())
+
+
+def test_what_is_kept_is_closed_to_other_users(command: Command, simulator: Simulator) -> None:
+    command("db", "upgrade")
+    command("collect", "--no-prefect")
+    open_to_others = [str(path) for path in Path("data").rglob("*") if path.stat().st_mode & 0o077]
+    assert open_to_others == []
