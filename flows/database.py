@@ -9,6 +9,7 @@ from typing import Any
 
 import alembic.command
 import alembic.config
+import alembic.util
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -45,8 +46,8 @@ def opened(url: str) -> Iterator[sa.Engine]:
 
 
 def location(engine: sa.Engine) -> str:
-    """The address for people, without its password."""
-    return engine.url.render_as_string(hide_password=True)
+    """The address for people, without its password; options may hold one too."""
+    return engine.url.set(query={}).render_as_string(hide_password=True)
 
 
 @contextlib.contextmanager
@@ -77,6 +78,8 @@ def migrating(url: str) -> Iterator[sa.Connection]:
     try:
         with told(engine), engine.connect() as connection:
             yield connection
+    except alembic.util.CommandError as error:
+        raise ConfigurationError(f"the database {location(engine)} can't be moved: {error}") from None
     finally:
         engine.dispose()
 
@@ -95,6 +98,7 @@ def downgrade(url: str, revision: str) -> str:
     """Take the schema back to `revision`. Says where it is now."""
     _refuse_missing(_parse(url))
     with migrating(url) as connection:
+        _refuse_newer(connection)
         alembic.command.downgrade(_config(connection), revision)
         return _place(connection)
 
@@ -128,15 +132,22 @@ def differences(engine: sa.Engine) -> list[Any]:
 def _parse(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         raise ConfigurationError(f"DATABASE_URL is not a database address; expected {_EXAMPLES}") from None
     if parsed.drivername in {"postgres", "postgresql"}:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
         raise ConfigurationError(f"DATABASE_URL: {parsed.drivername} is not supported; expected {_EXAMPLES}")
-    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
-        raise ConfigurationError(f"DATABASE_URL: a SQLite database in memory keeps nothing; expected {_EXAMPLES}")
+    if "@" in (parsed.host or ""):
+        raise ConfigurationError("DATABASE_URL: an @ in the user or the password must be written %40")
+    if parsed.get_backend_name() == "sqlite" and not _is_file(parsed):
+        raise ConfigurationError(f"DATABASE_URL: a SQLite database is a file, without options; expected {_EXAMPLES}")
     return parsed
+
+
+def _is_file(url: sa.URL) -> bool:
+    name = url.database or ":memory:"
+    return not url.query and not name.startswith(("file:", ":memory:"))
 
 
 def _sqlite_engine(url: sa.URL, *, foreign_keys: bool) -> sa.Engine:

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
-from flows.fields import checked_text, optional_count, optional_number, optional_percent, optional_text, text_list
-from flows.prices import UnreadableError, read_prices
+from flows.fields import (
+    UnreadableError,
+    checked_text,
+    optional_count,
+    optional_number,
+    optional_percent,
+    optional_text,
+    text_list,
+    unknown_key,
+)
+from flows.prices import read_prices
 from flows.strict_json import canonical, clean_text, plain
-from models.listing import Drift, EndpointKey, EndpointListing, JsonObject, Performance, Terms, Uptime
+from models.listing import (
+    Drift,
+    EndpointKey,
+    EndpointListing,
+    JsonObject,
+    Performance,
+    Terms,
+    Uptime,
+    canonical_decimal,
+)
 
 _KNOWN_KEYS = {
     "name", "model_id", "model_name", "provider_name", "tag", "context_length", "pricing", "quantization",
@@ -21,6 +41,7 @@ _KNOWN_KEYS = {
 _FEATURES = {key for key in _KNOWN_KEYS if key.startswith("supports_")} | {"native_tools", "service_tier"}
 _QUANTIZATIONS = {"int4", "int8", "fp4", "fp6", "fp8", "fp16", "bf16", "fp32", "mxfp4", "nvfp4", "unknown"}
 _STATUSES = {0, -1, -2, -3, -5, -10}
+_STATUS_FORM = re.compile("-?[0-9]{1,3}")
 _PERCENTILES = ("p50", "p75", "p90", "p99")
 
 
@@ -61,8 +82,8 @@ def with_ordinals(endpoints: list[EndpointListing]) -> tuple[EndpointListing, ..
 
 
 def _rank(endpoint: EndpointListing) -> tuple[str, str, str, str]:
-    prices = dataclasses.astuple(endpoint.prices)
-    return (canonical(dataclasses.astuple(endpoint.terms)), endpoint.name, str(prices), str(endpoint.uptime))
+    prices = [canonical_decimal(p) if isinstance(p, Decimal) else p for p in dataclasses.astuple(endpoint.prices)]
+    return (canonical(dataclasses.astuple(endpoint.terms)), endpoint.name, canonical(prices), str(endpoint.uptime))
 
 
 def _read_terms(item: JsonObject) -> Terms:
@@ -93,7 +114,7 @@ def _read_status(value: Any) -> tuple[int | None, set[Drift]]:
     if value is None or isinstance(value, bool):
         return None, set()
     text = str(value)
-    if text.lstrip("-").isdecimal() and text.isascii() and len(text) <= 4:  # noqa: PLR2004 - a SMALLINT
+    if _STATUS_FORM.fullmatch(text):
         status = int(text)
         return status, set() if status in _STATUSES else {Drift("endpoint.status", text)}
     return None, {Drift("endpoint.status", clean_text(text)[:100])}
@@ -113,7 +134,7 @@ def _read_performance(item: JsonObject) -> Performance | None:
 
 
 def _endpoint_drift(item: JsonObject) -> set[Drift]:
-    drift = {Drift(f"endpoint.{clean_text(key)[:100]}") for key in item.keys() - _KNOWN_KEYS}
+    drift = {unknown_key("endpoint", key) for key in item.keys() - _KNOWN_KEYS}
     quantization = item.get("quantization")
     if quantization is not None and str(quantization) not in _QUANTIZATIONS:
         drift.add(Drift("endpoint.quantization", clean_text(str(quantization))[:100]))

@@ -5,12 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from flows.prices import UnreadableError
 from flows.strict_json import clean_text
+from models.listing import Drift
 
 MAX_TEXT = 200
+MAX_KEY = 100
 _MAX_INTEGER = 10**15
 _HUNDRED = 100
+
+
+class UnreadableError(ValueError):
+    """Something that must be understood is not as upstream ever had it; the message names it."""
 
 
 def checked_text(value: Any, name: str) -> str:
@@ -20,6 +25,11 @@ def checked_text(value: Any, name: str) -> str:
     if len(value) > MAX_TEXT:
         raise UnreadableError(f"{name} is longer than {MAX_TEXT} characters")
     return clean_text(value)
+
+
+def unknown_key(where: str, key: str) -> Drift:
+    """The drift that a key is which this version does not know."""
+    return Drift(f"{where}.{clean_text(key)[:MAX_KEY]}")
 
 
 def optional_text(value: Any) -> str | None:

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flows.endpoints import read_endpoint, with_ordinals
-from flows.fields import checked_text, optional_text, text_list
-from flows.prices import UnreadableError
+from flows.fields import UnreadableError, checked_text, optional_text, text_list, unknown_key
 from flows.strict_json import NotJsonError, clean_text, load_json
 from models.listing import Drift, EndpointListing, ModelListing, Reading, Unread
 from models.observation import Observation, Target
@@ -105,13 +104,21 @@ def _read_endpoints(items: list[Any], model_id: str) -> tuple[list[EndpointListi
 
 
 def _unnumberable(read: dict[int, EndpointListing], bad: list[Any], model_id: str) -> list[int]:
-    """Where endpoints stand whose ordinal can't be told, because one that shares their tag can't be read."""
-    doubtful = {(item.get("model_id") or model_id, item.get("tag")) for item in bad if _has_a_tag(item)}
-    return [at for at, endpoint in read.items() if (endpoint.key.variant, endpoint.tag) in doubtful]
+    """Where endpoints stand whose ordinal can't be told, because one that shares their tag can't be read.
+
+    In bodies from before tags that is one of the same provider.
+    """
+    doubtful = {names for item in bad if isinstance(item, dict) and (names := _names(item, model_id))}
+    return [at for at, e in read.items() if (e.key.variant, e.tag, e.tag or e.terms.provider_name) in doubtful]
 
 
-def _has_a_tag(item: Any) -> bool:
-    return isinstance(item, dict) and isinstance(item.get("tag"), str) and isinstance(item.get("model_id"), str | None)
+def _names(item: dict[str, Any], model_id: str) -> tuple[str, str | None, str] | None:
+    try:
+        variant = checked_text(item.get("model_id") or model_id, "model_id")
+        tag = None if item.get("tag") is None else checked_text(item["tag"], "tag")
+        return variant, tag, tag or checked_text(item.get("provider_name"), "provider_name")
+    except UnreadableError:
+        return None
 
 
 def _resolved_id(model_id: str, endpoints: list[EndpointListing], target: Target, *, empty: bool) -> str:
@@ -135,7 +142,7 @@ def _read_created(value: Any) -> datetime | None:
 
 
 def _model_drift(data: dict[str, Any], architecture: dict[str, Any], listing: ModelListing) -> set[Drift]:
-    drift = {Drift(f"data.{key}") for key in data.keys() - _MODEL_KEYS}
-    drift |= {Drift(f"data.architecture.{key}") for key in architecture.keys() - _ARCHITECTURE_KEYS}
+    drift = {unknown_key("data", key) for key in data.keys() - _MODEL_KEYS}
+    drift |= {unknown_key("data.architecture", key) for key in architecture.keys() - _ARCHITECTURE_KEYS}
     modalities = {*listing.input_modalities, *listing.output_modalities}
     return drift | {Drift("data.architecture.modalities", value) for value in modalities - _MODALITIES}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -22,6 +23,8 @@ _SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    # The data is stored by then: five attempts, as by default, kept a run alive 3.5 minutes after its server's death.
+    "PREFECT_CLIENT_MAX_RETRIES": "1",
 }
 _QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}
 
@@ -29,6 +32,7 @@ _QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "
 def run_collect(targets: list[str] | None, every: int | None, progress: Callable[[int, int], None]) -> Collected:
     """Run the flow on the configured Prefect server, else on a temporary one. Raises HistoryError."""
     _set_defaults(_SETTINGS | _QUIET)
+    logging.disable()
     from flows.collect import collect, watch_collected, watch_progress  # noqa: PLC0415 - after the settings
 
     async def run() -> HistoryError | None:

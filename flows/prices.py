@@ -9,6 +9,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from flows.fields import UnreadableError, unknown_key
 from flows.strict_json import plain
 from models.listing import PRICE_KEYS, Drift, JsonObject, PriceSet, canonical_decimal
 
@@ -20,10 +21,6 @@ _MAX_DECIMALS = 60
 _CHARGED_ALWAYS = ("prompt", "completion")
 _CONDITIONS = {"min_prompt_tokens", "utc_start", "utc_end", "utc_days"}
 _NOT_A_PRICE = {"discount", "overrides"}
-
-
-class UnreadableError(ValueError):
-    """Something that must be understood is not as upstream ever had it; the message names it."""
 
 
 def read_number(value: Any, name: str) -> Decimal:
@@ -67,13 +64,13 @@ def read_prices(pricing: Any) -> tuple[PriceSet, set[Drift]]:
         overrides=overrides,
         other={key: value for key, value in other.items() if value not in (None, "0")} or None,
     )
-    return prices, drift | {Drift(f"endpoint.pricing.{key}") for key in other}
+    return prices, drift | {unknown_key("endpoint.pricing", key) for key in other}
 
 
 def _stored(key: str, price: Decimal) -> Decimal | None:
     if price == _VARIES or (price == 0 and key not in _CHARGED_ALWAYS):
         return None
-    return abs(price)  # upstream has sent "-0"
+    return price.copy_abs()  # upstream has sent "-0"; abs() would round to 28 digits
 
 
 def _read_discount(value: Any) -> Decimal | None:
@@ -92,7 +89,7 @@ def _read_overrides(value: Any) -> tuple[list[JsonObject] | None, set[Drift]]:
         raise UnreadableError("overrides is not a list of objects")
     entries = [_read_override(entry) for entry in value]
     unknown = {key for entry in entries for key in entry if key not in _CONDITIONS and key not in PRICE_KEYS}
-    return entries or None, {Drift(f"endpoint.pricing.overrides.{key}") for key in unknown}
+    return entries or None, {unknown_key("endpoint.pricing.overrides", key) for key in unknown}
 
 
 def _read_override(entry: JsonObject) -> JsonObject:

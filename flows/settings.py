@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -11,29 +12,42 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows.errors import ConfigurationError
 
+_BASE_URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 def _checked_base_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not _BASE_URL.fullmatch(url) or not _has_host_and_port(url):
         raise ValueError("expected an http or https address such as https://openrouter.ai/api/v1")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if any(sign in url for sign in "@?#"):
         raise ValueError(
             "an address without user, password, query or fragment is expected; the key has its own setting"
         )
     return url.rstrip("/")
 
 
+def _has_host_and_port(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname) and urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def _checked_key(key: SecretStr) -> SecretStr:
+    if not re.fullmatch("[!-~]*", key.get_secret_value().strip()):
+        raise ValueError("a key is one word of ASCII characters")
+    return key
+
+
 class Settings(BaseSettings):
     """Every setting with its default. Names of environment variables are the field names in capitals."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
     database_url: SecretStr = SecretStr("sqlite:///data/history.db")
     archive_url: SecretStr = SecretStr("data/archive")
     openrouter_base_url: Annotated[str, AfterValidator(_checked_base_url)] = "https://openrouter.ai/api/v1"
-    openrouter_api_key: SecretStr | None = None
+    openrouter_api_key: Annotated[SecretStr, AfterValidator(_checked_key)] | None = None
     targets_file: Path = Path("targets.toml")
     requests_per_second: float = Field(default=5, ge=0, le=1000)
     max_connections: int = Field(default=8, ge=1, le=1000)
@@ -44,6 +58,8 @@ class Settings(BaseSettings):
         """Read the environment and `.env`. Raises ConfigurationError naming each bad variable, never its value."""
         try:
             settings = cls()
+        except UnicodeDecodeError:
+            raise ConfigurationError("bad settings: .env is not UTF-8 text") from None
         except ValidationError as error:
             problems = "; ".join(
                 f"{'_'.join(map(str, e['loc'])).upper()}: {e['msg'].removeprefix('Value error, ')}"

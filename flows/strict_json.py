@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+_MAX_DEPTH = 50  # upstream's bodies have 6 levels; recursion must end well before Python's own limit
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -28,7 +31,7 @@ def load_json(body: bytes) -> Any:
     if text.lstrip().startswith("<"):
         raise NotJsonError("a web page, not JSON")
     try:
-        return json.loads(
+        value = json.loads(
             text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object_without_duplicates
         )
     except NotJsonError:
@@ -39,6 +42,8 @@ def load_json(body: bytes) -> Any:
         raise NotJsonError(f"not JSON: {error.msg} at character {error.pos}") from None
     except (ValueError, ArithmeticError):
         raise NotJsonError("a number with too many digits") from None
+    _refuse_depth(value)
+    return value
 
 
 def plain(value: Any) -> Any:
@@ -73,7 +78,25 @@ def _refuse_constant(name: str) -> Any:
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise NotJsonError(f"the key {twice!r} stands twice in one object")
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise NotJsonError(f"the key {clean_text(twice)[:100]!r} stands twice in one object")
     return result
+
+
+def _refuse_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return
+    raise NotJsonError("nested too deeply")
+
+
+def _children(value: Any) -> Iterable[Any]:
+    match value:
+        case dict():
+            return value.values()
+        case list():
+            return value
+        case _:
+            return ()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from flows.errors import ConfigurationError
-from models.observation import TARGET_FORM, Target
+from models.observation import TARGET_FORM, TARGET_MAX_LENGTH, Target
 
 EVERYTHING = "*"
 _PATTERN_PART = r"[A-Za-z0-9~*][A-Za-z0-9~*._:@+-]*"
@@ -66,7 +66,7 @@ class TargetList:
 
         Raises ConfigurationError where a pattern matches nothing, or nothing is left.
         """
-        known = sorted(id_ for id_ in set(listed) if TARGET_FORM.fullmatch(id_))
+        known = sorted(id_ for id_ in set(listed) if TARGET_FORM.fullmatch(id_) and len(id_) <= TARGET_MAX_LENGTH)
         found: set[str] = set()
         for entry in self.include:
             matched = {id_ for id_ in known if _matches(entry, id_)} if EVERYTHING in entry else {entry}
@@ -76,7 +76,7 @@ class TargetList:
         kept = {id_ for id_ in found if not any(_matches(entry, id_) for entry in self.exclude)}
         if not kept:
             raise ConfigurationError(f"{self.origin}: 'exclude' leaves no target")
-        return sorted(_target(id_) for id_ in kept)
+        return sorted(Target.parse(id_) for id_ in kept)
 
 
 def _matches(pattern: str, model_id: str) -> bool:
@@ -86,18 +86,9 @@ def _matches(pattern: str, model_id: str) -> bool:
     return len(parts) == len(id_parts) and all(map(fnmatchcase, id_parts, parts))
 
 
-def _target(text: str) -> Target:
-    try:
-        return Target.parse(text)
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None
-
-
 def _check(entry: Any, where: str) -> None:
-    if not isinstance(entry, str) or not re.fullmatch(ENTRY_FORM, entry):
-        raise ConfigurationError(f"{where}: {entry!r} is no target; {_EXPECTED}")
-    if EVERYTHING not in entry:
-        _target(entry)
+    if not isinstance(entry, str) or not re.fullmatch(ENTRY_FORM, entry) or len(entry) > TARGET_MAX_LENGTH:
+        raise ConfigurationError(f"{where}: {repr(entry)[:TARGET_MAX_LENGTH]} is no target; {_EXPECTED}")
 
 
 def _refuse_unknown_keys(path: Path, given: dict[str, Any]) -> None:
@@ -117,5 +108,8 @@ def _entries(path: Path, text: str, given: dict[str, Any], key: str) -> tuple[st
 
 def _line(text: str, entry: Any) -> str:
     """`:LINE` of an entry, where it can be told."""
-    lines = [number for number, line in enumerate(text.splitlines(), 1) if isinstance(entry, str) and entry in line]
-    return f":{lines[0]}" if lines else ""
+    quoted = (f'"{entry}"', f"'{entry}'")
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.lstrip().startswith("#") and any(form in line for form in quoted):
+            return f":{number}"
+    return ""
