@@ -81,33 +81,37 @@ def collect(
     With Prefect the run is seen on the configured server; without one, a temporary server is started, which takes some
     seconds. --no-prefect runs the same steps without it.
     """
-    with _shown_progress() as progress:
-        run = _collect_with_prefect if prefect else _collect_plainly
-        collected = run(targets, every, progress)
-    for line in lines(collected):
-        print(line)
-    raise typer.Exit(collected.exit_code)
+    run = _collect_with_prefect if prefect else _collect_plainly
+    raise typer.Exit(run(targets, every))
 
 
 def _entries(settings: Settings, targets: list[str] | None) -> TargetList:
     return TargetList.given(targets) if targets else TargetList.read(settings.targets_file)
 
 
-def _collect_plainly(targets: list[str] | None, every: int | None, progress: Callable[[int, int], None]) -> Collected:
+def _collect_plainly(targets: list[str] | None, every: int | None) -> int:
     settings = Settings.read()
     cadence_seconds = every * 60 if every else None
     entries = _entries(settings, targets)
-    return asyncio.run(collect_targets(settings, entries, cadence_seconds=cadence_seconds, progress=progress))
+    with _shown_progress() as progress:
+        work = collect_targets(settings, entries, cadence_seconds=cadence_seconds, progress=progress)
+        collected = asyncio.run(work)
+    return _show(collected)
 
 
-def _collect_with_prefect(
-    targets: list[str] | None, every: int | None, progress: Callable[[int, int], None]
-) -> Collected:
+def _collect_with_prefect(targets: list[str] | None, every: int | None) -> int:
     settings = Settings.read()
     _entries(settings, targets)  # what is wrong with them is told before Prefect is started
     from flows.prefect_run import run_collect  # noqa: PLC0415 - importing Prefect takes a second
 
-    return run_collect(targets, every, progress)
+    with _shown_progress() as progress:
+        return run_collect(targets, every, progress, _show)
+
+
+def _show(collected: Collected) -> int:
+    for line in lines(collected):
+        print(line)
+    return collected.exit_code
 
 
 @contextmanager
@@ -120,7 +124,13 @@ def _shown_progress() -> Iterator[Callable[[int, int], None]]:
     columns = (TextColumn("Asking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            if done == total:
+                bar.stop()
+
+        yield progress
 
 
 def _plain_progress(done: int, total: int) -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flows.collection import Collected
 from flows.errors import HistoryError
@@ -26,11 +26,19 @@ _SETTINGS = {
     # The data is stored by then: five attempts, as by default, kept a run alive 3.5 minutes after its server's death.
     "PREFECT_CLIENT_MAX_RETRIES": "1",
 }
-_QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}
+_QUIET = {"PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}
 
 
-def run_collect(targets: list[str] | None, every: int | None, progress: Callable[[int, int], None]) -> Collected:
-    """Run the flow on the configured Prefect server, else on a temporary one. Raises HistoryError."""
+def run_collect(
+    targets: list[str] | None,
+    every: int | None,
+    progress: Callable[[int, int], None],
+    show: Callable[[Collected], int],
+) -> int:
+    """Run the flow on the configured Prefect server, else on a temporary one, and show what it brought.
+
+    Gives the exit code that `show` gives. Raises HistoryError.
+    """
     _set_defaults(_SETTINGS | _QUIET)
     logging.disable()
     from flows.collect import collect, watch_collected, watch_progress  # noqa: PLC0415 - after the settings
@@ -45,11 +53,20 @@ def run_collect(targets: list[str] | None, every: int | None, progress: Callable
         trouble = asyncio.run(run())
     except Exception as error:  # noqa: BLE001 - Prefect's client raises what its many parts raise
         trouble = HistoryError(f"Prefect can't be used: {_one_line(error)}; --no-prefect collects without it")
-    if held:
-        if trouble:
-            print(f"endpoint-history: all is stored, but {trouble}", file=sys.stderr)
-        return held[0]
-    raise trouble or HistoryError("the run ended before it could say what it brought")
+    if not held:
+        raise trouble or HistoryError("the run ended before it could say what it brought")
+    code = show(held[0])
+    if trouble:
+        _leave(f"endpoint-history: all is stored, but {trouble}", code)
+    return code
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    """End the process at once: Prefect's client would go on trying to tell a dead server, half a minute and more."""
+    print(message, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def serve_collect(every: int) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @contextmanager
 def server(home: Path) -> Iterator[str]:
-    """Start a server, with the settings that the project ships; yields the URL of its API."""
+    """Start a server, with the settings that the project ships; yields the URL of its API. Its id is in `pid`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -32,11 +32,13 @@ def server(home: Path) -> Iterator[str]:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment(home), stdout=log, stderr=log, start_new_session=True
         )
+    (home / "pid").write_text(str(process.pid))
     try:
         until(lambda: _healthy(api), 90)
         yield api
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

@@ -1,0 +1,157 @@
+"""The flow as Prefect runs it: on a server, on a temporary one, under a worker, and when the server dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from flows.database import upgrade
+from models.tables import observations
+from simulator import faults
+from simulator.market import Market
+from simulator.server import Simulator, serving
+from tests import prefect_server
+from tests.collecting import count
+from tests.factories import a_body, an_endpoint, at
+from tests.prefect_server import BIN, ROOT, ask, until
+
+MARKET = Market(models=70)
+PATHS = MARKET.paths()
+URL = "sqlite:///history.db"
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    upgrade(URL)
+    Path("targets.toml").write_text(f"targets = {PATHS}")
+    simulator = Simulator(MARKET, clock=lambda: at(0))
+    with serving(simulator) as base_url:
+        os.environ["OPENROUTER_BASE_URL"] = base_url
+        yield simulator
+
+
+def command(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `endpoint-history WORDS`, or `prefect WORDS`, as a process of its own in the folder of the test."""
+    here = Path.cwd()
+    environment = prefect_server.environment(
+        here,
+        DATABASE_URL=f"sqlite:///{here}/history.db",
+        ARCHIVE_URL=f"{here}/archive",
+        TARGETS_FILE=f"{here}/targets.toml",
+        REQUESTS_PER_SECOND="0",
+        **variables,
+    )
+    environment.pop("PREFECT_LOGGING_LEVEL")
+    name, *rest = words
+    return subprocess.run(
+        [BIN / name, *rest],
+        cwd=ROOT if name == "prefect" else here,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+
+
+def runs_named(api: str, prefix: str, *, deployed: bool = False) -> list[dict[str, Any]]:
+    runs = ask(api, "flow_runs", flow_runs={"deployment_id": {"is_null_": not deployed}})
+    return [run for run in runs if run["name"].startswith(prefix)]
+
+
+def changes(api: str) -> list[dict[str, Any]]:
+    return ask(api, "events", filter={"event": {"name": ["endpoint-history.changed"]}})
+
+
+def test_a_server_shows_the_run_its_shards_and_its_outcome(prefect_api: str, simulator: Simulator) -> None:
+    simulator.answers[PATHS[3]] = faults.KINDS["html"]
+    done = command("endpoint-history", "collect", PREFECT_API_URL=prefect_api)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (3, f"{len(PATHS)} of {len(PATHS)} targets asked")
+    (run,) = runs_named(prefect_api, "collect all targets 20")
+    ok = len(PATHS) - 1
+    assert run["state"]["name"] == "Completed"
+    assert run["state"]["message"].startswith(f"{ok} of {len(PATHS)} targets observed ({ok} ok, 0 gone); 1 failed; ")
+    shards = until(lambda: ask(prefect_api, "task_runs", flow_runs={"id": {"any_": [run["id"]]}}), 30)
+    assert {shard["name"] for shard in shards} <= {f"{PATHS[0]} and 63 more", f"{PATHS[64]} and {len(PATHS) - 65} more"}
+    (artifact,) = ask(prefect_api, "artifacts", flow_runs={"id": {"any_": [run["id"]]}})
+    assert artifact["key"] == "collect-outcome"
+    assert f"| {PATHS[3]} | a web page, not JSON |" in artifact["data"].replace("\\", "")
+
+
+def test_one_event_tells_what_changed_and_none_that_nothing_did(prefect_api: str, simulator: Simulator) -> None:
+    path = PATHS[0]
+    for prompt in ("0.000001", "0.000001", "0.000003"):
+        simulator.answers[path] = faults.answer(200, a_body(an_endpoint(prompt=prompt, model_id=path), model=path))
+        assert command("endpoint-history", "collect", path, PREFECT_API_URL=prefect_api).returncode == 0
+    (event,) = until(lambda: changes(prefect_api), 30)
+    assert event["payload"]["counts"] == {"price_moves": 1, "drift": 0}
+    (move,) = event["payload"]["price_moves"]
+    assert (move["model"], move["price"], move["before"], move["after"]) == (path, "prompt", "0.000001", "0.000003")
+
+
+def test_a_temporary_server_leaves_no_word_of_its_own(simulator: Simulator) -> None:
+    done = command("endpoint-history", "collect", PATHS[0], PATHS[1])
+    assert (done.returncode, done.stderr) == (0, "2 of 2 targets asked\n")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "Targets", "Endpoints", "Prices", "Database", "Archive",
+    ]  # fmt: skip
+
+
+def test_what_is_wrong_is_told_in_one_line_through_prefect_too(prefect_api: str, simulator: Simulator) -> None:
+    done = command("endpoint-history", "collect", "nobody/*", PATHS[0], PREFECT_API_URL=prefect_api)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "endpoint-history: the given targets: 'nobody/*' matches none of the 71 listed models\n"
+    (run,) = runs_named(prefect_api, "collect 2 given targets")
+    assert run["state"]["name"] == "Failed"
+    assert "'nobody/*' matches none" in run["state"]["message"]
+
+
+def test_a_prefect_server_that_is_away_is_told_in_one_line(simulator: Simulator) -> None:
+    done = command("endpoint-history", "collect", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("endpoint-history: Prefect can't be used: ")
+    assert done.stderr.endswith("--no-prefect collects without it\n")
+
+
+def test_a_server_that_dies_in_the_middle_costs_no_data(simulator: Simulator, tmp_path: Path) -> None:
+    home = tmp_path / "dying"
+    home.mkdir()
+    with prefect_server.server(home) as api:
+        (pid,) = (int(line) for line in (home / "pid").read_text().split())
+
+        async def kill_the_server(request: web.Request, body: bytes) -> web.StreamResponse:
+            os.killpg(pid, signal.SIGKILL)
+            return await faults.answer(200, body)(request, body)
+
+        simulator.answers[PATHS[20]] = kill_the_server
+        done = command("endpoint-history", "collect", PREFECT_API_URL=api)
+    assert done.returncode == 0
+    assert f"Targets    {len(PATHS)} ok" in done.stdout
+    assert done.stderr.splitlines()[-1].startswith("endpoint-history: all is stored, but Prefect can't be used: ")
+    assert count(URL, observations) == len(PATHS)
+
+
+def test_a_worker_runs_what_is_deployed(prefect_api: str, simulator: Simulator) -> None:
+    given = {"PREFECT_API_URL": prefect_api, "PWD": str(ROOT)}
+    pool = ("work-pool", "create", "endpoint-history", "--type", "process", "--overwrite")
+    run = ("deployment", "run", "collect/collect", "--param", f'targets=["{PATHS[5]}"]')
+    for words in (
+        pool,
+        ("--no-prompt", "deploy", "--all"),
+        run,
+        ("worker", "start", "--pool", "endpoint-history", "--run-once"),
+    ):
+        done = command("prefect", *words, **given)
+        assert done.returncode == 0, done.stdout + done.stderr
+    (started,) = until(
+        lambda: [r for r in runs_named(prefect_api, "collect 1 given") if r["state"]["name"] == "Completed"], 60
+    )
+    assert started["state"]["message"].startswith("1 of 1 targets observed (1 ok, 0 gone)")
+    assert count(URL, observations) == 1
