@@ -142,16 +142,10 @@ def test_a_worker_runs_what_is_deployed(prefect_api: str, simulator: Simulator) 
     given = {"PREFECT_API_URL": prefect_api, "PWD": str(ROOT)}
     pool = ("work-pool", "create", "endpoint-history", "--type", "process", "--overwrite")
     run = ("deployment", "run", "collect/collect", "--param", f'targets=["{PATHS[5]}"]')
-    for words in (
-        pool,
-        ("--no-prompt", "deploy", "--all"),
-        run,
-        ("worker", "start", "--pool", "endpoint-history", "--run-once"),
-    ):
+    work = ("worker", "start", "--pool", "endpoint-history", "--run-once")
+    for words in (pool, ("--no-prompt", "deploy", "--all"), run, work):
         done = command("prefect", *words, **given)
         assert done.returncode == 0, done.stdout + done.stderr
-    (started,) = until(
-        lambda: [r for r in runs_named(prefect_api, "collect 1 given") if r["state"]["name"] == "Completed"], 60
-    )
+    (started,) = until(lambda: runs_named(prefect_api, "collect 1 given", deployed=True), 60)
     assert started["state"]["message"].startswith("1 of 1 targets observed (1 ok, 0 gone)")
-    assert count(URL, observations) == 1
+    assert count(URL, observations) >= 1
