@@ -39,26 +39,29 @@ def simulator() -> Iterator[Simulator]:
 
 def command(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `endpoint-history WORDS`, or `prefect WORDS`, as a process of its own in the folder of the test."""
-    here = Path.cwd()
-    environment = prefect_server.environment(
-        here,
-        DATABASE_URL=f"sqlite:///{here}/history.db",
-        ARCHIVE_URL=f"{here}/archive",
-        TARGETS_FILE=f"{here}/targets.toml",
-        REQUESTS_PER_SECOND="0",
-        **variables,
-    )
-    environment.pop("PREFECT_LOGGING_LEVEL")
     name, *rest = words
     return subprocess.run(
         [BIN / name, *rest],
-        cwd=ROOT if name == "prefect" else here,
-        env=environment,
+        cwd=ROOT if name == "prefect" else Path.cwd(),
+        env=environment(**variables),
         capture_output=True,
         text=True,
         check=False,
         timeout=180,
     )
+
+
+def environment(**variables: str) -> dict[str, str]:
+    here = Path.cwd()
+    own = {
+        "DATABASE_URL": f"sqlite:///{here}/history.db",
+        "ARCHIVE_URL": f"{here}/archive",
+        "TARGETS_FILE": f"{here}/targets.toml",
+        "REQUESTS_PER_SECOND": "0",
+    }
+    given = prefect_server.environment(here, **own, **variables)
+    del given["PREFECT_LOGGING_LEVEL"]
+    return given
 
 
 def runs_named(api: str, prefix: str, *, deployed: bool = False) -> list[dict[str, Any]]:
@@ -149,3 +152,21 @@ def test_a_worker_runs_what_is_deployed(prefect_api: str, simulator: Simulator) 
     (started,) = until(lambda: runs_named(prefect_api, "collect 1 given", deployed=True), 60)
     assert started["state"]["message"].startswith("1 of 1 targets observed (1 ok, 0 gone)")
     assert count(URL, observations) >= 1
+
+
+def test_serve_runs_its_deployment_and_leaves_it_scheduled(prefect_api: str, simulator: Simulator) -> None:
+    served = {"name": {"any_": ["served"]}}
+    given = environment(PREFECT_API_URL=prefect_api)
+    words = [str(BIN / "endpoint-history"), "serve", "--every", "7"]
+    with subprocess.Popen(words, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            until(lambda: ask(prefect_api, "deployments", deployments=served), 60)
+            command("prefect", "deployment", "run", "collect/served", PREFECT_API_URL=prefect_api)
+            until(lambda: count(URL, observations) == len(PATHS), 60)
+        finally:
+            process.terminate()
+    (deployment,) = ask(prefect_api, "deployments", deployments=served)
+    assert deployment["parameters"]["cadence_minutes"] == 7
+    assert [schedule["schedule"]["interval"] for schedule in deployment["schedules"]] == [420]
+    assert [schedule["active"] for schedule in deployment["schedules"]] == [True]
+    assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"

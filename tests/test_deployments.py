@@ -97,15 +97,17 @@ def test_the_shipped_settings_of_prefect_are_live() -> None:
 def test_deployed_to_a_real_server_the_schedule_makes_runs(prefect_api: str, tmp_path: Path) -> None:
     variables = environment(tmp_path, PREFECT_API_URL=prefect_api, PWD=str(ROOT))
     for words in (
-        ("work-pool", "create", "endpoint-history", "--type", "process"),
+        ("work-pool", "create", "endpoint-history", "--type", "process", "--overwrite"),
         ("--no-prompt", "deploy", "--all"),
     ):
         done = subprocess.run(
             [BIN / "prefect", *words], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    scheduled = until(lambda: ask(prefect_api, "flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}}), 30)
-    assert scheduled[0]["parameters"] == {"targets": None, "cadence_minutes": 30}
-    (deployment,) = ask(prefect_api, "deployments")
+    of_deployment = {"deployments": {"name": {"any_": ["collect"]}}}
+    due = {"state": {"type": {"any_": ["SCHEDULED"]}}}
+    scheduled = until(lambda: ask(prefect_api, "flow_runs", flow_runs=due, **of_deployment), 30)
+    assert {"targets": None, "cadence_minutes": 30} in [run["parameters"] for run in scheduled]
+    (deployment,) = ask(prefect_api, "deployments", **of_deployment)
     assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     assert deployment["schedules"][0]["schedule"]["timezone"] == "UTC"
