@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import stamina
 from pydantic import SecretStr
 
 from flows.archive import Archive
@@ -29,7 +30,7 @@ from flows.parse import read_observation
 from flows.settings import Settings
 from flows.store import store
 from flows.targets import TargetList
-from tests.reference import visible
+from tests.reference import history_of, stored_history, visible
 
 FOLDER = Path(os.environ.get("REAL_BODIES", ""))
 TIMES = ("20260516T094711Z", "20260516T221758Z", "20260518T205339Z")
@@ -139,12 +140,17 @@ def test_faults_of_the_server_leave_nothing_false_and_every_failed_target_is_nam
     faults = ("500!:0.1", "html!:0.05", "truncate!:0.05", "429:0.05", "reset:0.03")
     url = f"sqlite:///{tmp_path}/faulty.db"
     upgrade(url)
-    with replaying(*(word for fault in faults for word in ("--fault", fault))) as api:
+    words = [word for fault in faults for word in ("--fault", fault)]
+    with replaying(*words) as api, stamina.set_testing(True, attempts=4):
         for time in TIMES:
             collected = walk(api, url, tmp_path / "faulty", time)
             assert collected.outcome.ok + collected.outcome.gone + len(collected.outcome.failed) == len(paths())
             assert collected.outcome.failed
             assert all(reason for _, reason in collected.outcome.failed)
+    archive = Archive(str(tmp_path / "faulty"))
+    seen = [observation for name in archive.bundles() for observation in archive.load(name)]
+    with opened(url) as engine, engine.connect() as connection:
+        assert stored_history(connection) == history_of(seen)
     right, faulty = (_changes_of_models_never_missed(address) for address in (three_walks[0], url))
     assert faulty.items() <= right.items()
     assert faulty
