@@ -40,7 +40,10 @@ ShardStep = Callable[[Sequence[Target]], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """How a collect ended: what it brought, and what of it still waits in the archive, with the reason."""
+    """How a collect ended: what it brought, and what of it still waits in the archive, with the reason.
+
+    `damaged` has a line for each bundle of an earlier run that can't be read whole.
+    """
 
     outcome: Outcome
     targets: int
@@ -48,6 +51,7 @@ class Collected:
     waiting_reason: str | None
     database: str
     archive: str
+    damaged: Sequence[str] = ()
 
     @property
     def observed(self) -> int:
@@ -127,7 +131,7 @@ async def collect_targets(
     """Collect every target once. Raises HistoryError where nothing could be done, with nothing half-written."""
     with opened(settings.database_url.get_secret_value()) as engine:
         archive = Archive(settings.archive_url.get_secret_value())
-        await asyncio.to_thread(take_up, engine, archive)
+        damaged = await asyncio.to_thread(take_up, engine, archive)
         async with AsyncExitStack() as stack:
             fetcher = await stack.enter_async_context(Fetcher(settings, clock=clock))
             targets = await resolve(fetcher, entries)
@@ -136,16 +140,21 @@ async def collect_targets(
             walk = Walk(run, targets, fetcher, bundle, engine, settings.openrouter_base_url, progress)
             shards = [targets[start : start + SHARD_SIZE] for start in range(0, len(targets), SHARD_SIZE)]
             await _run_all(step(walk), shards)
-        return _end(walk, archive)
+        return _end(walk, archive, damaged)
 
 
-def take_up(engine: sa.Engine, archive: Archive) -> None:
-    """Finish what earlier runs left: bundles cut by a crash, and bodies that the database has not seen."""
+def take_up(engine: sa.Engine, archive: Archive) -> list[str]:
+    """Finish what earlier runs left: bundles cut by a crash, and bodies that the database has not seen.
+
+    Gives a line for each bundle that can't be read whole.
+    """
     archive.recover()
     with told(engine):
         names = unfinished(engine, archive)
-    for _ in load_bundles(engine, archive, names):
-        pass
+    damaged: list[str] = []
+    for loaded in load_bundles(engine, archive, names):
+        damaged = loaded.damaged
+    return damaged
 
 
 async def resolve(fetcher: Fetcher, entries: TargetList) -> list[Target]:
@@ -189,7 +198,7 @@ def _begin(engine: sa.Engine, at: datetime, cadence_seconds: int | None) -> Run:
     return run
 
 
-def _end(walk: Walk, archive: Archive) -> Collected:
+def _end(walk: Walk, archive: Archive, damaged: Sequence[str]) -> Collected:
     try:
         with told(walk.engine):
             if not walk.waiting:
@@ -208,4 +217,5 @@ def _end(walk: Walk, archive: Archive) -> Collected:
         waiting_reason=walk.waiting_reason,
         database=location(walk.engine),
         archive=archive.location,
+        damaged=damaged,
     )

@@ -64,6 +64,8 @@ def _load_bundle(engine: sa.Engine, archive: Archive, name: str, so_far: Loaded)
                 batch = []
     except ArchiveDamage as damage:
         so_far.damaged.append(str(damage))
+        _store_batch(engine, batch, so_far)
+        return  # not stored whole: it is told again until somebody has mended or removed the bundle
     counts += _store_batch(engine, batch, so_far)
     finish_run(engine, name, counts)
 

@@ -154,7 +154,7 @@ def _arrivals(connection: Connection, run_id: int) -> tuple[int, list[tuple[Arri
     arrivals: list[tuple[Arrival, Offer]] = []
     first_looks: set[str] = set()
     for row, before, offer in _rows_with_before(connection, run_id, listing_changes):
-        if before is None and row["model_first_seen_at"] == row["observed_at"]:
+        if before is None and row["model_first_seen_at"] >= row["started_at"]:
             first_looks.add(offer.model)
         elif before is None:
             arrivals.append(("new", offer))
@@ -170,10 +170,11 @@ def _rows_with_before(
 ) -> Iterator[tuple[sa.RowMapping, sa.RowMapping | None, Offer]]:
     """The change rows that a run's observations made, each with the row it ended and the offer it is about."""
     query = (
-        select(table, models.c.openrouter_id, models.c.first_seen_at.label("model_first_seen_at"))
+        select(table, models.c.openrouter_id, models.c.first_seen_at.label("model_first_seen_at"), runs.c.started_at)
         .add_columns(endpoints.c.provider_name.label("provider"), endpoints.c.route)
         .select_from(table.join(observations).join(endpoints, endpoints.c.id == table.c.endpoint_id))
         .join(models, models.c.id == endpoints.c.model_id)
+        .join(runs, runs.c.id == observations.c.run_id)
         .where(observations.c.run_id == run_id)
         .order_by(models.c.openrouter_id, endpoints.c.route, endpoints.c.ordinal, table.c.observed_at)
     )

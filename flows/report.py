@@ -45,6 +45,7 @@ def lines(collected: Collected) -> Iterator[str]:
     yield from _cut(f"  read in part: {target}: {printable(reason)}" for target, reason in outcome.unread)
     yield from _cut(f"  counted once: {target} is {printable(model)}" for target, model in outcome.same_model)
     yield from _cut(f"  unknown upstream: {_drift(item)}" for item in outcome.drift)
+    yield from _cut(f"  damaged in the archive: {line}" for line in collected.damaged)
     if collected.waiting:
         yield f"  {collected.waiting} answers wait in the archive, bundle {outcome.run}: {collected.waiting_reason}"
         yield "  the next collect loads them, or: endpoint-history backfill archive"
@@ -67,6 +68,7 @@ def markdown(collected: Collected) -> str:
         _table("Read in part", ("target", "endpoints left out"), outcome.unread),
         _table("Counted once", ("target", "is the same model as"), outcome.same_model),
         _table("Unknown to this version", ("where", "value"), outcome.drift),
+        _table("Damaged in the archive", ("bundle",), ((line,) for line in collected.damaged)),
         f"Database `{collected.database}`, archive `{collected.archive}`, run `{outcome.run}`.",
     ]
     return "\n\n".join(section for section in sections if section)

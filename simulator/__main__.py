@@ -45,19 +45,46 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulator", description="A simulated OpenRouter, on loopback.")
-    parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
-    parser.add_argument("--models", type=int, default=40, help="how many models there are (40)")
+    parser.add_argument("--port", type=_port, default=0, help="0 (the default) takes a free one")
+    parser.add_argument("--models", type=_models, default=40, help="how many models there are (40)")
     parser.add_argument("--seed", type=int, default=1, help="another number, another market")
     parser.add_argument("--at", type=_time, help="stop the market's clock at a time such as 2026-05-16T12:00")
     parser.add_argument("--latency-ms", type=int, default=0, help="answer that much later")
-    parser.add_argument("--fault", action="append", default=[], metavar="KIND:SHARE", help=f"KIND: {', '.join(KINDS)}")
+    parser.add_argument(
+        "--fault", action="append", default=[], type=_fault, metavar="KIND:SHARE", help=f"KIND: {', '.join(KINDS)}"
+    )
     parser.add_argument("--demo", action="store_true", help="collect once into data/demo, and stop")
     return parser
 
 
 def _time(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2026-05-16T12:00") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _port(text: str) -> int:
+    return _number(text, 0, 65_535)
+
+
+def _models(text: str) -> int:
+    return _number(text, 1, 100_000)
+
+
+def _number(text: str, least: int, most: int) -> int:
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
+    return int(text)
+
+
+def _fault(text: str) -> str:
+    try:
+        Faults([text])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _demo(base_url: str) -> int:

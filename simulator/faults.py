@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 
@@ -143,8 +144,7 @@ class Faults:
 
 
 def _read_rule(rule: str) -> tuple[str, bool, float]:
-    name, _, share = rule.partition(":")
-    kind = name.removesuffix("!")
-    if kind not in KINDS:
-        raise ValueError(f"{rule!r}: expected KIND:SHARE, KIND one of {', '.join(KINDS)}")
-    return kind, name.endswith("!"), float(share)
+    match = re.fullmatch(r"(?P<kind>[a-z0-9-]+)(?P<always>!?):(?P<share>0?\.[0-9]+|0|1(\.0+)?)", rule)
+    if not match or match["kind"] not in KINDS:
+        raise ValueError(f"{rule!r}: expected KIND:SHARE, SHARE from 0 to 1, KIND one of {', '.join(KINDS)}")
+    return match["kind"], bool(match["always"]), float(match["share"])

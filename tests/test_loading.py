@@ -1,0 +1,223 @@
+"""Bundles of the archive come into the database whole, again, damaged, and in any order, on both databases."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from flows import loading
+from flows.archive import Archive
+from flows.catalogue import run_ids
+from flows.collection import take_up
+from flows.database import opened, upgrade, writing
+from flows.loading import Loaded, load_bundles, unfinished, unloaded
+from models.observation import Observation, Run
+from models.tables import metadata, observations, runs
+from simulator.market import Market
+from simulator.server import Simulator, serving
+from tests.archived import write
+from tests.collecting import archive, collect, history, settings
+from tests.factories import a_failed_look, a_gone_look, a_look, an_endpoint, at
+from tests.reference import visible
+
+OTHER = "acme/heron-2"
+FIRST = Run("20260516T090000Z-collect-aaaaaa", "collect", "live", 1800)
+SECOND = Run("20260516T093000Z-collect-bbbbbb", "collect", "live", 1800)
+THIRD = Run("20260516T100000Z-collect-cccccc", "collect", "live")
+RUNS = {
+    FIRST: [a_look(an_endpoint(), an_endpoint("south")), a_look(an_endpoint(), target=OTHER, model=OTHER)],
+    SECOND: [a_look(an_endpoint(prompt="0.5", novelty=1), minute=30), a_failed_look(31, target=OTHER)],
+    THIRD: [a_look(an_endpoint(), an_endpoint("south"), minute=60), a_gone_look(62, target=OTHER)],
+}
+NAMES = [run.name for run in RUNS]
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[sa.Engine]:
+    upgrade(database_url)
+    with opened(database_url) as opened_engine:
+        yield opened_engine
+
+
+@pytest.fixture
+def full() -> Archive:
+    """An archive with the bundles of three runs."""
+    given = archive()
+    for run, looks in RUNS.items():
+        bundle(given, run, *looks)
+    return given
+
+
+def bundle(given: Archive, run: Run, *looks: Observation) -> None:
+    write(given, *(replace(look, run=run) for look in looks), run=run)
+
+
+def load(engine: sa.Engine, given: Archive, *names: str) -> Loaded:
+    *_, loaded = load_bundles(engine, given, names)
+    return loaded
+
+
+def tables(engine: sa.Engine) -> dict[str, list[str]]:
+    with engine.connect() as connection:
+        return visible(connection)
+
+
+def begin(engine: sa.Engine, *begun: Run) -> None:
+    with writing(engine) as connection:
+        run_ids(connection, begun)
+
+
+def damage(run: Run, line: int, found: str, instead: str) -> None:
+    """Change a text within one line of a run's bundle, as a failing disk would."""
+    (path,) = Path("archive").rglob(f"{run.name}.jsonl.gz")
+    lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
+    assert found.encode() in lines[line - 1]
+    lines[line - 1] = lines[line - 1].replace(found.encode(), instead.encode())
+    path.write_bytes(gzip.compress(b"".join(lines)))
+
+
+def emptied(engine: sa.Engine) -> None:
+    with writing(engine) as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+
+
+def test_an_empty_archive_has_nothing_to_load(engine: sa.Engine) -> None:
+    assert (unfinished(engine, archive()), unloaded(engine, archive())) == ([], [])
+
+
+def test_a_fresh_database_has_all_bundles_unloaded(engine: sa.Engine, full: Archive) -> None:
+    assert (unloaded(engine, full), unfinished(engine, full)) == (NAMES, [])
+
+
+def test_runs_that_were_begun_and_not_ended_are_unfinished(engine: sa.Engine, full: Archive) -> None:
+    load(engine, full, FIRST.name)
+    begin(engine, THIRD, SECOND)
+    assert unfinished(engine, full) == [SECOND.name, THIRD.name]
+    assert unloaded(engine, full) == [SECOND.name, THIRD.name]
+
+
+def test_an_unfinished_run_without_a_bundle_is_left_alone(engine: sa.Engine) -> None:
+    begin(engine, FIRST)
+    assert unfinished(engine, archive()) == []
+
+
+def test_what_was_loaded_is_loaded_and_finished(engine: sa.Engine, full: Archive) -> None:
+    load(engine, full, *NAMES)
+    assert (unloaded(engine, full), unfinished(engine, full)) == ([], [])
+
+
+def test_progress_is_told_after_every_bundle(engine: sa.Engine, full: Archive) -> None:
+    told = [(so_far.bundles, so_far.read, so_far.new) for so_far in load_bundles(engine, full, NAMES)]
+    assert told == [(1, 2, 2), (2, 4, 4), (3, 6, 6)]
+
+
+def test_loading_twice_gives_the_same_tables(engine: sa.Engine, full: Archive) -> None:
+    load(engine, full, *NAMES)
+    before = tables(engine)
+    again = load(engine, full, *NAMES)
+    assert (again.read, again.new, again.damaged) == (6, 0, [])
+    assert tables(engine) == before
+
+
+def test_bundles_in_reverse_give_the_same_tables(engine: sa.Engine, full: Archive) -> None:
+    load(engine, full, *NAMES)
+    in_order = tables(engine)
+    emptied(engine)
+    load(engine, full, *reversed(NAMES))
+    assert tables(engine) == in_order
+    assert all(in_order[name] for name in ("pricing_snapshots", "listing_changes", "uptime_samples", "drift"))
+
+
+def test_a_run_stored_in_part_is_completed(engine: sa.Engine, full: Archive) -> None:
+    load(engine, full, *NAMES)
+    whole = tables(engine)
+    with writing(engine) as connection:
+        lost = observations.c.outcome == "failed"
+        connection.execute(observations.delete().where(lost))
+        connection.execute(runs.update().where(runs.c.name == SECOND.name).values(finished_at=None, ok=0, failed=0))
+    load(engine, full, *unfinished(engine, full))
+    assert tables(engine) == whole
+
+
+def test_small_batches_give_the_same_tables(engine: sa.Engine, full: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(engine, full, *NAMES)
+    at_once = tables(engine)
+    emptied(engine)
+    monkeypatch.setattr(loading, "_BATCH", 1)
+    load(engine, full, *NAMES)
+    assert tables(engine) == at_once
+
+
+def test_a_damaged_bundle_loads_what_can_be_read(engine: sa.Engine, full: Archive) -> None:
+    damage(FIRST, 1, "0.000001", "0.000007")
+    loaded = load(engine, full, *NAMES)
+    assert (loaded.bundles, loaded.read, loaded.new) == (3, 5, 5)
+
+
+def test_the_damage_of_a_bundle_is_named(engine: sa.Engine, full: Archive) -> None:
+    damage(FIRST, 2, "0.000001", "0.000007")
+    (told,) = load(engine, full, *NAMES).damaged
+    assert f"{FIRST.name}.jsonl.gz, line 2 at byte " in told
+    assert told.endswith("its checksum is wrong")
+
+
+def test_a_bundle_that_is_no_gzip_stops_no_other(engine: sa.Engine, full: Archive) -> None:
+    (path,) = Path("archive").rglob(f"{FIRST.name}.jsonl.gz")
+    path.write_bytes(b"not gzip at all")
+    loaded = load(engine, full, *NAMES)
+    assert (loaded.bundles, loaded.read, len(loaded.damaged)) == (3, 4, 1)
+    assert FIRST.name in loaded.damaged[0]
+
+
+def test_a_loaded_run_ends_with_its_last_look(engine: sa.Engine, full: Archive) -> None:
+    load(engine, full, *NAMES)
+    with engine.connect() as connection:
+        columns = (runs.c.started_at, runs.c.finished_at, runs.c.cadence_seconds, runs.c.ok, runs.c.gone, runs.c.failed)
+        found = [tuple(row) for row in connection.execute(sa.select(*columns).order_by(runs.c.name))]
+    assert found == [
+        (at(0), at(0), 1800, 2, 0, 0),
+        (at(30), at(31), 1800, 1, 0, 1),
+        (at(60), at(62), None, 1, 1, 0),
+    ]
+
+
+def test_looks_that_two_runs_share_count_for_both(engine: sa.Engine) -> None:
+    given = archive()
+    bundle(given, FIRST, a_look(an_endpoint()))
+    bundle(given, SECOND, a_look(an_endpoint()), a_look(an_endpoint(), minute=40))
+    assert load(engine, given, FIRST.name, SECOND.name).new == 2
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(runs.c.ok).order_by(runs.c.name)).scalars().all() == [1, 2]
+
+
+def test_the_archive_gives_the_counts_of_the_live_run(database_url: str, tmp_path: Path) -> None:
+    upgrade(database_url)
+    market = Market(models=5)
+    with serving(Simulator(market, clock=lambda: at(0))) as base_url:
+        collect(settings(database_url, base_url), [*market.paths(), "acme/unknown"], cadence_seconds=900)
+    live = history(database_url)
+    rebuilt = f"sqlite:///{tmp_path}/rebuilt.db"
+    upgrade(rebuilt)
+    with opened(rebuilt) as engine:
+        load(engine, archive(), *unloaded(engine, archive()))
+    assert history(rebuilt)["runs"] == live["runs"]
+
+
+def test_a_damaged_bundle_is_told_until_it_is_mended(engine: sa.Engine, full: Archive) -> None:
+    begin(engine, FIRST)
+    damage(FIRST, 1, "0.000001", "0.000007")
+    assert [len(take_up(engine, full)) for _ in range(2)] == [1, 1]
+
+
+def test_damage_that_came_later_takes_nothing_back(engine: sa.Engine, full: Archive) -> None:
+    load(engine, full, *NAMES)
+    before = tables(engine)
+    damage(FIRST, 1, "0.000001", "0.000007")
+    assert load(engine, full, FIRST.name).damaged
+    assert tables(engine) == before

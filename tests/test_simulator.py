@@ -1,0 +1,340 @@
+"""The simulated OpenRouter: a believable market, real faults over real HTTP, and its command."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from flows.parse import read_observation
+from simulator.faults import KINDS, Faults
+from simulator.market import Market
+from simulator.server import Simulator, serving
+from tests.factories import MORNING, a_look, at
+from tests.prefect_server import environment
+
+MARKET = Market(models=40)
+PATH = MARKET.paths()[0]
+GOOD = json.dumps(MARKET.body(PATH, at(0))).encode()
+Timelines = dict[tuple[str, str, int], list[dict[str, Any] | None]]
+
+
+def bodies(market: Market, minute: float = 0) -> list[dict[str, Any] | None]:
+    return [market.body(path, at(minute)) for path in market.paths()]
+
+
+@pytest.fixture(scope="module")
+def timelines() -> Timelines:
+    """Each endpoint of a large market over 60 days, looked at every 31 hours; None while it is not listed."""
+    market = Market(models=200)
+    times = [MORNING + timedelta(hours=hours) for hours in range(0, 60 * 24, 31)]
+    found: Timelines = {}
+    for number, time in enumerate(times):
+        for path in market.paths():
+            for item in (market.body(path, time) or {})["data"]["endpoints"]:
+                key = (path, item["tag"], item["context_length"])
+                found.setdefault(key, [None] * len(times))[number] = item
+    return found
+
+
+def items(timelines: Timelines) -> Iterator[dict[str, Any]]:
+    return (item for timeline in timelines.values() for item in timeline if item)
+
+
+@contextmanager
+def faulty(*rules: str) -> Iterator[str]:
+    """The URL of one model's endpoints, on a server with these faults."""
+    with serving(Simulator(MARKET, clock=lambda: at(0), faults=Faults(list(rules)))) as base_url:
+        yield f"{base_url}/models/{PATH}/endpoints"
+
+
+def command(folder: Path, *words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "simulator", *words],
+        cwd=folder,
+        env=environment(folder / "prefect"),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+def test_the_same_seed_and_time_give_the_same_bodies() -> None:
+    assert bodies(Market(20, seed=3), 777) == bodies(Market(20, seed=3), 777)
+
+
+def test_another_seed_is_another_market() -> None:
+    assert Market(20, seed=3).paths() != Market(20, seed=4).paths()
+
+
+def test_bodies_differ_between_instants() -> None:
+    assert bodies(MARKET) != bodies(MARKET, minute=60 * 24 * 3)
+
+
+@pytest.mark.parametrize("models", [1, 40, 600])
+def test_a_market_has_as_many_models_as_asked(models: int) -> None:
+    listed = [entry["id"] for entry in Market(models).listing()]
+    assert len(set(listed)) == len(listed) == models + 1
+    assert [name for name in listed if name.endswith(":free")] == [f"{listed[0]}:free"]
+
+
+def test_an_older_name_shows_the_model_of_today() -> None:
+    older = MARKET.older_names()
+    assert len(older) == 4
+    assert all(MARKET.body(name, at(0)) == MARKET.body(model, at(0)) for name, model in older.items())
+
+
+def test_every_body_of_thirty_days_is_read_whole() -> None:
+    for day in range(30):
+        for path in MARKET.paths():
+            body = MARKET.body(path, at(day * 1493)) or {}
+            reading = read_observation(a_look(target=path, body=json.dumps(body).encode()))
+            assert (reading.outcome, reading.trouble, reading.complete, reading.drift) == (
+                "ok",
+                None,
+                True,
+                frozenset(),
+            )
+            assert reading.listing
+            assert len(reading.listing.endpoints) == len(body["data"]["endpoints"])
+
+
+def test_prices_move_within_sixty_days(timelines: Timelines) -> None:
+    pricings = [[item["pricing"] for item in timeline if item] for timeline in timelines.values()]
+    plain = [{p["prompt"] for p in found if not p["discount"] and "overrides" not in p} for found in pricings]
+    assert any(len(prices) > 1 for prices in plain)
+    assert any(len(prices) == 1 for prices in plain)
+
+
+def test_endpoints_leave_and_come_back(timelines: Timelines) -> None:
+    listed = ["".join("-" if item is None else "+" for item in timeline) for timeline in timelines.values()]
+    assert any("+-" in marks and "-+" in marks[marks.index("+-") :] for marks in listed)
+
+
+def test_twins_share_one_tag_in_one_body(timelines: Timelines) -> None:
+    tags = [(path, tag) for path, tag, _ in timelines]
+    assert len(set(tags)) < len(tags)
+
+
+def test_discounts_come_and_go(timelines: Timelines) -> None:
+    discounts = [{item["pricing"]["discount"] for item in timeline if item} for timeline in timelines.values()]
+    assert {0.0, 0.25} in discounts
+
+
+@pytest.mark.parametrize("condition", [{"min_prompt_tokens"}, {"utc_start", "utc_end"}])
+def test_overrides_have_tiers_and_time_windows(timelines: Timelines, condition: set[str]) -> None:
+    overrides = [entry for item in items(timelines) for entry in item["pricing"].get("overrides", ())]
+    assert any(condition == entry.keys() - {"prompt", "completion"} for entry in overrides)
+
+
+def test_some_uptimes_are_null_and_some_are_not(timelines: Timelines) -> None:
+    assert {item["uptime_last_30m"] is None for item in items(timelines)} == {True, False}
+
+
+def test_outages_show_in_uptime_and_status(timelines: Timelines) -> None:
+    down = [item["uptime_last_5m"] for item in items(timelines) if item["status"] == -5]
+    degraded = [item["uptime_last_5m"] for item in items(timelines) if item["status"] == -2]
+    assert 0 <= min(down) <= max(down) <= 80 < min(degraded) <= max(degraded) <= 95
+
+
+def test_the_listing_comes_in_pages() -> None:
+    market = Market(models=600)
+    found, sizes = [], []
+    with serving(Simulator(market)) as base_url, httpx.Client(base_url=base_url.removesuffix("/api/v1")) as client:
+        following = "/api/v1/models?output_modalities=all"
+        while following:
+            page = client.get(following).json()
+            found += page["data"]
+            sizes.append((len(page["data"]), page["total_count"]))
+            following = page["links"]["next"]
+            assert following is None or "output_modalities=all" in following
+    assert (sizes, found) == ([(500, 601), (101, 601)], market.listing())
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [("models/acme/unknown/endpoints", '{"error":{"code":404,"message":"Model not found"}}'), ("credits", "<!DOCTYPE")],
+)
+def test_an_unknown_path_is_not_found(path: str, content: str) -> None:
+    with serving(Simulator(MARKET)) as base_url:
+        answer = httpx.get(f"{base_url}/{path}")
+    assert answer.status_code == 404
+    assert answer.text.startswith(content)
+
+
+def is_error(code: int) -> Callable[[httpx.Response], bool]:
+    return lambda answer: answer.status_code == code == answer.json()["error"]["code"]
+
+
+WHOLE_ANSWERS: dict[str, Callable[[httpx.Response], bool]] = {
+    "429": lambda answer: is_error(429)(answer) and answer.headers["retry-after"] == "1",
+    "500": is_error(500),
+    "503": is_error(503),
+    "html": lambda answer: answer.is_success and "text/html" in answer.headers["content-type"],
+    "empty": lambda answer: answer.is_success and answer.content == b"",
+    "notjson": lambda answer: answer.is_success and answer.text == "{not json",
+    "gone": is_error(404),
+    "large": lambda answer: len(answer.content) == 20 * 1024**2,
+}
+BROKEN_ANSWERS: dict[str, type[httpx.TransportError]] = {
+    "truncate": httpx.RemoteProtocolError,
+    "reset": httpx.TransportError,
+    "hang": httpx.ReadTimeout,
+    "hang-in-body": httpx.ReadTimeout,
+}
+
+
+def test_every_kind_of_fault_is_tested_here() -> None:
+    assert KINDS.keys() == WHOLE_ANSWERS.keys() | BROKEN_ANSWERS.keys() | {"drip", "bomb", "damaged-gzip"}
+
+
+@pytest.mark.parametrize("kind", WHOLE_ANSWERS)
+def test_a_fault_answers_as_its_name_says(kind: str) -> None:
+    with faulty(f"{kind}:1") as url:
+        assert WHOLE_ANSWERS[kind](httpx.get(url))
+
+
+@pytest.mark.parametrize("kind", BROKEN_ANSWERS)
+def test_a_fault_breaks_the_answer_as_its_name_says(kind: str) -> None:
+    with faulty(f"{kind}:1") as url, pytest.raises(BROKEN_ANSWERS[kind]):
+        httpx.get(url, timeout=0.5)
+
+
+@pytest.mark.parametrize("kind", ["truncate", "hang-in-body"])
+def test_a_broken_body_begins_as_the_good_one(kind: str) -> None:
+    came: list[bytes] = []
+    with faulty(f"{kind}:1") as url, httpx.stream("GET", url, timeout=0.5) as answer:
+        with pytest.raises(httpx.TransportError):
+            came.extend(answer.iter_raw())
+        assert int(answer.headers["content-length"]) == len(GOOD)
+    assert GOOD.startswith(b"".join(came))
+    assert 0 < len(b"".join(came)) <= len(GOOD) // 2
+
+
+def test_a_dripping_body_comes_a_little_at_a_time() -> None:
+    with faulty("drip:1") as url, httpx.stream("GET", url, timeout=10) as answer:
+        came = b"".join(islice(answer.iter_raw(), 3))
+    assert GOOD.startswith(came)
+    assert 3 <= len(came) < len(GOOD) // 2
+
+
+def test_a_bomb_is_small_until_it_is_inflated() -> None:
+    with faulty("bomb:1") as url, httpx.stream("GET", url, timeout=60) as answer:
+        assert int(answer.headers["content-length"]) < 1024**2
+        assert sum(map(len, answer.iter_bytes())) == 200 * 1024**2
+
+
+def test_a_damaged_gzip_body_cannot_be_inflated_whole() -> None:
+    with faulty("damaged-gzip:1") as url, httpx.stream("GET", url) as answer:
+        assert answer.headers["content-encoding"] == "gzip"
+        raw = b"".join(answer.iter_raw())
+    with pytest.raises(EOFError):
+        gzip.decompress(raw)
+
+
+def drawn(faults: Faults, path: str = PATH, times: int = 200) -> list[bool]:
+    return [faults.draw(path) is not None for _ in range(times)]
+
+
+@pytest.mark.parametrize(("rule", "found"), [("500:0", {False}), ("500:1", {True}), ("500:0.5", {True, False})])
+def test_a_share_says_how_often_a_fault_comes(rule: str, found: set[bool]) -> None:
+    assert set(drawn(Faults([rule]))) == found
+
+
+def test_faults_are_the_same_for_the_same_seed() -> None:
+    assert drawn(Faults(["500:0.5"], seed=2)) == drawn(Faults(["500:0.5"], seed=2))
+    assert drawn(Faults(["500:0.5"], seed=2)) != drawn(Faults(["500:0.5"], seed=3))
+
+
+def test_a_rule_for_paths_fails_some_paths_always() -> None:
+    faults = Faults(["500!:0.5"])
+    assert {frozenset(drawn(faults, path, times=20)) for path in MARKET.paths()} == {
+        frozenset([True]),
+        frozenset([False]),
+    }
+
+
+def test_of_several_rules_the_first_that_hits_counts() -> None:
+    assert Faults(["500:0", "html:1", "gone:1"]).draw(PATH) is KINDS["html"]
+
+
+@pytest.mark.parametrize("rule", ["", "bogus", "bogus:1", ":0.5", "500!!:1", "HTML:1"])
+def test_a_fault_of_no_known_kind_says_what_is_expected(rule: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"^{rule!r}: expected KIND:SHARE, .* one of 429, 500, .*, large$"
+    ):
+        Faults([rule])
+
+
+def test_help_names_every_option_and_fault(tmp_path: Path) -> None:
+    done = command(tmp_path, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(word in done.stdout for word in ("--port", "--at", "--fault", "--demo", *KINDS))
+
+
+def test_an_occupied_port_is_told_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        done = command(tmp_path, "--port", str(occupied.getsockname()[1]))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("simulator: ")
+    assert "in use" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--at", "noon"),
+        ("--at", "2026-13-01"),
+        ("--port", "x"),
+        ("--port", "99999"),
+        ("--models", "many"),
+        ("--models", "0"),
+        ("--fault", "bogus:1"),
+        ("--fault", "500"),
+        ("--fault", "500:x"),
+        ("--fault", "500:1.5"),
+        ("--fault", "500:nan"),
+    ],
+)
+def test_a_bad_option_is_told_without_a_traceback(tmp_path: Path, words: tuple[str, str]) -> None:
+    done = command(tmp_path, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"python -m simulator: error: argument {words[0]}: {words[1]!r}")
+
+
+def test_a_stopped_clock_serves_one_instant_until_interrupted(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "simulator", "--at", "2026-05-16T09:00"]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            base_url = process.stdout.readline().partition(" ")[0].removeprefix("OPENROUTER_BASE_URL=")
+            answer = httpx.get(f"{base_url}/models/{PATH}/endpoints")
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert (answer.json(), process.returncode) == (json.loads(GOOD), 0)
+
+
+def test_the_demo_collects_the_whole_market_once(tmp_path: Path) -> None:
+    done = command(tmp_path, "--demo", seconds=300)
+    assert done.returncode == 0, done.stderr
+    assert "42 ok, 0 gone, 0 failed, of 42" in done.stdout
+    assert "counted once: cobalt/vela-large-2026 is cobalt/vela-large" in done.stdout
+    with sqlite3.connect(tmp_path / "data/demo/history.db") as connection:
+        (models,) = connection.execute("SELECT count(*) FROM models").fetchone()
+    connection.close()
+    assert models == 41
