@@ -17,7 +17,7 @@ class Address:
 
     def __init__(self, url: str) -> None:
         self.location = _WITH_CREDENTIALS.sub(r"\g<protocol>://***@", url)
-        match = _WITH_CREDENTIALS.match(url)
+        match = _WITH_CREDENTIALS.search(url)
         credentials = match["credentials"] if match else ""
         password = credentials.partition(":")[2]
         self._secrets = [secret for secret in (credentials, password, unquote(password)) if secret]

@@ -96,6 +96,7 @@ class _Line(BaseModel):
     headers: dict[str, str]
     body: str | None = None
     body_base64: str | None = None
+    origin: str | None = None
 
 
 def _fields(observation: Observation) -> dict[str, Any]:
@@ -113,6 +114,7 @@ def _fields(observation: Observation) -> dict[str, Any]:
         "error": observation.error,
         "elapsed_ms": observation.elapsed_ms,
         "headers": observation.headers,
+        "origin": observation.origin,
     } | _body_fields(observation.body)
 
 
@@ -145,6 +147,7 @@ def _decode(raw: RawLine, name: str) -> Observation:
         elapsed_ms=line.elapsed_ms,
         headers=line.headers,
         body=_body(line),
+        origin=line.origin,
     )
 
 

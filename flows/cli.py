@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -17,10 +20,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from flows.archive import Archive
 from flows.collection import Collected, collect_targets, resolve
 from flows.database import differences, downgrade, location, opened, revisions, told, upgrade
-from flows.errors import HistoryError, UnreachableError
+from flows.errors import ConfigurationError, HistoryError, UnreachableError
 from flows.fetch import Fetcher
 from flows.loading import load_bundles, unloaded
-from flows.report import lines
+from flows.rebuild import rebuild, verify
+from flows.report import lines, printable
 from flows.settings import Settings
 from flows.status import read_status, status_lines
 from flows.targets import TargetList
@@ -40,6 +44,8 @@ backfill = typer.Typer(no_args_is_help=True, help="Load older observations; twic
 app.add_typer(db, name="db")
 app.add_typer(backfill, name="backfill")
 
+_INTERRUPTED = 130
+
 Targets = Annotated[
     list[str] | None,
     typer.Argument(metavar="[TARGET]...", help="Only these: author/slug pairs, or patterns such as 'anthropic/*'."),
@@ -48,15 +54,23 @@ Targets = Annotated[
 
 def main() -> None:
     """Run the command; a trouble that a person can mend becomes one line and an exit code."""
+    signal.signal(signal.SIGINT, _stop)
     try:
         app()
     except HistoryError as error:
         hint = "; to see it work without the network: make demo" if isinstance(error, UnreachableError) else ""
         print(f"endpoint-history: {error}{hint}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("endpoint-history: stopped; what was stored stays stored", file=sys.stderr)
-        sys.exit(130)
+
+
+def _stop(*_: object) -> NoReturn:
+    """End on Ctrl-C: by the next one, or after some seconds, whatever other code makes of it."""
+    print("\nendpoint-history: stopped; the next collect takes up what came so far", file=sys.stderr)
+    signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    last_resort = threading.Timer(5, os._exit, [_INTERRUPTED])
+    last_resort.daemon = True
+    last_resort.start()
+    sys.exit(_INTERRUPTED)
 
 
 @app.callback(invoke_without_command=True)
@@ -73,7 +87,7 @@ def collect(
     targets: Targets = None,
     prefect: Annotated[bool, typer.Option(help="Run as a Prefect flow, or plainly (for cron).")] = True,
     every: Annotated[
-        int | None, typer.Option(help="Minutes between runs, where something repeats this.", min=1)
+        int | None, typer.Option(help="Minutes between runs, where something repeats this.", min=1, max=1440)
     ] = None,
 ) -> None:
     """Collect every target once: fetch, archive, store, report.
@@ -115,13 +129,13 @@ def _show(collected: Collected) -> int:
 
 
 @contextmanager
-def _shown_progress() -> Iterator[Callable[[int, int], None]]:
+def _shown_progress(what: str = "targets asked") -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, a plain line now and then elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _plain_progress
+        yield lambda done, total: _plain_progress(done, total, what)
         return
-    columns = (TextColumn("Asking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what.capitalize()), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
 
@@ -133,9 +147,9 @@ def _shown_progress() -> Iterator[Callable[[int, int], None]]:
         yield progress
 
 
-def _plain_progress(done: int, total: int) -> None:
+def _plain_progress(done: int, total: int, what: str) -> None:
     if done == total or done % 100 == 0:
-        print(f"{done} of {total} targets asked", file=sys.stderr)
+        print(f"{done} of {total} {what}", file=sys.stderr)
 
 
 @app.command(name="targets")
@@ -163,13 +177,20 @@ def status() -> None:
                 connection,
                 now=datetime.now(UTC),
                 schema=str(revisions(engine)[0]),
-                archive_bytes=archive.size_bytes(),
+                archive_bytes=_size(archive),
                 database=location(engine),
                 archive=archive.location,
             )
     for line in status_lines(found):
         print(line)
     raise typer.Exit(0 if found.healthy else 1)
+
+
+def _size(archive: Archive) -> int | None:
+    try:
+        return archive.size_bytes()
+    except HistoryError:
+        return None
 
 
 @app.command()
@@ -193,8 +214,13 @@ def db_upgrade(revision: Annotated[str, typer.Argument(help="Target revision.")]
 
 
 @db.command(name="downgrade")
-def db_downgrade(revision: Annotated[str, typer.Argument(help="Target revision, such as 0001.")]) -> None:
+def db_downgrade(
+    revision: Annotated[str, typer.Argument(help="Target revision, such as 0001.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Lose what only newer revisions hold.")] = False,
+) -> None:
     """Take the schema back to an older revision. What only newer revisions hold is lost."""
+    if not yes:
+        raise ConfigurationError("what only newer revisions hold would be lost; say --yes if that is meant")
     print(f"The database {downgrade(Settings.read().database_url.get_secret_value(), revision)}.")
 
 
@@ -212,9 +238,20 @@ def db_check() -> None:
 @backfill.command(name="archive")
 def backfill_archive(
     everything: Annotated[bool, typer.Option("--all", help="Read bundles again that were loaded whole.")] = False,
+    build_anew: Annotated[
+        bool, typer.Option("--rebuild", help="Build all history anew from the archive, and put it in place at once.")
+    ] = False,
+    compare: Annotated[
+        bool, typer.Option("--verify", help="Build all history anew aside, and tell where the database differs.")
+    ] = False,
 ) -> None:
-    """Load the bundles of the own archive that the database does not hold yet."""
+    """Load the bundles of the own archive that the database does not hold yet.
+
+    Exit code 3 where something of the archive can't be read, or --verify finds a difference.
+    """
     settings = Settings.read()
+    if build_anew or compare:
+        raise typer.Exit(_rebuild(settings, compare=compare))
     damaged: list[str] = []
     read = new = 0
     with opened(settings.database_url.get_secret_value()) as engine:
@@ -222,7 +259,7 @@ def backfill_archive(
         archive.recover()
         with told(engine):
             names = archive.bundles() if everything else unloaded(engine, archive)
-        with _shown_progress() as progress:
+        with _shown_progress("bundles read") as progress:
             for number, loaded in enumerate(load_bundles(engine, archive, names), 1):
                 progress(number, len(names))
                 read, new, damaged = loaded.read, loaded.new, loaded.damaged
@@ -230,6 +267,23 @@ def backfill_archive(
         print(f"damaged: {line}", file=sys.stderr)
     print(f"{len(names)} bundles: {read} observations read, {new} new, {read - new} known already")
     raise typer.Exit(3 if damaged else 0)
+
+
+def _rebuild(settings: Settings, *, compare: bool) -> int:
+    archive = Archive(settings.archive_url.get_secret_value())
+    with opened(settings.database_url.get_secret_value()) as engine, told(engine):
+        with _shown_progress("bundles read") as progress:
+            loaded, found = verify(engine, archive, progress) if compare else (rebuild(engine, archive, progress), [])
+        done = "compared" if compare else "built anew"
+        print(f"{location(engine)} {done} from {loaded.bundles} bundles, {loaded.read} observations")
+    for line in loaded.damaged:
+        print(f"damaged: {line}", file=sys.stderr)
+    for difference in found:
+        print(f"{difference.table}: {difference.only_database} rows only in the database,", end=" ")
+        print(f"{difference.only_archive} only by the archive")
+        for example in difference.examples:
+            print(f"  {printable(example)}")
+    return 3 if loaded.damaged or found else 0
 
 
 if __name__ == "__main__":

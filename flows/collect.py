@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
@@ -53,6 +54,8 @@ async def collect(
         targets: Collect only these: author/slug pairs, or patterns such as anthropic/*. Empty: the targets file.
         cadence_minutes: How often the schedule runs this; kept with the run, so that gaps can be told.
     """
+    if late := _minutes_too_late(cadence_minutes):
+        return Completed(name="Skipped", message=f"skipped: due {late} minutes ago, so another is due by now")
     try:
         settings = Settings.read()
         entries = TargetList.given(targets) if targets else TargetList.read(settings.targets_file)
@@ -70,6 +73,15 @@ async def collect(
     await _publish(collected)
     message = headline(collected)
     return Completed(message=message) if collected.observed else Failed(message=message)
+
+
+def _minutes_too_late(cadence_minutes: int | None) -> int:
+    """After a pause Prefect runs all that was due meanwhile, one after the other: only the newest is of use."""
+    due = flow_run.scheduled_start_time
+    if due is None or cadence_minutes is None:
+        return 0
+    late = int((datetime.now(UTC) - due).total_seconds() // 60)
+    return late if late >= cadence_minutes else 0
 
 
 def _as_task(walk: Walk) -> ShardStep:
@@ -95,10 +107,9 @@ def _log_progress() -> Progress:
 
 async def _publish(collected: Collected) -> None:
     """Tell Prefect what came. The data is stored by now, so nothing that goes wrong here may fail the run."""
-    logger = get_run_logger()
     try:
         await acreate_markdown_artifact(markdown(collected), key="collect-outcome", description=headline(collected))
-        if collected.outcome.changed:
-            emit_event(CHANGED_EVENT, resource={"prefect.resource.id": COLLECT_RESOURCE}, payload=payload(collected))
     except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises
-        logger.warning("the outcome is stored, but Prefect could not be told: %s", error)
+        get_run_logger().warning("all is stored, but the artifact could not be made: %s", error)
+    if collected.outcome.changed:
+        emit_event(CHANGED_EVENT, resource={"prefect.resource.id": COLLECT_RESOURCE}, payload=payload(collected))

@@ -20,15 +20,16 @@ import sqlalchemy as sa
 from flows.archive import Archive, BundleWriter, run_name
 from flows.catalogue import run_ids
 from flows.database import location, opened, told, writing
-from flows.errors import HistoryError, UnreachableError
+from flows.errors import ConfigurationError, HistoryError, UnreachableError
 from flows.fetch import Clock, Fetcher, Response, now
-from flows.loading import finish_run, load_bundles, unfinished
+from flows.loading import finish_run, take_up
 from flows.outcome import Outcome, Seen, outcome_of
 from flows.parse import read_observation
 from flows.settings import Settings
 from flows.store import store
 from flows.targets import TargetList
 from models.observation import Observation, Run, Target
+from models.tables import targets as asked
 
 SHARD_SIZE = 64
 # This many first answers that never came, and none that did, mean that the API is away and not a few targets.
@@ -42,7 +43,8 @@ ShardStep = Callable[[Sequence[Target]], Coroutine[Any, Any, None]]
 class Collected:
     """How a collect ended: what it brought, and what of it still waits in the archive, with the reason.
 
-    `damaged` has a line for each bundle of an earlier run that can't be read whole.
+    `troubles` has a line for each bundle, of this run or an earlier one, that can't be finished or read whole, and for
+    a models listing that could not be had.
     """
 
     outcome: Outcome
@@ -51,7 +53,7 @@ class Collected:
     waiting_reason: str | None
     database: str
     archive: str
-    damaged: Sequence[str] = ()
+    troubles: Sequence[str] = ()
 
     @property
     def observed(self) -> int:
@@ -73,12 +75,13 @@ class Walk:
     run: Run
     targets: Sequence[Target]
     fetcher: Fetcher
-    bundle: BundleWriter
     engine: sa.Engine
     base_url: str
     progress: Progress
+    bundle: BundleWriter = field(init=False)
     done: int = 0
     reached: bool = False
+    unanswered: int = 0
     waiting: int = 0
     waiting_reason: str | None = None
     seen: list[Seen] = field(default_factory=list)
@@ -93,16 +96,24 @@ class Walk:
             await asyncio.to_thread(self._store, observations)
 
     async def _look(self, target: Target) -> Observation:
-        response = await self.fetcher.fetch_endpoints(target)
+        response = await self._ask(target)
         observation = self.bundle.add(_observation(self.run, target, response))
         self.done += 1
+        self.unanswered = 0 if response.reached else self.unanswered + 1
         self.reached = self.reached or response.reached
         if not self.reached and self.done >= min(_GIVE_UP_AFTER, len(self.targets)):
             raise UnreachableError(f"{self.base_url} can't be reached: {response.error}")
         self.progress(self.done, len(self.targets))
         return observation
 
+    async def _ask(self, target: Target) -> Response:
+        # Each hanging target takes a minute: without an end, a run would outlast its schedule.
+        if self.unanswered >= 2 * _GIVE_UP_AFTER:
+            return self.fetcher.unasked(f"not asked: {self.unanswered} targets before it got no answer")
+        return await self.fetcher.fetch_endpoints(target)
+
     def _store(self, observations: Sequence[Observation]) -> None:
+        self.bundle.sync()
         read = [(observation, read_observation(observation)) for observation in observations]
         try:
             with told(self.engine), writing(self.engine) as connection:
@@ -131,36 +142,53 @@ async def collect_targets(
     """Collect every target once. Raises HistoryError where nothing could be done, with nothing half-written."""
     with opened(settings.database_url.get_secret_value()) as engine:
         archive = Archive(settings.archive_url.get_secret_value())
-        damaged = await asyncio.to_thread(take_up, engine, archive)
+        troubles = await asyncio.to_thread(take_up, engine, archive)
         async with AsyncExitStack() as stack:
             fetcher = await stack.enter_async_context(Fetcher(settings, clock=clock))
-            targets = await resolve(fetcher, entries)
+            targets = await _resolve_or_recall(fetcher, entries, engine, troubles)
             run = _begin(engine, clock(), cadence_seconds)
-            bundle = stack.enter_context(archive.open_bundle(run))
-            walk = Walk(run, targets, fetcher, bundle, engine, settings.openrouter_base_url, progress)
-            shards = [targets[start : start + SHARD_SIZE] for start in range(0, len(targets), SHARD_SIZE)]
-            await _run_all(step(walk), shards)
-        return _end(walk, archive, damaged)
-
-
-def take_up(engine: sa.Engine, archive: Archive) -> list[str]:
-    """Finish what earlier runs left: bundles cut by a crash, and bodies that the database has not seen.
-
-    Gives a line for each bundle that can't be read whole.
-    """
-    archive.recover()
-    with told(engine):
-        names = unfinished(engine, archive)
-    damaged: list[str] = []
-    for loaded in load_bundles(engine, archive, names):
-        damaged = loaded.damaged
-    return damaged
+            walk = Walk(run, targets, fetcher, engine, settings.openrouter_base_url, progress)
+            troubles += await _archived(walk, archive, step)
+        return _end(walk, archive, troubles)
 
 
 async def resolve(fetcher: Fetcher, entries: TargetList) -> list[Target]:
     """What the target list means now; the models listing is asked for only where a pattern needs it."""
     listed = await fetcher.fetch_models() if entries.needs_listing else []
     return entries.resolve(listed)
+
+
+async def _resolve_or_recall(
+    fetcher: Fetcher, entries: TargetList, engine: sa.Engine, troubles: list[str]
+) -> list[Target]:
+    """What the list means now; where the models listing fails, what it means among the targets asked for before."""
+    try:
+        return await resolve(fetcher, entries)
+    except (ConfigurationError, UnreachableError):
+        raise
+    except HistoryError as error:
+        with told(engine), engine.connect() as connection:
+            known = [f"{author}/{slug}" for author, slug in connection.execute(sa.select(asked.c.author, asked.c.slug))]
+        if not known:
+            raise
+        troubles.append(f"{error}; the {len(known)} targets asked for before stand for it")
+        return entries.resolve(known)
+
+
+async def _archived(walk: Walk, archive: Archive, step: Callable[[Walk], ShardStep]) -> list[str]:
+    """Walk, and give what kept the bundle from being finished: all was seen and stored by then."""
+    targets = walk.targets
+    shards = [targets[start : start + SHARD_SIZE] for start in range(0, len(targets), SHARD_SIZE)]
+    walked = False
+    try:
+        with archive.open_bundle(walk.run) as walk.bundle:
+            await _run_all(step(walk), shards)
+            walked = True
+    except HistoryError as error:
+        if not walked:
+            raise
+        return [f"{error}; the next collect finishes it"]
+    return []
 
 
 async def _run_all(step: ShardStep, shards: Sequence[Sequence[Target]]) -> None:
@@ -198,7 +226,7 @@ def _begin(engine: sa.Engine, at: datetime, cadence_seconds: int | None) -> Run:
     return run
 
 
-def _end(walk: Walk, archive: Archive, damaged: Sequence[str]) -> Collected:
+def _end(walk: Walk, archive: Archive, troubles: Sequence[str]) -> Collected:
     try:
         with told(walk.engine):
             if not walk.waiting:
@@ -217,5 +245,5 @@ def _end(walk: Walk, archive: Archive, damaged: Sequence[str]) -> Collected:
         waiting_reason=walk.waiting_reason,
         database=location(walk.engine),
         archive=archive.location,
-        damaged=damaged,
+        troubles=troubles,
     )

@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from flows.errors import ConfigurationError, HistoryError
 from models.tables import metadata
 
-_WRITERS_LOCK = 7_165_001_204  # any number will do, if only this project's writers ask for it
+_WRITERS_LOCK = 716_501_204  # any number will do, if only this project's writers ask for it
 _WAIT_SECONDS = 30
 _EXAMPLES = "sqlite:///data/history.db or postgresql://user@host/name"
 
@@ -54,9 +54,17 @@ def location(engine: sa.Engine) -> str:
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One write transaction, one writer at a time over all processes: what it reads stays true until it commits."""
     with engine.connect().execution_options(writing=True) as connection, connection.begin():
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_LOCK)))
+        lock_writers(connection)
         yield connection
+
+
+def lock_writers(connection: sa.Connection) -> None:
+    """Keep other writers of the same tables out until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        schema = sa.func.hashtext(sa.func.current_schema())
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_LOCK, schema)))
+    else:
+        connection.exec_driver_sql("SELECT 1")  # SQLite's lock comes with the transaction, at its first statement
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ No rule asks whether the other observation counts itself: so what once does not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -52,12 +52,6 @@ def counting(sightings: Sequence[Sighting]) -> set[int]:
         if sighting is min(by_look[sighting.target, sighting.observed_at], key=_rank)
         and not any(_outweighs(other, sighting) for other in shared.get(sighting.model, ()))
     }
-
-
-def shown_before(at: datetime, shown: Iterable[tuple[datetime, str]]) -> str | None:
-    """The model that a path showed last before an instant, of all (time, model) it ever showed."""
-    earlier = [(time, model) for time, model in shown if time < at]
-    return max(earlier)[1] if earlier else None
 
 
 def _several_paths(sightings: Sequence[Sighting]) -> bool:

@@ -51,7 +51,8 @@ class Response:
 
     `observed_at` is our clock, UTC in whole seconds, when the last answer ended. `error` is one line where no whole
     answer came, and `body` is then what came of it. `reached` tells whether the server answered at all. `elapsed_ms`
-    is that of the last attempt.
+    is that of the last attempt. `url` is the address that answered, after redirects within the host; empty where none
+    was asked.
     """
 
     observed_at: datetime
@@ -61,6 +62,7 @@ class Response:
     headers: dict[str, str]
     body: bytes | None
     reached: bool
+    url: str = ""
 
 
 class _TransientError(Exception):
@@ -79,6 +81,7 @@ class _RedirectRefusedError(Exception):
 class _Answer:
     """What has come of an answer so far, so that a cut one is kept as far as it came."""
 
+    url: str
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     decoder: Decoder | None = None
@@ -115,7 +118,7 @@ class Fetcher:
 
     async def fetch_endpoints(self, target: Target) -> Response:
         """Ask for the endpoints of one target. Never raises for what the network or the server does."""
-        return await self._get(f"{self._base}/models/{target}/endpoints")
+        return await self.get(f"{self._base}/models/{target}/endpoints")
 
     async def fetch_models(self) -> list[str]:
         """The ids of all models of all output modalities, over all pages. Raises HistoryError."""
@@ -126,7 +129,7 @@ class Fetcher:
             if url in seen or len(seen) == _MAX_PAGES or _origin(httpx.URL(url)) != self._origin:
                 raise HistoryError(f"the models listing of {self._base} leads on to a refused page: {url[:200]}")
             seen.add(url)
-            response = await self._get(url)
+            response = await self.get(url)
             if not response.reached:
                 raise UnreachableError(f"{self._base} can't be reached: {response.error}")
             try:
@@ -137,7 +140,8 @@ class Fetcher:
             url = urljoin(url, following) if following else None
         return found
 
-    async def _get(self, url: str) -> Response:
+    async def get(self, url: str) -> Response:
+        """Ask for any address of the same host. Never raises for what the network or the server does."""
         started = time.monotonic()
 
         def worthwhile(error: Exception) -> bool:
@@ -157,11 +161,18 @@ class Fetcher:
             return last.response
         raise AssertionError("unreachable: the last attempt returns or raises")
 
+    def unasked(self, reason: str) -> Response:
+        """What stands for the answer to a request that is not made."""
+        return Response(self._clock().replace(microsecond=0), None, reason, 0, {}, None, reached=False)
+
     async def _attempt(self, url: str) -> Response:
+        silence = self._politeness.silence_seconds()
+        if silence > _BUDGET_SECONDS:
+            return self.unasked(f"not asked: the server wants silence for another {silence:.0f} s")
         async with self._politeness.turn():
             response, final = await self._request(url)
         wait = self._asked_to_wait(response)
-        if wait is not None and wait <= _BUDGET_SECONDS:
+        if wait is not None:
             self._politeness.keep_silent(wait)
         if not final and (response.error or response.status in _TRANSIENT_STATUS):
             raise _TransientError(response)
@@ -174,7 +185,7 @@ class Fetcher:
 
     async def _request(self, url: str) -> tuple[Response, bool]:
         """One attempt, and whether asking again would be of no use."""
-        answer = _Answer()
+        answer = _Answer(url)
         started = time.monotonic()
         error: str | None = None
         final = False
@@ -193,6 +204,7 @@ class Fetcher:
             headers=answer.headers,
             body=bytes(answer.decoder.body) if answer.decoder else None,
             reached=answer.status is not None,
+            url=answer.url,
         )
         return response, final
 
@@ -201,6 +213,7 @@ class Fetcher:
         for _ in range(_MAX_REDIRECTS + 1):
             response = await self._client.send(request, stream=True)
             try:
+                answer.url = str(response.url)
                 answer.status = response.status_code
                 answer.headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
                 if response.next_request is None:

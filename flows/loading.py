@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from flows.archive import Archive, ArchiveDamage
 from flows.database import told, writing
+from flows.errors import HistoryError
 from flows.parse import read_observation
 from flows.store import store
 from models.observation import Observation, Outcome
@@ -27,6 +28,30 @@ class Loaded:
     read: int = 0
     new: int = 0
     damaged: list[str] = field(default_factory=list)
+
+
+def take_up(engine: sa.Engine, archive: Archive) -> list[str]:
+    """Finish what earlier runs left: bundles cut by a crash, and bodies that the database has not seen.
+
+    Gives a line for each that can't be. No old trouble keeps this run from looking.
+    """
+    troubles: list[str] = []
+    try:
+        archive.recover()
+    except HistoryError as error:
+        troubles.append(str(error))
+    try:
+        with told(engine):
+            names = unfinished(engine, archive)
+    except HistoryError as error:
+        return [*troubles, str(error)]
+    for name in names:
+        try:
+            (loaded,) = load_bundles(engine, archive, [name])
+            troubles += loaded.damaged
+        except HistoryError as error:
+            troubles.append(f"{name}: {error}")
+    return troubles
 
 
 def unfinished(engine: sa.Engine, archive: Archive) -> list[str]:
@@ -85,5 +110,7 @@ def finish_run(engine: sa.Engine, name: str, counted: Counter[Outcome]) -> None:
     outcomes: tuple[Outcome, ...] = ("ok", "gone", "failed")
     counts = {outcome: counted[outcome] for outcome in outcomes}
     with writing(engine) as connection:
-        finished = sa.func.coalesce(runs.c.finished_at, last.scalar_subquery(), runs.c.started_at)
+        # A clock that was set back can make the last look older than the run.
+        ended = last.where(observations.c.observed_at >= runs.c.started_at).scalar_subquery()
+        finished = sa.func.coalesce(runs.c.finished_at, ended, runs.c.started_at)
         connection.execute(runs.update().where(runs.c.name == name).values(finished_at=finished, **counts))

@@ -18,9 +18,11 @@ from flows.dialect import insert
 from flows.evidence import SAME_LOOK, Sighting, counting
 from models.listing import Reading
 from models.observation import Observation, Target
-from models.tables import models, observations, paths, targets
+from models.tables import models, observations, paths, runs, targets
 
 _ROWS_AT_ONCE = 500
+LOOK_KEY = (observations.c.target_id, observations.c.observed_at, observations.c.outcome, observations.c.body_digest)
+_PROOF = ("run_id", "http_status", "error", "elapsed_ms", "archive_line", "origin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +60,41 @@ def observation_row(
         "body_bytes": None if observation.body is None else len(observation.body),
         "body_digest": observation.body_digest,
         "archive_line": observation.archive_line,
+        "origin": observation.origin,
     }
 
 
 def insert_new(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[tuple[Any, ...], int]:
     """Insert the rows not known yet; give their ids by (target id, instant, outcome, digest)."""
-    key = (observations.c.target_id, observations.c.observed_at, observations.c.outcome, observations.c.body_digest)
-    statement = insert(connection, observations).on_conflict_do_nothing().returning(observations.c.id, *key)
+    statement = insert(connection, observations).on_conflict_do_nothing().returning(observations.c.id, *LOOK_KEY)
     return {tuple(row[1:]): row[0] for row in connection.execute(statement, rows)} if rows else {}
+
+
+def known_looks(connection: Connection, keys: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    """Of these keys (target id, instant, outcome, digest) those that are stored: id, and what tells their provenance.
+
+    That is whether another run than a collect tells of them, the run's name, and the line of its bundle.
+    """
+    wanted = list(keys)
+    found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    query = select(observations.c.id, runs.c.kind, runs.c.name, observations.c.archive_line, *LOOK_KEY).join(runs)
+    for start in range(0, len(wanted), _ROWS_AT_ONCE):
+        part = wanted[start : start + _ROWS_AT_ONCE]
+        where = observations.c.target_id.in_({key[0] for key in part}) & observations.c.observed_at.in_(
+            {key[1] for key in part}
+        )
+        for id_, kind, name, line, *key in connection.execute(query.where(where)):
+            found[tuple(key)] = (id_, kind != "collect", name, line or 0)
+    return {key: found[key] for key in wanted if key in found}
+
+
+def prove_by(connection: Connection, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
+    """Let known looks, by id, be proved by these rows: two runs that tell of one look are told apart by a rule."""
+    changed = [{"look": id_} | {name: row[name] for name in _PROOF} for id_, row in rows]
+    if changed:
+        where = observations.c.id == sa.bindparam("look")
+        values: dict[str, Any] = {name: sa.bindparam(name) for name in _PROOF}
+        connection.execute(observations.update().where(where).values(values), changed)
 
 
 def orphaned_gones(connection: Connection, new_ids: Iterable[int]) -> list[int]:

@@ -20,15 +20,10 @@ def read_page(status: int | None, error: str | None, body: bytes | None) -> tupl
         raise ValueError(f"HTTP {status}")
     match load_json(body or b""):
         case {"data": list(items), **rest}:
-            return [_id(item) for item in items], _following(rest.get("links"))
-        case _:
-            raise ValueError("not a list of models")
-
-
-def _id(item: Any) -> str:
-    match item:
-        case {"id": str(id_)}:
-            return id_
+            ids = [item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)]
+            if items and not ids:
+                raise ValueError("not a list of models")
+            return ids, _following(rest.get("links"))
         case _:
             raise ValueError("not a list of models")
 

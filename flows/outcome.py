@@ -65,15 +65,16 @@ class Seen:
 class Outcome:
     """What one run brought. `failed` names each target that proved nothing, with the reason.
 
-    `unread` names targets with endpoints that could not be read. `same_model` names targets that were not counted
-    because another path showed the same model. `first_looks` are models seen for the first time: their endpoints are
-    no news. `drift` holds what no earlier run had seen.
+    `never_seen` names those that have never shown a model. `unread` names targets with endpoints that could not be
+    read. `same_model` names targets that were not counted because another path showed the same model. `first_looks` are
+    models seen for the first time: their endpoints are no news. `drift` holds what no earlier run had seen.
     """
 
     run: str
     ok: int
     gone: int
     failed: Sequence[tuple[str, str]]
+    never_seen: Sequence[str]
     unread: Sequence[tuple[str, str]]
     same_model: Sequence[tuple[str, str]]
     endpoints: int
@@ -101,6 +102,7 @@ def outcome_of(connection: Connection, run_name: str, seen: Iterable[Seen]) -> O
         ok=sum(look.outcome == "ok" for look in looks),
         gone=sum(look.outcome == "gone" for look in looks),
         failed=[(str(look.target), look.trouble or "") for look in looks if look.outcome == "failed"],
+        never_seen=_never_seen(connection, run_id),
         unread=[(str(look.target), look.trouble) for look in looks if look.outcome == "ok" and look.trouble],
         same_model=_same_model(connection, run_id),
         endpoints=_count_endpoints(connection, run_id),
@@ -111,6 +113,13 @@ def outcome_of(connection: Connection, run_name: str, seen: Iterable[Seen]) -> O
         arrivals=arrivals,
         drift=_drift(connection, run_id),
     )
+
+
+def _never_seen(connection: Connection, run_id: int) -> list[str]:
+    o = observations
+    query = select(targets.c.author, targets.c.slug).select_from(o.join(targets))
+    nothing = query.where(o.c.run_id == run_id, o.c.outcome == "gone", o.c.model_id.is_(None))
+    return [f"{author}/{slug}" for author, slug in connection.execute(nothing.order_by(*query.selected_columns))]
 
 
 def _same_model(connection: Connection, run_id: int) -> list[tuple[str, str]]:

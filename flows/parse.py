@@ -124,14 +124,13 @@ def _names(item: dict[str, Any], model_id: str) -> tuple[str, str | None, str] |
 def _resolved_id(model_id: str, endpoints: list[EndpointListing], target: Target, *, empty: bool) -> str:
     """The id this body speaks for.
 
-    A variant (`:free`) has offers of its own, so where `data.id` leaves the suffix out the body must not speak for the
-    model without it.
+    A variant (`:free`) that is asked for has offers of its own, so where `data.id` leaves the suffix out the body must
+    not speak for the model without it.
     """
-    variants = {endpoint.key.variant for endpoint in endpoints}
-    if len(variants) == 1 and (variant := variants.pop()).startswith(f"{model_id}:"):
-        return variant
     suffix = target.slug.partition(":")[2]
-    return f"{model_id}:{suffix}" if empty and suffix and ":" not in model_id else model_id
+    variant = f"{model_id}:{suffix}"
+    alone = empty or {endpoint.key.variant for endpoint in endpoints} == {variant}
+    return variant if suffix and alone and ":" not in model_id else model_id
 
 
 def _read_created(value: Any) -> datetime | None:

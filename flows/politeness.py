@@ -34,11 +34,15 @@ class Politeness:
     async def turn(self) -> AsyncIterator[None]:
         """Wait until one more request is welcome, and hold its place until it is answered."""
         async with self._slots:
-            while (wait := self._silent_until - self._seconds()) > 0:
+            while (wait := self.silence_seconds()) > 0:
                 await self._sleep(wait)
             if self._limiter:
                 await self._limiter.acquire()
             yield
+
+    def silence_seconds(self) -> float:
+        """How long nothing may be asked from now on."""
+        return max(0.0, self._silent_until - self._seconds())
 
     def keep_silent(self, seconds: float) -> None:
         """Ask for nothing for so long: a Retry-After is for all that we would ask, not for one address."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import socket
+import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -26,6 +30,7 @@ _SETTINGS = {
     # The data is stored by then: five attempts, as by default, kept a run alive 3.5 minutes after its server's death.
     "PREFECT_CLIENT_MAX_RETRIES": "1",
 }
+_SERVER_SECONDS = 120
 _QUIET = {"PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}
 
 
@@ -72,6 +77,51 @@ def _leave(message: str, code: int) -> NoReturn:
 def serve_collect(every: int) -> None:
     """Run the flow every so many minutes in this process, until stopped."""
     _set_defaults(_SETTINGS)
+    with _server():
+        _serve(every)
+
+
+@contextlib.contextmanager
+def _server() -> Iterator[None]:
+    """A Prefect server of our own where none is configured: the temporary one of Prefect's client runs no schedules."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415
+
+    if PREFECT_API_URL.value():
+        yield
+        return
+    port = _free_port()
+    words = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    quiet = {**os.environ, "PREFECT_SERVER_LOGGING_LEVEL": "ERROR"}
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-m", "prefect", *words], env=quiet, stdout=subprocess.DEVNULL, start_new_session=True
+    ) as server:
+        try:
+            print(f"Starting a Prefect server on http://127.0.0.1:{port}", flush=True)
+            _await_server(server, port)
+            with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}):
+                yield
+        finally:
+            server.terminate()
+
+
+def _free_port() -> int:
+    """Prefect's usual port, or any other where that is taken."""
+    for port in (4200, 0):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as probe:
+            return int(probe.getsockname()[1])
+    raise HistoryError("no port of this machine is free for a Prefect server")
+
+
+def _await_server(server: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + _SERVER_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.2)
+    raise HistoryError("Prefect's server does not start; prefect server start says why")
+
+
+def _serve(every: int) -> None:
     from prefect import serve  # noqa: PLC0415 - after the settings
     from prefect.client.schemas.objects import (  # noqa: PLC0415
         ConcurrencyLimitConfig,
@@ -87,7 +137,10 @@ def serve_collect(every: int) -> None:
     }
     deployment = cast("RunnerDeployment", collect.to_deployment(name="served", **options))
     # A stopped service must go on by itself when it is started again, so its schedule is not paused.
-    serve(deployment, pause_on_shutdown=False, limit=2)
+    try:
+        serve(deployment, pause_on_shutdown=False, limit=2)
+    except Exception as error:  # noqa: BLE001 - Prefect's client raises what its many parts raise
+        raise HistoryError(f"Prefect can't be used: {_one_line(error)}; cron and --no-prefect do without it") from None
 
 
 def _set_defaults(settings: dict[str, str]) -> None:

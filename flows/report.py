@@ -41,11 +41,12 @@ def lines(collected: Collected) -> Iterator[str]:
     yield f"Endpoints  {outcome.endpoints} seen, {_count_arrivals(outcome)}"
     yield f"Prices     {outcome.new_prices} new, {outcome.repriced} changed"
     yield from _cut(f"  {_move(move)}" for move in outcome.price_moves)
-    yield from _cut(f"  failed: {target}: {printable(reason)}" for target, reason in outcome.failed)
+    yield from (f"  failed: {target}: {printable(reason)}" for target, reason in outcome.failed)
+    yield from _cut(f"  nothing there, now or before: {target}; misspelt?" for target in outcome.never_seen)
     yield from _cut(f"  read in part: {target}: {printable(reason)}" for target, reason in outcome.unread)
     yield from _cut(f"  counted once: {target} is {printable(model)}" for target, model in outcome.same_model)
     yield from _cut(f"  unknown upstream: {_drift(item)}" for item in outcome.drift)
-    yield from _cut(f"  damaged in the archive: {line}" for line in collected.damaged)
+    yield from _cut(f"  trouble: {line}" for line in collected.troubles)
     if collected.waiting:
         yield f"  {collected.waiting} answers wait in the archive, bundle {outcome.run}: {collected.waiting_reason}"
         yield "  the next collect loads them, or: endpoint-history backfill archive"
@@ -64,11 +65,12 @@ def markdown(collected: Collected) -> str:
             map(_move_cells, outcome.price_moves),
         ),
         _table("Endpoints", ("what", *_OFFER), ((kind, *_offer_cells(offer)) for kind, offer in outcome.arrivals)),
-        _table("Failed targets", ("target", "reason"), outcome.failed),
+        _table("Failed targets", ("target", "reason"), outcome.failed, most=len(outcome.failed)),
+        _table("Nothing there, now or before", ("target",), ((target,) for target in outcome.never_seen)),
         _table("Read in part", ("target", "endpoints left out"), outcome.unread),
         _table("Counted once", ("target", "is the same model as"), outcome.same_model),
         _table("Unknown to this version", ("where", "value"), outcome.drift),
-        _table("Damaged in the archive", ("bundle",), ((line,) for line in collected.damaged)),
+        _table("Troubles", ("what",), ((line,) for line in collected.troubles)),
         f"Database `{collected.database}`, archive `{collected.archive}`, run `{outcome.run}`.",
     ]
     return "\n\n".join(section for section in sections if section)
@@ -139,12 +141,12 @@ def _move_cells(move: PriceMove) -> tuple[str, ...]:
     return (*_offer_cells(move.offer), move.key, _people(move.key, move.before), _people(move.key, move.after))
 
 
-def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], most: int = _MOST) -> str:
     cells = [[_cell(cell) for cell in row] for row in rows]
     if not cells:
         return ""
-    shown = [head, ["---"] * len(head), *cells[:_MOST]]
-    more = f"\n\n… and {len(cells) - _MOST} more" if len(cells) > _MOST else ""
+    shown = [head, ["---"] * len(head), *cells[:most]]
+    more = f"\n\n… and {len(cells) - most} more" if len(cells) > most else ""
     return f"## {title} ({len(cells)})\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in shown) + more
 
 

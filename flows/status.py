@@ -16,6 +16,7 @@ from models.tables import drift, endpoints, models, observations, runs, targets
 DEFAULT_CADENCE = timedelta(minutes=30)
 _MISSED = 3  # cadences without an observation before history counts as stale
 _MOST = 20
+_CLOCK_ERROR = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,19 @@ class LastRun:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is kept and how fresh it is. `failing` are targets whose newest look failed, with the reason and since when
-    nothing came; `never_seen` are targets that were asked for and never showed a model.
+    """What is kept and how fresh it is.
+
+    `targets` is how many the newest whole walk asked for; what was dropped from the list since is no news. `failing`
+    are those whose newest look failed, with the reason and when the last good one came; `stale` is how many had no good
+    look for three cadences; `never_seen` are those that never showed a model. `archive_bytes` is None where the archive
+    can't be reached.
     """
 
     now: datetime
     last_run: LastRun | None
     newest_observation: datetime | None
+    targets: int
+    stale: int
     failing: Sequence[tuple[str, str, datetime | None]]
     never_seen: Sequence[str]
     models: int
@@ -47,7 +54,7 @@ class Status:
     observations: int
     drift: Sequence[tuple[str, str, datetime, int]]
     schema: str
-    archive_bytes: int
+    archive_bytes: int | None
     database: str
     archive: str
 
@@ -58,27 +65,32 @@ class Status:
 
     @property
     def healthy(self) -> bool:
-        """Whether history is being kept: evidence no older than three cadences."""
-        cadence = self.last_run.cadence if self.last_run else DEFAULT_CADENCE
-        return self.age is not None and self.age <= _MISSED * cadence
+        """Whether history is being kept: fresh evidence, of most targets, and an archive that has something."""
+        fresh = self.age is not None and -_CLOCK_ERROR <= self.age <= _MISSED * _cadence(self.last_run)
+        return fresh and 2 * self.stale <= self.targets and bool(self.archive_bytes)
 
 
 def read_status(
-    connection: Connection, *, now: datetime, schema: str, archive_bytes: int, database: str, archive: str
+    connection: Connection, *, now: datetime, schema: str, archive_bytes: int | None, database: str, archive: str
 ) -> Status:
     """Ask the database."""
     o = observations
     newest = select(o.c.observed_at).where(o.c.is_evidence).order_by(o.c.observed_at.desc()).limit(1)
-    run_id, last_run = _last_run(connection)
+    last_run = _last_run(connection)
+    walk_id = _last_walk(connection)
+    looks = _newest_looks(connection, walk_id)
+    stale_before = now - _MISSED * _cadence(last_run)
     return Status(
         now=now,
         last_run=last_run,
         newest_observation=connection.execute(newest).scalar(),
-        failing=_failing(connection, run_id),
-        never_seen=_never_seen(connection, run_id),
+        targets=len(looks),
+        stale=sum(look.last_good is None or look.last_good < stale_before for look in looks),
+        failing=[(look.target, look.error or "", look.last_good) for look in looks if look.outcome == "failed"],
+        never_seen=_never_seen(connection, walk_id),
         models=_count(connection, models),
         endpoints=_count(connection, endpoints),
-        observations=_count(connection, observations),
+        observations=int(connection.execute(_observations()).scalar_one() or 0),
         drift=[tuple(row) for row in connection.execute(_drift())],
         schema=schema,
         archive_bytes=archive_bytes,
@@ -92,7 +104,7 @@ def status_lines(status: Status) -> Iterator[str]:
     yield f"History    {_verdict(status)}"
     yield f"Last run   {_last_run_line(status.last_run)}"
     yield f"Kept       {status.models} models, {status.endpoints} endpoints, {status.observations} observations"
-    yield f"Failing    {len(status.failing)} targets"
+    yield f"Failing    {len(status.failing)} of {status.targets} targets"
     for target, reason, since in status.failing[:_MOST]:
         yield f"  {target}: {printable(reason)} (last good {_time(since)})"
     yield f"Never seen {len(status.never_seen)} targets"
@@ -101,15 +113,20 @@ def status_lines(status: Status) -> Iterator[str]:
     for path, value, since, times in status.drift[:_MOST]:
         yield f"  {printable(path)}{' = ' + printable(value) if value else ''}: since {_time(since)}, {times} times"
     yield f"Database   {status.database}, schema {status.schema}"
-    yield f"Archive    {status.archive}, {status.archive_bytes / 1e6:.1f} MB"
+    size = "can't be reached" if status.archive_bytes is None else f"{status.archive_bytes / 1e3:,.0f} kB"
+    yield f"Archive    {status.archive}, {size}"
 
 
 def _verdict(status: Status) -> str:
     if status.age is None:
         return "nothing yet; run: endpoint-history collect"
     minutes = int(status.age.total_seconds() // 60)
-    kept = "is being kept" if status.healthy else "IS NOT BEING KEPT"
-    return f"{kept}: newest evidence {minutes} minutes old ({_time(status.newest_observation)})"
+    newest = f"newest evidence {minutes} minutes old ({_time(status.newest_observation)})"
+    if status.age < -_CLOCK_ERROR:
+        newest = f"newest evidence lies in the future ({_time(status.newest_observation)}); which clock is wrong?"
+    if status.stale:
+        newest += f", {status.stale} of {status.targets} targets without a good look for {_MISSED} cadences"
+    return f"{'is being kept' if status.healthy else 'IS NOT BEING KEPT'}: {newest}"
 
 
 def _last_run_line(run: LastRun | None) -> str:
@@ -123,39 +140,77 @@ def _time(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "never"
 
 
-def _last_run(connection: Connection) -> tuple[int | None, LastRun | None]:
-    query = select(runs).where(runs.c.kind == "collect").order_by(runs.c.started_at.desc(), runs.c.name.desc()).limit(1)
-    row = connection.execute(query).mappings().first()
+def _cadence(run: LastRun | None) -> timedelta:
+    return run.cadence if run else DEFAULT_CADENCE
+
+
+def _last_run(connection: Connection) -> LastRun | None:
+    row = connection.execute(_collects()).mappings().first()
     if row is None:
-        return None, None
-    cadence = timedelta(seconds=row["cadence_seconds"]) if row["cadence_seconds"] else DEFAULT_CADENCE
+        return None
+    # A collect by hand says nothing about the schedule: that of the newest scheduled one goes on.
+    scheduled = connection.execute(_collects().where(runs.c.cadence_seconds.is_not(None))).mappings().first()
+    cadence = timedelta(seconds=scheduled["cadence_seconds"]) if scheduled else DEFAULT_CADENCE
     counts = (row["ok"], row["gone"], row["failed"])
-    return row["id"], LastRun(row["name"], row["started_at"], row["finished_at"], cadence, *counts)
+    return LastRun(row["name"], row["started_at"], row["finished_at"], cadence, *counts)
 
 
-def _failing(connection: Connection, run_id: int | None) -> list[tuple[str, str, datetime | None]]:
-    """Targets that failed in the newest run: those dropped from the list are no news."""
-    o, good = observations, observations.alias()
-    last_good = (
-        select(good.c.observed_at)
-        .where(good.c.target_id == o.c.target_id, good.c.outcome != "failed")
-        .order_by(good.c.observed_at.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
+def _last_walk(connection: Connection) -> int | None:
+    """The newest run that came to its end: a scheduled one, if there is any, as one by hand may ask for a few only."""
+    whole = _collects().where(runs.c.finished_at.is_not(None))
+    scheduled = connection.execute(whole.where(runs.c.cadence_seconds.is_not(None))).mappings().first()
+    row = scheduled or connection.execute(whole).mappings().first()
+    return row["id"] if row else None
+
+
+def _collects() -> sa.Select[Any]:
+    return select(runs).where(runs.c.kind == "collect").order_by(runs.c.started_at.desc(), runs.c.name.desc()).limit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _TargetLook:
+    target: str
+    outcome: str
+    error: str | None
+    last_good: datetime | None
+
+
+def _newest_looks(connection: Connection, walk_id: int | None) -> list[_TargetLook]:
+    """The newest look, of whatever run, at each target of a walk."""
+    asked = select(observations.c.target_id).where(observations.c.run_id == walk_id)
+    look = observations.alias()
+    newest = _latest(observations.alias(), targets.c.id)
+    good = observations.alias()
+    last_good = _latest(good, targets.c.id, good.c.outcome != "failed")
     query = (
-        select(targets.c.author, targets.c.slug, o.c.error, last_good)
-        .select_from(o.join(targets))
-        .where(o.c.run_id == run_id, o.c.outcome == "failed")
-        .order_by(targets.c.author, targets.c.slug)
+        select(targets.c.author, targets.c.slug, look.c.outcome, look.c.error, last_good)
+        .select_from(targets)
+        .join(look, (look.c.target_id == targets.c.id) & (look.c.observed_at == newest))
+        .where(targets.c.id.in_(asked))
+        .order_by(targets.c.author, targets.c.slug, look.c.outcome)
     )
-    return [(f"{author}/{slug}", error or "", since) for author, slug, error, since in connection.execute(query)]
+    found: dict[str, _TargetLook] = {}
+    for author, slug, outcome, error, since in connection.execute(query):
+        target = f"{author}/{slug}"
+        if target not in found or outcome != "failed":
+            found[target] = _TargetLook(target, outcome, error, since)
+    return list(found.values())
 
 
-def _never_seen(connection: Connection, run_id: int | None) -> list[str]:
+def _latest(look: sa.FromClause, target_id: sa.Column[int], *where: sa.ColumnElement[bool]) -> sa.ScalarSelect[Any]:
+    query = select(look.c.observed_at).where(look.c.target_id == target_id, *where)
+    return query.order_by(look.c.observed_at.desc()).limit(1).scalar_subquery()
+
+
+def _observations() -> sa.Select[Any]:
+    """By the counts of runs, which are few: counting the rows of a year took 1.5 s."""
+    return select(sa.func.sum(runs.c.ok + runs.c.gone + runs.c.failed))
+
+
+def _never_seen(connection: Connection, walk_id: int | None) -> list[str]:
     o, shown = observations, observations.alias()
     ever = sa.exists().where(shown.c.target_id == o.c.target_id, shown.c.outcome == "ok")
-    query = select(targets.c.author, targets.c.slug).select_from(o.join(targets)).where(o.c.run_id == run_id, ~ever)
+    query = select(targets.c.author, targets.c.slug).select_from(o.join(targets)).where(o.c.run_id == walk_id, ~ever)
     return [f"{author}/{slug}" for author, slug in connection.execute(query.order_by(targets.c.author, targets.c.slug))]
 
 

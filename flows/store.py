@@ -20,10 +20,12 @@ from flows.looks import (
     Look,
     attribute,
     insert_new,
+    known_looks,
     load_around,
     load_looks,
     observation_row,
     orphaned_gones,
+    prove_by,
     settle,
 )
 from flows.rows import LISTINGS, PRICES
@@ -73,6 +75,7 @@ def store(connection: Connection, batch: Sequence[Read]) -> Stored:
 
 def _insert(connection: Connection, batch: Sequence[Read]) -> dict[int, Read]:
     """Insert what is new of the batch, and give it by observation id."""
+    batch = sorted(batch, key=_provenance)
     runs = run_ids(connection, [observation.run for observation, _ in batch])
     targets = target_ids(connection, [observation.target for observation, _ in batch])
     models = model_ids(connection, [(o.observed_at, r.listing) for o, r in batch if r.listing])
@@ -84,8 +87,25 @@ def _insert(connection: Connection, batch: Sequence[Read]) -> dict[int, Read]:
         key = (target_id, observation.observed_at, reading.outcome, observation.body_digest)
         rows.setdefault(key, ((observation, reading), row))
     ids = insert_new(connection, [row for _, row in rows.values()])
+    _prove_better(connection, {key: item for key, item in rows.items() if key not in ids})
     add_paths(connection, {(row["target_id"], row["model_id"]) for _, row in rows.values() if row["model_id"]})
     return {id_: rows[key][0] for key, id_ in ids.items()}
+
+
+def _provenance(read: Read) -> tuple[Any, ...]:
+    """Of two runs that tell of one look, our own goes before an import, then the older run, then its first line."""
+    observation = read[0]
+    return (observation.run.kind != "collect", observation.run.name, observation.archive_line or 0)
+
+
+def _prove_better(connection: Connection, known: dict[tuple[Any, ...], tuple[Read, dict[str, Any]]]) -> None:
+    stored = known_looks(connection, known) if known else {}
+    better = []
+    for key, (id_, *standing) in stored.items():
+        read, row = known[key]
+        if _provenance(read) < tuple(standing):
+            better.append((id_, row))
+    prove_by(connection, better)
 
 
 def _list_endpoints(connection: Connection, new: dict[int, Read]) -> Listed:

@@ -86,7 +86,7 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _refuse_depth(value: Any) -> None:
     level = [value]
     for _ in range(_MAX_DEPTH):
-        level = [child for item in level for child in _children(item)]
+        level = [child for item in level for child in _children(item) if isinstance(child, dict | list)]
         if not level:
             return
     raise NotJsonError("nested too deeply")

@@ -42,8 +42,8 @@ class Run:
     """One collect or backfill.
 
     `name` is unique and is also the name of the archive bundle that holds the run's bodies.
-    `source` tells where its bodies come from: `live` for a collect. `cadence_seconds` is the interval of the schedule
-    in force, None when nothing repeats it.
+    `source` tells where its bodies come from: `live`, or for a backfill `files`, `git` or `wayback`.
+    `cadence_seconds` is the interval of the schedule in force, None when nothing repeats it.
     """
 
     name: str
@@ -58,8 +58,9 @@ class Observation:
 
     `observed_at` is aware UTC in whole seconds, from our clock when the response came. `status` is the HTTP status,
     None when no response came. `error` says in one line why there is no whole response; a body beside it is only a
-    part. `body` is what came after content decoding, unedited. `archive_line` counts the lines of the run's archive
-    bundle from 1.
+    part. `body` is what came after content decoding, unedited. `origin` says where a body from outside lay: a file, a
+    commit and path, a capture's URL; None where we looked ourselves. `archive_line` counts the lines of the run's
+    archive bundle from 1.
     """
 
     run: Run
@@ -70,6 +71,7 @@ class Observation:
     elapsed_ms: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    origin: str | None = None
     archive_line: int | None = None
 
     def __post_init__(self) -> None:

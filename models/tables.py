@@ -28,13 +28,18 @@ def _count(name: str, comment: str) -> sa.Column[int]:
     return sa.Column(name, sa.Integer, nullable=False, server_default="0", comment=comment)
 
 
+def _is_time(column: str) -> sa.CheckConstraint:
+    """SQLite has no type for times: what is text there must read as one."""
+    return sa.CheckConstraint(f"{column} IS datetime({column})", name=f"{column}_is_time").ddl_if(dialect="sqlite")
+
+
 runs = sa.Table(
     "runs",
     metadata,
     sa.Column("id", Id, primary_key=True, comment="Surrogate key."),
     sa.Column("name", sa.Text, nullable=False, unique=True, comment="Unique name; also that of the archive bundle."),
     sa.Column("kind", sa.Text, nullable=False, comment="collect or backfill."),
-    sa.Column("source", sa.Text, nullable=False, comment="Where the bodies come from: live, archive."),
+    sa.Column("source", sa.Text, nullable=False, comment="Where the bodies come from: live, files, git, wayback."),
     sa.Column("cadence_seconds", sa.Integer, comment="Interval of the schedule in force; null where nothing repeats."),
     sa.Column("started_at", UtcTime, nullable=False, comment="When the run began (UTC)."),
     sa.Column("finished_at", UtcTime, comment="When it ended (UTC); null while it runs and after a crash."),
@@ -105,11 +110,14 @@ observations = sa.Table(
     sa.Column("body_bytes", sa.Integer, comment="Size of the decoded body in bytes; null without a body."),
     sa.Column("body_digest", sa.Text, nullable=False, comment="First 16 hex digits of the body's SHA-256; else empty."),
     sa.Column("archive_line", sa.Integer, comment="Line of the run's archive bundle that holds it, from 1."),
+    sa.Column("origin", sa.Text, comment="Where a body from outside lay: file, commit, capture; null: our own look."),
     sa.UniqueConstraint("target_id", "observed_at", "outcome", "body_digest"),
     sa.CheckConstraint("outcome IN ('ok', 'gone', 'failed')", name="outcome"),
     sa.CheckConstraint("outcome <> 'failed' OR (NOT complete AND NOT is_evidence)", name="failed_proves_nothing"),
     sa.CheckConstraint("outcome <> 'ok' OR model_id IS NOT NULL", name="ok_names_its_model"),
     sa.CheckConstraint("NOT is_evidence OR model_id IS NOT NULL", name="evidence_speaks_for_a_model"),
+    sa.CheckConstraint("elapsed_ms >= 0 AND body_bytes >= 0 AND archive_line > 0", name="counts"),
+    _is_time("observed_at"),
     comment="One row for one look at one target, whatever came of it. Rows are only ever added.",
 )
 sa.Index("ix_observations_model_id_observed_at", observations.c.model_id, observations.c.observed_at)
@@ -121,6 +129,12 @@ sa.Index(
     postgresql_where=sa.text("outcome = 'gone'"),
 )
 sa.Index("ix_observations_run_id", observations.c.run_id)
+sa.Index(
+    "ix_observations_origin",
+    observations.c.origin,
+    sqlite_where=sa.text("origin IS NOT NULL"),
+    postgresql_where=sa.text("origin IS NOT NULL"),
+)
 sa.Index("ix_observations_observed_at", observations.c.observed_at)
 sa.Index(
     "uq_observations_one_evidence",
@@ -210,6 +224,10 @@ pricing_snapshots = sa.Table(
         + ")",
         name="absent_has_no_price",
     ),
+    _is_time("observed_at"),
+    sa.CheckConstraint(
+        " AND ".join(f"{column} NOT GLOB '*[^0-9.]*'" for column in _PRICE_COLUMNS), name="decimals"
+    ).ddl_if(dialect="sqlite"),
     comment="One row for one change of an endpoint's price set; it holds until the endpoint's next row.",
 )
 sa.Index("ix_pricing_snapshots_observed_at", pricing_snapshots.c.observed_at)
@@ -220,7 +238,13 @@ listing_changes = sa.Table(
     metadata,
     *_history_key(),
     *_terms(),
-    sa.CheckConstraint("NOT listed OR provider_name IS NOT NULL", name="listed_has_provider"),
+    sa.CheckConstraint(
+        "NOT listed OR (provider_name IS NOT NULL AND supported_parameters IS NOT NULL)", name="listed_has_terms"
+    ),
+    sa.CheckConstraint(
+        "listed OR (" + " AND ".join(f"{column.name} IS NULL" for column in _terms()) + ")", name="absent_has_no_terms"
+    ),
+    _is_time("observed_at"),
     sa.CheckConstraint("context_length >= 0", name="context_length"),
     comment="One row for one change of an endpoint's presence or terms; it holds until the endpoint's next row.",
 )

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from simulator.faults import KINDS, Faults
@@ -21,6 +21,8 @@ def main() -> int:
     """Read the command line and do as it says."""
     given = _parser().parse_args()
     fixed = given.at
+    if given.demo:
+        return _demo(Simulator(market=Market(given.models, given.seed)))
     simulator = Simulator(
         market=Market(given.models, given.seed),
         clock=(lambda: fixed) if fixed else (lambda: datetime.now(UTC)),
@@ -29,8 +31,6 @@ def main() -> int:
     )
     try:
         with serving(simulator, given.port) as base_url:
-            if given.demo:
-                return _demo(base_url)
             print(
                 f"OPENROUTER_BASE_URL={base_url}  ({len(simulator.market.paths())} paths; stop with Ctrl-C)", flush=True
             )
@@ -87,10 +87,30 @@ def _fault(text: str) -> str:
     return text
 
 
-def _demo(base_url: str) -> int:
-    """The command line of the product, as anybody would use it."""
-    variables = {
-        **os.environ,
+def _demo(simulator: Simulator) -> int:
+    """The command line of the product, as anybody would use it: twice, so that prices have moved between."""
+    start = datetime.now(UTC)
+    simulator.clock = lambda: start - timedelta(days=3)
+    with serving(simulator) as base_url:
+        for words in (["db", "upgrade"], ["collect", "--no-prefect"], ["collect"]):
+            # Only our own interpreter is started.
+            done = subprocess.run([sys.executable, "-m", "flows.cli", *words], env=_variables(base_url), check=False)  # noqa: S603
+            if done.returncode:
+                return done.returncode
+            if words[0] == "collect":
+                simulator.clock = lambda: start
+                print("Three days later:" if words[1:] else "", flush=True)
+    model = simulator.market.paths()[0]
+    print(f"Ask it: sqlite3 {_DEMO_FOLDER}/history.db, with the queries of the README, for example about {model}")
+    return 0
+
+
+def _variables(base_url: str) -> dict[str, str]:
+    """The demo's own settings, and its own Prefect: it must not show in anybody's real one."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
+    return {
+        **others,
+        "PREFECT_HOME": str(_DEMO_FOLDER.absolute() / "prefect"),
         "OPENROUTER_BASE_URL": base_url,
         "OPENROUTER_API_KEY": "",
         "DATABASE_URL": f"sqlite:///{_DEMO_FOLDER}/history.db",
@@ -98,12 +118,6 @@ def _demo(base_url: str) -> int:
         "TARGETS_FILE": str(Path(__file__).with_name("targets.toml")),
         "REQUESTS_PER_SECOND": "0",
     }
-    for words in (["db", "upgrade"], ["collect"]):
-        done = subprocess.run([sys.executable, "-m", "flows.cli", *words], env=variables, check=False)  # noqa: S603
-        if done.returncode:
-            return done.returncode
-    print(f"Ask it: sqlite3 {_DEMO_FOLDER}/history.db, with the queries of the README")
-    return 0
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def server(home: Path) -> Iterator[str]:
         )
     (home / "pid").write_text(str(process.pid))
     try:
-        until(lambda: _healthy(api), 90)
+        until(lambda: answered(api), 90)
         yield api
     finally:
         with suppress(ProcessLookupError):
@@ -65,7 +65,8 @@ def ask(api: str, path: str, **question: Any) -> list[dict[str, Any]]:
     return list(answer["events"] if isinstance(answer, dict) else answer)
 
 
-def _healthy(api: str) -> bool:
+def answered(api: str) -> bool:
+    """Whether a server answers there."""
     try:
         return httpx.get(f"{api}/health", timeout=2).is_success
     except httpx.HTTPError:

@@ -75,7 +75,7 @@ def test_a_line_has_its_keys_in_order_and_reads_without_this_program() -> None:
     line = json.loads(encode_line(look(7)))
     assert list(line) == [
         *("format", "run", "kind", "source", "cadence_seconds", "author", "slug", "observed_at", "status", "error"),
-        *("elapsed_ms", "headers", "body", "crc32"),
+        *("elapsed_ms", "headers", "origin", "body", "crc32"),
     ]
     assert line["format"] == 1
     assert line["observed_at"] == "2026-11-23T20:15:07Z"

@@ -67,7 +67,7 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
 
 
 def test_the_first_collect_tells_all_it_got(command: Command, simulator: Simulator) -> None:
-    assert command("db", "upgrade") == (0, "The database sqlite:///data/history.db is at revision 0002.\n", "")
+    assert command("db", "upgrade") == (0, "The database sqlite:///data/history.db is at revision 0003.\n", "")
     code, out, err = command("collect", "--no-prefect")
     assert code == 0
     assert f"Targets    {len(PATHS)} ok, 0 gone, 0 failed, of {len(PATHS)}" in out
@@ -132,6 +132,21 @@ def test_the_archive_fills_a_new_database(command: Command, simulator: Simulator
     assert command("backfill", "archive")[1] == "0 bundles: 0 observations read, 0 new, 0 known already\n"
     again = f"1 bundles: {len(PATHS)} observations read, 0 new, {len(PATHS)} known already\n"
     assert command("backfill", "archive", "--all")[1] == again
+
+
+def test_the_archive_rebuilds_and_verifies_the_database(command: Command, simulator: Simulator) -> None:
+    command("db", "upgrade")
+    command("collect", "--no-prefect")
+    of = f"from 1 bundles, {len(PATHS)} observations\n"
+    assert command("backfill", "archive", "--verify")[:2] == (0, f"sqlite:///data/history.db compared {of}")
+    with sqlite3.connect("data/history.db") as connection:
+        connection.execute("UPDATE pricing_snapshots SET prompt_usd = '9' WHERE endpoint_id = 1")
+    connection.close()
+    code, out, _ = command("backfill", "archive", "--verify")
+    assert code == 3
+    assert "pricing_snapshots: 1 rows only in the database, 1 only by the archive\n" in out
+    assert command("backfill", "archive", "--rebuild")[:2] == (0, f"sqlite:///data/history.db built anew {of}")
+    assert command("backfill", "archive", "--verify")[0] == 0
 
 
 def test_help_names_the_commands_and_the_exit_codes(command: Command) -> None:
@@ -221,13 +236,35 @@ def test_a_full_disk_gets_one_line_and_leaves_nothing_half_written(command: Comm
     assert command("collect", "--no-prefect")[0] == 0
 
 
+def lines_written() -> int:
+    return sum(part.read_bytes().count(b"\n") for part in Path("data/archive").rglob(".*.part"))
+
+
+def test_ctrl_c_ends_a_collect_at_once_with_one_line(command: Command, simulator: Simulator) -> None:
+    command("db", "upgrade")
+    simulator.answers[PATHS[-1]] = faults.KINDS["hang"]
+    words = [sys.executable, "-m", "flows.cli", "collect", "--no-prefect"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: lines_written() == len(PATHS) - 1, 30)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (130, "")
+    assert err == "\nendpoint-history: stopped; the next collect takes up what came so far\n"
+
+
+def test_a_downgrade_must_be_meant(command: Command) -> None:
+    command("db", "upgrade")
+    assert command("db", "downgrade", "0002")[0] == 2
+    assert command("db", "downgrade", "0002", "--yes")[1].endswith("is at revision 0002.\n")
+
+
 def test_a_killed_collect_is_taken_up_by_the_next(command: Command, simulator: Simulator) -> None:
     command("db", "upgrade")
     simulator.answers[PATHS[-1]] = faults.KINDS["hang"]
     words = [sys.executable, "-m", "flows.cli", "collect", "--no-prefect"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         until(lambda: len(simulator.requests) == len(PATHS), 30)
-        until(lambda: any(Path("data/archive").rglob(".*.part")), 30)
+        until(lambda: lines_written() == len(PATHS) - 1, 30)
         process.kill()
     del simulator.answers[PATHS[-1]]
     assert command("collect", "--no-prefect")[0] == 0

@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from flows import collect as collect_flow
 from flows.database import upgrade
 from models.tables import observations
 from simulator import faults
@@ -20,7 +23,7 @@ from simulator.server import Simulator, serving
 from tests import prefect_server
 from tests.collecting import count
 from tests.factories import a_body, an_endpoint, at
-from tests.prefect_server import BIN, ROOT, ask, until
+from tests.prefect_server import BIN, ROOT, answered, ask, until
 
 MARKET = Market(models=70)
 PATHS = MARKET.paths()
@@ -142,7 +145,7 @@ def test_a_server_that_dies_in_the_middle_costs_no_data(simulator: Simulator, tm
 
 
 def test_a_worker_runs_what_is_deployed(prefect_api: str, simulator: Simulator) -> None:
-    given = {"PREFECT_API_URL": prefect_api, "PWD": str(ROOT)}
+    given = {"PREFECT_API_URL": prefect_api}
     pool = ("work-pool", "create", "endpoint-history", "--type", "process", "--overwrite")
     run = ("deployment", "run", "collect/collect", "--param", f'targets=["{PATHS[5]}"]')
     work = ("worker", "start", "--pool", "endpoint-history", "--run-once")
@@ -154,19 +157,36 @@ def test_a_worker_runs_what_is_deployed(prefect_api: str, simulator: Simulator) 
     assert count(URL, observations) >= 1
 
 
-def test_serve_runs_its_deployment_and_leaves_it_scheduled(prefect_api: str, simulator: Simulator) -> None:
-    served = {"name": {"any_": ["served"]}}
-    given = environment(PREFECT_API_URL=prefect_api)
+def test_serve_needs_no_server_and_leaves_its_schedule(simulator: Simulator) -> None:
+    served = {"deployments": {"name": {"any_": ["served"]}}}
     words = [str(BIN / "endpoint-history"), "serve", "--every", "7"]
-    with subprocess.Popen(words, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        words, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         try:
-            until(lambda: ask(prefect_api, "deployments", deployments=served), 60)
-            command("prefect", "deployment", "run", "collect/served", PREFECT_API_URL=prefect_api)
+            assert process.stdout
+            api = process.stdout.readline().split()[-1] + "/api"
+            scheduled = until(lambda: ask(api, "flow_runs", **served) if answered(api) else None, 90)
+            command("prefect", "deployment", "run", "collect/served", PREFECT_API_URL=api)
             until(lambda: count(URL, observations) == len(PATHS), 60)
+            (deployment,) = ask(api, "deployments", **served)
         finally:
             process.terminate()
-    (deployment,) = ask(prefect_api, "deployments", deployments=served)
-    assert deployment["parameters"]["cadence_minutes"] == 7
+    assert scheduled[0]["parameters"] == {"cadence_minutes": 7}
     assert [schedule["schedule"]["interval"] for schedule in deployment["schedules"]] == [420]
-    assert [schedule["active"] for schedule in deployment["schedules"]] == [True]
     assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+
+
+def test_serve_with_a_server_that_is_away_gets_one_line(simulator: Simulator) -> None:
+    done = command("endpoint-history", "serve", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("endpoint-history: Prefect can't be used: ")
+
+
+@pytest.mark.parametrize(("minutes", "cadence", "late"), [(9, 7, 9), (7, 7, 7), (6, 7, 0), (9, None, 0)])
+def test_a_run_that_waited_longer_than_its_interval_is_late(
+    monkeypatch: pytest.MonkeyPatch, minutes: int, cadence: int | None, late: int
+) -> None:
+    due = datetime.now(UTC) - timedelta(minutes=minutes, seconds=20)
+    monkeypatch.setattr(collect_flow, "flow_run", SimpleNamespace(scheduled_start_time=due))
+    assert collect_flow._minutes_too_late(cadence) == late

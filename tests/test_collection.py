@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -133,6 +134,54 @@ def test_two_collectors_at_once_neither_fail_nor_double(given: Settings) -> None
         thread.join()
     assert [end.exit_code for end in ended if isinstance(end, Collected)] == [0, 0], ended
     assert count(url_of(given), models) == 13
+
+
+def test_a_clock_that_was_set_back_stops_nothing(given: Settings) -> None:
+    times = iter([at(10), *[at(0)] * 1000])
+    entries = TargetList.given(PATHS)
+    asyncio.run(collect_targets(given, entries, clock=lambda: next(times)))
+    assert collect(given, PATHS, minute=30).exit_code == 0
+
+
+def test_an_old_trouble_of_the_archive_keeps_no_run_from_looking(given: Settings) -> None:
+    collect(given, PATHS)
+    (bundle,) = Path("archive").rglob("*.jsonl.gz")
+    bundle.with_name(f".{bundle.name.removesuffix('.gz')}.part").write_bytes(b'{"another": "line"}\n')
+    collected = collect(given, PATHS, minute=30)
+    assert collected.exit_code == 0
+    assert [trouble.split(": ")[-1] for trouble in collected.troubles] == ["look at both and remove one"]
+
+
+def test_an_archive_that_fails_at_the_end_costs_only_the_bundle(given: Settings) -> None:
+    def take_away(done: int, total: int) -> None:
+        if done == total:
+            Path("archive/2026/05").rename("moved")
+            Path("archive/2026/05").write_text("in the way")
+
+    collected = collect(given, PATHS, progress=take_away)
+    assert (collected.outcome.ok, collected.exit_code, len(collected.troubles)) == (len(PATHS), 0, 1)
+    assert count(url_of(given), runs, runs.c.finished_at.is_(None)) == 0
+
+
+def test_a_server_that_falls_silent_is_not_asked_for_ever(simulator: Simulator, given: Settings) -> None:
+    targets = [PATHS[0], *(f"acme/m{n:03}" for n in range(80))]
+    simulator.answers |= dict.fromkeys(targets[1:], faults.KINDS["reset"])
+    collected = collect(given.model_copy(update={"max_connections": 1}), sorted(targets))
+    reasons = [reason for _, reason in collected.outcome.failed]
+    assert len(reasons) == 80
+    assert sum(reason.startswith("not asked: ") for reason in reasons) > 40
+
+
+def test_a_listing_that_fails_is_recalled_from_the_last_time(simulator: Simulator, given: Settings) -> None:
+    collect(given)
+    simulator.answers["models"] = faults.KINDS["503"]
+    collected = collect(given, minute=30)
+    assert (collected.outcome.ok, collected.exit_code) == (13, 0)
+    assert "the 13 targets asked for before stand for it" in collected.troubles[0]
+
+
+def test_a_target_that_never_showed_a_model_is_named(given: Settings) -> None:
+    assert collect(given, [PATHS[0], "acme/misspelt"]).outcome.never_seen == ["acme/misspelt"]
 
 
 def test_progress_is_told_for_every_target(given: Settings) -> None:

@@ -50,7 +50,6 @@ class Deployment(Strict):
 class PrefectFile(Strict):
     name: str
     prefect_version: str = Field(alias="prefect-version")
-    pull: list[dict[str, dict[str, str]]]
     deployments: list[Deployment]
 
 
@@ -95,7 +94,7 @@ def test_the_shipped_settings_of_prefect_are_live() -> None:
 
 
 def test_deployed_to_a_real_server_the_schedule_makes_runs(prefect_api: str, tmp_path: Path) -> None:
-    variables = environment(tmp_path, PREFECT_API_URL=prefect_api, PWD=str(ROOT))
+    variables = environment(tmp_path, PREFECT_API_URL=prefect_api)
     for words in (
         ("work-pool", "create", "endpoint-history", "--type", "process", "--overwrite"),
         ("--no-prompt", "deploy", "--all"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.evidence import Sighting, counting, shown_before
+from flows.evidence import Sighting, counting
 from models.observation import Target
 from tests.factories import MODEL, at
 
@@ -77,15 +77,6 @@ def test_two_paths_that_both_say_gone_both_count() -> None:
 
 def test_models_do_not_weigh_on_one_another() -> None:
     assert counting([a_sighting(1), a_sighting(2, path="acme/other", model="acme/other", outcome="gone")]) == {1, 2}
-
-
-def test_a_path_speaks_for_what_it_showed_last() -> None:
-    shown = [(at(0), "a/old"), (at(10), "a/new"), (at(30), "a/later")]
-    assert shown_before(at(20), shown) == "a/new"
-
-
-def test_a_path_that_showed_nothing_yet_speaks_for_nothing() -> None:
-    assert shown_before(at(0), [(at(0), "a/b"), (at(5), "a/b")]) is None
 
 
 SIGHTINGS = st.lists(

@@ -231,12 +231,17 @@ def test_retry_after_silences_every_request_and_not_one_address(simulator: Simul
     assert clock.slept == [17]
 
 
-def test_a_retry_after_beyond_all_patience_is_not_waited_for(simulator: Simulator) -> None:
+def test_a_retry_after_beyond_all_patience_ends_the_asking(simulator: Simulator) -> None:
     simulator.answers[PATH] = faults.answer(429, b"{}", {"Retry-After": "3600"})
     clock = Clock()
+
+    async def run(base_url: str) -> Sequence[Response]:
+        async with fetcher(base_url, clock) as opened:
+            return [await opened.fetch_endpoints(Target.parse(path)) for path in (PATH, "x/y")]
+
     with serving(simulator) as base_url:
-        response = fetch(base_url, clock=clock)
-    assert response.status == 429
+        first, second = asyncio.run(run(base_url))
+    assert (first.status, second.error) == (429, "not asked: the server wants silence for another 3600 s")
     assert (clock.slept, len(simulator.requests)) == ([], 1)
 
 
@@ -337,6 +342,13 @@ def test_a_listing_that_cannot_be_had_is_told(simulator: Simulator, body: bytes,
     simulator.answers["models"] = faults.answer(200, body)
     with serving(simulator) as base_url, pytest.raises(HistoryError, match=told):
         fetch_models(base_url)
+
+
+def test_an_odd_entry_of_the_listing_costs_itself(simulator: Simulator) -> None:
+    body = b'{"data": [{"id": "a/b"}, {"id": null}, 7, {"id": "c/d"}]}'
+    simulator.answers["models"] = faults.answer(200, body)
+    with serving(simulator) as base_url:
+        assert fetch_models(base_url) == ["a/b", "c/d"]
 
 
 def test_an_api_that_is_away_is_told_as_unreachable() -> None:

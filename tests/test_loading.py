@@ -13,9 +13,8 @@ import sqlalchemy as sa
 from flows import loading
 from flows.archive import Archive
 from flows.catalogue import run_ids
-from flows.collection import take_up
 from flows.database import opened, upgrade, writing
-from flows.loading import Loaded, load_bundles, unfinished, unloaded
+from flows.loading import Loaded, load_bundles, take_up, unfinished, unloaded
 from models.observation import Observation, Run
 from models.tables import metadata, observations, runs
 from simulator.market import Market

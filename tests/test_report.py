@@ -47,6 +47,7 @@ def collected(waiting: int = 0, waiting_reason: str | None = None, targets: int 
         "ok": 9,
         "gone": 1,
         "failed": [],
+        "never_seen": [],
         "unread": [],
         "same_model": [],
         "endpoints": 20,
@@ -151,14 +152,21 @@ def test_answers_that_wait_come_with_how_to_load_them() -> None:
 
 @pytest.mark.parametrize(("count", "shown", "cut"), [(50, 50, 0), (51, 50, 1), (400, 50, 1)])
 def test_long_lists_are_cut_for_a_terminal(count: int, shown: int, cut: int) -> None:
-    told = list(lines(collected(failed=[(f"acme/m{n}", "HTTP 500") for n in range(count)])))
-    assert (sum("failed: " in line for line in told), told.count("  …")) == (shown, cut)
+    told = list(lines(collected(unread=[(f"acme/m{n}", "bad") for n in range(count)])))
+    assert (sum("read in part: " in line for line in told), told.count("  …")) == (shown, cut)
+
+
+def test_failed_targets_are_named_however_many() -> None:
+    count = 400
+    told = collected(failed=[(f"acme/m{n}", "HTTP 500") for n in range(count)])
+    assert sum("failed: " in line for line in lines(told)) == count
+    assert len(re.findall(r"^\| acme/m", markdown(told), re.MULTILINE)) == count
 
 
 @pytest.mark.parametrize(("count", "more"), [(50, None), (51, "… and 1 more"), (400, "… and 350 more")])
 def test_long_tables_are_cut_and_say_so(count: int, more: str | None) -> None:
-    told = markdown(collected(failed=[(f"acme/m{n}", "HTTP 500") for n in range(count)]))
-    assert f"## Failed targets ({count})" in told
+    told = markdown(collected(unread=[(f"acme/m{n}", "bad") for n in range(count)]))
+    assert f"## Read in part ({count})" in told
     assert len(re.findall(r"^\| acme/m", told, re.MULTILINE)) == 50
     assert re.findall(r"^… and .*", told, re.MULTILINE) == ([more] if more else [])
 

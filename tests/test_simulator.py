@@ -274,9 +274,7 @@ def test_of_several_rules_the_first_that_hits_counts() -> None:
 
 @pytest.mark.parametrize("rule", ["", "bogus", "bogus:1", ":0.5", "500!!:1", "HTML:1"])
 def test_a_fault_of_no_known_kind_says_what_is_expected(rule: str) -> None:
-    with pytest.raises(
-        ValueError, match=f"^{rule!r}: expected KIND:SHARE, .* one of 429, 500, .*, large$"
-    ):
+    with pytest.raises(ValueError, match=f"^{rule!r}: expected KIND:SHARE, .* one of 429, 500, .*, large$"):
         Faults([rule])
 
 

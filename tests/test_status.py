@@ -46,10 +46,15 @@ def collect(
     return run
 
 
-def status(engine: sa.Engine, minute: float) -> Status:
+def status(engine: sa.Engine, minute: float, archive_bytes: int | None = 1_234_567) -> Status:
     with engine.connect() as connection:
         return read_status(
-            connection, now=at(minute), schema="0002", archive_bytes=1_234_567, database="the db", archive="the archive"
+            connection,
+            now=at(minute),
+            schema="0002",
+            archive_bytes=archive_bytes,
+            database="the db",
+            archive="the archive",
         )
 
 
@@ -67,11 +72,11 @@ def test_an_empty_database_says_what_to_run(engine: sa.Engine) -> None:
         "History    nothing yet; run: endpoint-history collect",
         "Last run   none",
         "Kept       0 models, 0 endpoints, 0 observations",
-        "Failing    0 targets",
+        "Failing    0 of 0 targets",
         "Never seen 0 targets",
         "Drift      0 things that this version does not know",
         "Database   the db, schema 0002",
-        "Archive    the archive, 1.2 MB",
+        "Archive    the archive, 1,235 kB",
     ]
 
 
@@ -86,10 +91,37 @@ def test_evidence_is_stale_after_three_cadences(
     assert status(engine, age).healthy is healthy
 
 
+def test_history_of_a_few_targets_alone_is_not_kept(engine: sa.Engine) -> None:
+    others = [f"acme/m{n}" for n in range(4)]
+    collect(engine, 0, a_look(an_endpoint()), *(a_gone_look(target=target) for target in others), cadence=600)
+    collect(engine, 60, a_look(an_endpoint()), *(a_failed_look(target=target) for target in others), cadence=600)
+    assert (status(engine, 61).stale, status(engine, 61).healthy) == (4, False)
+
+
+def test_a_collect_by_hand_hides_no_trouble_of_the_schedule(engine: sa.Engine) -> None:
+    collect(engine, 0, a_look(an_endpoint()), a_failed_look(target=OTHER), cadence=600)
+    collect(engine, 5, a_look(an_endpoint()))
+    assert [target for target, _, _ in status(engine, 6).failing] == [OTHER]
+
+
+def test_evidence_of_the_future_is_not_healthy(engine: sa.Engine) -> None:
+    collect(engine, 60, a_look(an_endpoint()))
+    assert not status(engine, 0).healthy
+    assert "lies in the future" in told(engine, 0)[0]
+
+
+@pytest.mark.parametrize(("size", "said"), [(None, "can't be reached"), (0, "0 kB")])
+def test_an_archive_that_keeps_nothing_is_not_healthy(engine: sa.Engine, size: int | None, said: str) -> None:
+    collect(engine, 0, a_look(an_endpoint()))
+    assert not status(engine, 1, size).healthy
+    assert list(status_lines(status(engine, 1, size)))[-1] == f"Archive    the archive, {said}"
+
+
 def test_fresh_history_is_told_with_its_age(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint(), an_endpoint("south")), a_failed_look(target=OTHER))
     assert told(engine, 7.5)[:3] == [
-        "History    is being kept: newest evidence 7 minutes old (2026-05-16 09:00:00 UTC)",
+        "History    is being kept: newest evidence 7 minutes old (2026-05-16 09:00:00 UTC),"
+        " 1 of 2 targets without a good look for 3 cadences",
         "Last run   2026-05-16 09:00:00 UTC, 1 ok, 0 gone, 1 failed",
         "Kept       1 models, 2 endpoints, 2 observations",
     ]
@@ -127,7 +159,7 @@ def test_failing_targets_are_told_with_when_they_were_good(engine: sa.Engine) ->
     collect(engine, 0, a_look(an_endpoint()))
     collect(engine, 30, a_failed_look(error="HTTP 500"), a_failed_look(target=OTHER))
     assert told(engine, 31)[3:6] == [
-        "Failing    2 targets",
+        "Failing    2 of 2 targets",
         "  acme/heron-2: connection refused (last good never)",
         "  acme/swift-1: HTTP 500 (last good 2026-05-16 09:00:00 UTC)",
     ]
@@ -190,7 +222,7 @@ def test_the_last_run_is_the_newest_collect(engine: sa.Engine) -> None:
 def test_long_lists_of_targets_are_cut_but_counted(engine: sa.Engine) -> None:
     collect(engine, 0, *(a_failed_look(target=f"acme/m{n}") for n in range(25)))
     lines = told(engine, 1)
-    assert {"Failing    25 targets", "Never seen 25 targets"} <= set(lines)
+    assert {"Failing    25 of 25 targets", "Never seen 25 targets"} <= set(lines)
     assert sum(line.startswith("  acme/") for line in lines) == 40
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,7 @@ from flows import store as store_module
 from flows.database import opened, upgrade, writing
 from flows.parse import read_observation
 from flows.store import Stored, store
-from models.observation import Observation
+from models.observation import Observation, Run
 from models.tables import observations, pricing_snapshots, uptime_samples
 from tests.factories import MODEL, a_failed_look, a_gone_look, a_look, an_endpoint, at
 from tests.reference import history_of, stored_history, visible
@@ -125,6 +126,14 @@ def test_the_same_looks_again_are_known_and_change_nothing(engine: sa.Engine) ->
     assert save(engine, *looks) == Stored(new=0, known=4)
     with engine.connect() as connection:
         assert visible(connection) == before
+
+
+def test_of_two_runs_that_tell_of_one_look_our_own_proves_it(engine: sa.Engine) -> None:
+    own, imported = a_look(an_endpoint()), Run("20200101T000000Z-backfill-aaaaaa", "backfill", "files")
+    save(engine, replace(own, run=imported, origin="a.json", archive_line=7))
+    save(engine, replace(own, archive_line=3))
+    save(engine, replace(own, run=imported, origin="b.json", archive_line=1))
+    assert rows(engine, observations, "origin", "archive_line", "elapsed_ms") == [(None, 3, 120)]
 
 
 def test_twins_of_one_tag_are_two_endpoints_whatever_their_order(engine: sa.Engine) -> None:

@@ -68,6 +68,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "observation_id": 1,
         "listed": True,
         "provider_name": "North",
+        "supported_parameters": [],
     },
     "uptime_samples": {"endpoint_id": 1, "observed_at": MORNING},
     "performance_samples": {"endpoint_id": 1, "observed_at": MORNING},
@@ -116,6 +117,9 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("listing_changes", {"observed_at": at(30), "context_length": -1}),
     ("listing_changes", {"observed_at": at(30), "endpoint_id": 7}),
     ("listing_changes", {"observed_at": at(30), "observation_id": 7}),
+    ("listing_changes", {"observed_at": at(30), "supported_parameters": None}),
+    ("listing_changes", {"observed_at": at(30), "listed": False}),
+    *(("observations", NEW | {name: -1}) for name in ("elapsed_ms", "body_bytes", "archive_line")),
     ("uptime_samples", {}),
     *(
         ("uptime_samples", {"observed_at": at(30), f"uptime_{window}_pct": percent})
@@ -139,7 +143,10 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("pricing_snapshots", {"observed_at": at(30)} | ABSENT),
     ("pricing_snapshots", {"observed_at": at(30), "prompt_usd": None, "completion_usd": None, "varies": True}),
     ("pricing_snapshots", {"observed_at": at(30), "discount": Decimal("-0.5")}),
-    ("listing_changes", {"observed_at": at(30), "provider_name": None, "listed": False}),
+    (
+        "listing_changes",
+        {"observed_at": at(30), "provider_name": None, "supported_parameters": None, "listed": False},
+    ),
     ("uptime_samples", {"observed_at": at(30), "uptime_5m_pct": 0.0, "uptime_30m_pct": 100.0, "status": -10}),
     ("uptime_samples", {"observed_at": at(30), "uptime_1d_pct": None}),
 ]

@@ -43,7 +43,9 @@ def upgrade() -> None:
         sa.Column("id", ID, nullable=False, comment="Surrogate key."),
         sa.Column("name", sa.Text(), nullable=False, comment="Unique name; also that of the archive bundle."),
         sa.Column("kind", sa.Text(), nullable=False, comment="collect or backfill."),
-        sa.Column("source", sa.Text(), nullable=False, comment="Where the bodies come from: live, archive."),
+        sa.Column(
+            "source", sa.Text(), nullable=False, comment="Where the bodies come from: live, files, git, wayback."
+        ),
         sa.Column(
             "cadence_seconds",
             sa.Integer(),
@@ -173,6 +175,12 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "NOT is_evidence OR model_id IS NOT NULL", name=op.f("ck_observations_evidence_speaks_for_a_model")
         ),
+        sa.CheckConstraint(
+            "elapsed_ms >= 0 AND body_bytes >= 0 AND archive_line > 0", name=op.f("ck_observations_counts")
+        ),
+        sa.CheckConstraint(
+            "observed_at IS datetime(observed_at)", name=op.f("ck_observations_observed_at_is_time")
+        ).ddl_if(dialect="sqlite"),
         sa.ForeignKeyConstraint(["model_id"], ["models.id"], name=op.f("fk_observations_model_id_models")),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_observations_run_id_runs")),
         sa.ForeignKeyConstraint(["target_id"], ["targets.id"], name=op.f("fk_observations_target_id_targets")),
@@ -251,8 +259,16 @@ def upgrade() -> None:
             comment="Other flags by upstream's names: supports_*, native_tools, service_tier.",
         ),
         sa.CheckConstraint(
-            "NOT listed OR provider_name IS NOT NULL", name=op.f("ck_listing_changes_listed_has_provider")
+            "NOT listed OR (provider_name IS NOT NULL AND supported_parameters IS NOT NULL)",
+            name=op.f("ck_listing_changes_listed_has_terms"),
         ),
+        sa.CheckConstraint(
+            "listed OR (provider_name IS NULL AND context_length IS NULL AND quantization IS NULL AND max_completion_tokens IS NULL AND max_prompt_tokens IS NULL AND supported_parameters IS NULL AND features IS NULL)",
+            name=op.f("ck_listing_changes_absent_has_no_terms"),
+        ),
+        sa.CheckConstraint(
+            "observed_at IS datetime(observed_at)", name=op.f("ck_listing_changes_observed_at_is_time")
+        ).ddl_if(dialect="sqlite"),
         sa.CheckConstraint("context_length >= 0", name=op.f("ck_listing_changes_context_length")),
         sa.ForeignKeyConstraint(
             ["endpoint_id"], ["endpoints.id"], name=op.f("fk_listing_changes_endpoint_id_endpoints")
@@ -428,6 +444,13 @@ def upgrade() -> None:
             "listed OR (NOT varies AND prompt_usd IS NULL AND completion_usd IS NULL AND request_usd IS NULL AND image_usd IS NULL AND image_token_usd IS NULL AND image_output_usd IS NULL AND audio_usd IS NULL AND audio_output_usd IS NULL AND input_audio_cache_usd IS NULL AND web_search_usd IS NULL AND internal_reasoning_usd IS NULL AND input_cache_read_usd IS NULL AND input_cache_write_usd IS NULL AND input_cache_write_1h_usd IS NULL AND discount IS NULL AND overrides IS NULL AND other_prices IS NULL)",
             name=op.f("ck_pricing_snapshots_absent_has_no_price"),
         ),
+        sa.CheckConstraint(
+            "prompt_usd NOT GLOB '*[^0-9.]*' AND completion_usd NOT GLOB '*[^0-9.]*' AND request_usd NOT GLOB '*[^0-9.]*' AND image_usd NOT GLOB '*[^0-9.]*' AND image_token_usd NOT GLOB '*[^0-9.]*' AND image_output_usd NOT GLOB '*[^0-9.]*' AND audio_usd NOT GLOB '*[^0-9.]*' AND audio_output_usd NOT GLOB '*[^0-9.]*' AND input_audio_cache_usd NOT GLOB '*[^0-9.]*' AND web_search_usd NOT GLOB '*[^0-9.]*' AND internal_reasoning_usd NOT GLOB '*[^0-9.]*' AND input_cache_read_usd NOT GLOB '*[^0-9.]*' AND input_cache_write_usd NOT GLOB '*[^0-9.]*' AND input_cache_write_1h_usd NOT GLOB '*[^0-9.]*'",
+            name=op.f("ck_pricing_snapshots_decimals"),
+        ).ddl_if(dialect="sqlite"),
+        sa.CheckConstraint(
+            "observed_at IS datetime(observed_at)", name=op.f("ck_pricing_snapshots_observed_at_is_time")
+        ).ddl_if(dialect="sqlite"),
         sa.ForeignKeyConstraint(
             ["endpoint_id"], ["endpoints.id"], name=op.f("fk_pricing_snapshots_endpoint_id_endpoints")
         ),

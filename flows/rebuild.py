@@ -1,0 +1,179 @@
+"""Build all history anew from the archive, beside the live tables: to put it in their place, or to compare.
+
+The proof that the database is derived and that nothing is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import select
+
+from flows.archive import Archive
+from flows.aside import Aside, beside
+from flows.database import lock_writers
+from flows.errors import HistoryError
+from flows.loading import Loaded, load_bundles, unloaded
+from models.tables import metadata, observations, runs
+
+_PATIENCE_SECONDS = 300.0
+_PAUSE_SECONDS = 2.0
+_SHOWN = 5
+# What names a row where others point to it.
+_NAMES = {
+    "runs": ("name",),
+    "targets": ("author", "slug"),
+    "models": ("openrouter_id",),
+    "endpoints": ("model_id", "variant", "route", "ordinal"),
+    "observations": ("target_id", "observed_at", "outcome", "body_digest"),
+}
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Rows of a table that only one side has: the database, or what the archive gives. `examples` names a few."""
+
+    table: str
+    only_database: int
+    only_archive: int
+    examples: tuple[str, ...]
+
+
+def rebuild(engine: sa.Engine, archive: Archive, progress: Progress = lambda *_: None) -> Loaded:
+    """Put a history built anew in the place of the live one in one transaction, or leave all as it was.
+
+    Raises HistoryError where a bundle is damaged, or the archive lacks a run that the database holds.
+    """
+    with beside(engine) as aside:
+        loaded = _load_all(aside, archive, progress)
+        if loaded.damaged:
+            raise HistoryError(f"nothing was changed, as the archive is damaged: {loaded.damaged[0]}")
+        with _caught_up(aside, archive, writing=True) as connection:
+            _put_in_place(connection, aside.schema)
+            connection.commit()
+    return loaded
+
+
+def verify(
+    engine: sa.Engine, archive: Archive, progress: Progress = lambda *_: None
+) -> tuple[Loaded, list[Difference]]:
+    """What was read, and where the live tables differ from what the archive gives, row for row."""
+    with beside(engine) as aside:
+        loaded = _load_all(aside, archive, progress)
+        with _caught_up(aside, archive, writing=False) as connection:
+            found = [_difference(connection, table, aside.schema) for table in metadata.sorted_tables]
+    return loaded, [difference for difference in found if difference.only_database or difference.only_archive]
+
+
+def _load_all(aside: Aside, archive: Archive, progress: Progress) -> Loaded:
+    archive.recover()
+    names = archive.bundles()
+    loaded = Loaded()
+    for loaded in load_bundles(aside.engine, archive, names):
+        progress(loaded.bundles, len(names))
+    return loaded
+
+
+@contextlib.contextmanager
+def _caught_up(aside: Aside, archive: Archive, *, writing: bool) -> Iterator[sa.Connection]:
+    """A connection in whose transaction the tables beside hold every run that the live ones hold.
+
+    A run under way beside has no bundle yet, so this waits for its end.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        with aside.joined(writing=writing) as connection:
+            if writing:
+                lock_writers(connection)
+            missing = _missing(connection, aside.schema)
+            if not missing:
+                yield connection
+                return
+        if time.monotonic() > deadline:
+            raise HistoryError(
+                f"nothing was changed: the run {missing[0]} is in the database, but its bundle is not in the archive"
+                f" {archive.location}, or can't be read whole, or the run is still under way"
+            )
+        archive.recover()
+        found = unloaded(aside.engine, archive)
+        for _ in load_bundles(aside.engine, archive, found):
+            pass
+        if not found:
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _missing(connection: sa.Connection, schema: str) -> list[str]:
+    """The runs whose looks the live tables hold, and that are not whole beside."""
+    built = _beside(runs, schema).alias("built")
+    whole = sa.exists().where(built.c.name == runs.c.name, built.c.finished_at.is_not(None))
+    looked = sa.exists().where(observations.c.run_id == runs.c.id)
+    return list(connection.execute(select(runs.c.name).where(looked, ~whole).order_by(runs.c.name)).scalars())
+
+
+def _put_in_place(connection: sa.Connection, schema: str) -> None:
+    for table in reversed(metadata.sorted_tables):
+        connection.execute(table.delete())
+    for table in metadata.sorted_tables:
+        built = _beside(table, schema)
+        connection.execute(table.insert().from_select([column.name for column in table.c], select(*built.c)))
+        if connection.dialect.name == "postgresql" and "id" in table.c:
+            newest = select(sa.func.coalesce(sa.func.max(table.c.id), 0) + 1).scalar_subquery()
+            sequence = sa.func.pg_get_serial_sequence(table.name, "id")
+            connection.execute(select(sa.func.setval(sequence, newest, False)))
+
+
+def _difference(connection: sa.Connection, table: sa.Table, schema: str) -> Difference:
+    live, built = _natural(table, None), _natural(table, schema)
+    sides = [(live, built), (built, live)]
+    counts, examples = [], []
+    for here, there in sides:
+        only = sa.except_(here, there)
+        counts.append(int(connection.execute(select(sa.func.count()).select_from(only.subquery())).scalar_one()))
+        examples += [_told(row) for row in connection.execute(only.limit(_SHOWN)).mappings()]
+    return Difference(table.name, counts[0], counts[1], tuple(examples))
+
+
+def _told(row: sa.RowMapping) -> str:
+    return ", ".join(f"{name} {value}" for name, value in row.items() if value is not None)
+
+
+def _natural(table: sa.Table, schema: str | None) -> sa.Select[Any]:
+    """All rows of a table, natural keys in the place of surrogate ids, which may differ."""
+    rows = _beside(table, schema)
+    columns: list[sa.ColumnElement[Any]] = []
+    names = [column.name for column in table.c if column.name != "id"]
+    joined = _add(columns, rows, rows, table, names=names, schema=schema)
+    return select(*columns).select_from(joined)
+
+
+def _add(
+    columns: list[sa.ColumnElement[Any]],
+    joined: sa.FromClause,
+    rows: sa.FromClause,
+    table: sa.Table,
+    *,
+    names: Iterable[str],
+    schema: str | None,
+) -> sa.FromClause:
+    """Add these columns of `rows`, and what names the rows that they point to."""
+    for name in names:
+        keys = table.c[name].foreign_keys
+        if not keys:
+            columns.append(rows.c[name].label(f"{table.name}_{name}"))
+        for key in keys:
+            target = key.column.table
+            pointed = _beside(target, schema).alias()
+            joined = joined.outerjoin(pointed, pointed.c.id == rows.c[name])
+            joined = _add(columns, joined, pointed, target, names=_NAMES[target.name], schema=schema)
+    return joined
+
+
+def _beside(table: sa.Table, schema: str | None) -> sa.Table:
+    return table if schema is None else table.to_metadata(sa.MetaData(), schema=schema)

@@ -1,0 +1,142 @@
+"""The database is derived: built anew from the archive it is the same, and what was tampered with is found."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from flows import rebuild as rebuild_module
+from flows.database import opened, upgrade, writing
+from flows.errors import HistoryError
+from flows.rebuild import rebuild, verify
+from models.tables import metadata, pricing_snapshots, uptime_samples
+from simulator.market import Market
+from simulator.server import Simulator, serving
+from tests.collecting import archive, collect, history, settings
+from tests.factories import at
+from tests.reference import visible
+
+DAY = 24 * 60
+MARKET = Market(models=8)
+
+
+@pytest.fixture
+def collected(database_url: str) -> str:
+    """A database and an archive of three days; yields the database's URL."""
+    upgrade(database_url)
+    clock = [at(0)]
+    with serving(Simulator(MARKET, clock=lambda: clock[0])) as base_url:
+        for day in range(3):
+            clock[0] = at(day * DAY)
+            collect(settings(database_url, base_url), [*MARKET.paths(), "acme/unknown"], day * DAY)
+    return database_url
+
+
+def left_over(url: str) -> list[str]:
+    with opened(url) as engine:
+        files = [str(path) for path in Path().rglob("*rebuilt*")]
+        return files + [name for name in sa.inspect(engine).get_schema_names() if name.startswith("rebuilt")]
+
+
+def test_what_is_built_anew_is_what_was_there(collected: str) -> None:
+    before = history(collected)
+    with opened(collected) as engine:
+        loaded = rebuild(engine, archive())
+    assert (loaded.bundles, loaded.read) == (3, 3 * (len(MARKET.paths()) + 1))
+    assert history(collected) == before
+    assert left_over(collected) == []
+
+
+def test_nothing_differs_after_collecting(collected: str) -> None:
+    with opened(collected) as engine:
+        assert verify(engine, archive())[1] == []
+    assert left_over(collected) == []
+
+
+def test_a_price_that_somebody_changed_is_found_and_mended(collected: str) -> None:
+    before = history(collected)
+    with opened(collected) as engine:
+        first = sa.select(sa.func.min(pricing_snapshots.c.endpoint_id)).scalar_subquery()
+        with writing(engine) as connection:
+            change = pricing_snapshots.update().where(pricing_snapshots.c.endpoint_id == first)
+            connection.execute(change.values(prompt_usd=pricing_snapshots.c.completion_usd))
+        (difference,) = verify(engine, archive())[1]
+        assert (difference.table, difference.only_database > 0) == ("pricing_snapshots", True)
+        assert difference.only_database == difference.only_archive
+        assert "prompt_usd" in difference.examples[0]
+        rebuild(engine, archive())
+    assert history(collected) == before
+
+
+def test_a_row_that_somebody_removed_is_found(collected: str) -> None:
+    with opened(collected) as engine:
+        with writing(engine) as connection:
+            last = sa.select(sa.func.max(uptime_samples.c.observed_at)).scalar_subquery()
+            connection.execute(uptime_samples.delete().where(uptime_samples.c.observed_at == last))
+        (difference,) = verify(engine, archive())[1]
+    assert (difference.table, difference.only_database) == ("uptime_samples", 0)
+    assert difference.only_archive > 0
+
+
+def test_ids_go_on_after_a_rebuild(collected: str) -> None:
+    with opened(collected) as engine:
+        rebuild(engine, archive())
+    with serving(Simulator(MARKET, clock=lambda: at(3 * DAY))) as base_url:
+        assert collect(settings(collected, base_url), MARKET.paths(), 3 * DAY).exit_code == 0
+    with opened(collected) as engine:
+        assert verify(engine, archive())[1] == []
+
+
+def test_a_run_that_the_archive_lacks_keeps_all_as_it_was(collected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rebuild_module, "_PATIENCE_SECONDS", -1)
+    before = history(collected)
+    lost = archive().bundles()[1]
+    next(Path("archive").rglob(f"{lost}*")).unlink()
+    with opened(collected) as engine, pytest.raises(HistoryError, match=f"nothing was changed: the run {lost} is in"):
+        rebuild(engine, archive())
+    assert history(collected) == before
+    assert left_over(collected) == []
+
+
+def test_a_damaged_bundle_keeps_all_as_it_was(collected: str) -> None:
+    before = history(collected)
+    bundle = next(Path("archive").rglob(f"{archive().bundles()[0]}*"))
+    bundle.write_bytes(bundle.read_bytes()[:-300])
+    with opened(collected) as engine, pytest.raises(HistoryError, match="nothing was changed, as the archive is dam"):
+        rebuild(engine, archive())
+    assert history(collected) == before
+
+
+def test_a_rebuild_waits_for_the_run_beside_it(collected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rebuild_module, "_PAUSE_SECONDS", 0.05)
+    at_the_end, go_on = threading.Event(), threading.Event()
+
+    def hold(done: int, total: int) -> None:
+        if done == total:
+            at_the_end.set()
+            assert go_on.wait(30)
+
+    def run() -> None:
+        with serving(Simulator(MARKET, clock=lambda: at(3 * DAY))) as base_url:
+            targets = [*MARKET.paths(), *(f"acme/m{n}" for n in range(70))]
+            collect(settings(collected, base_url), targets, 3 * DAY, progress=hold)
+
+    collecting = threading.Thread(target=run)
+    collecting.start()
+    assert at_the_end.wait(30)
+    with opened(collected) as engine:
+        rebuilding = threading.Thread(target=rebuild, args=(engine, archive()))
+        rebuilding.start()
+        go_on.set()
+        collecting.join()
+        rebuilding.join()
+        assert verify(engine, archive())[1] == []
+        with engine.connect() as connection:
+            assert len(visible(connection)["runs"]) == 4
+
+
+def test_every_table_is_compared() -> None:
+    assert len({table.name for table in metadata.sorted_tables}) == len(metadata.sorted_tables) == 11
