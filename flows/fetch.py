@@ -27,6 +27,8 @@ from models.observation import Target
 _ATTEMPTS = 4
 _BUDGET_SECONDS = 60.0
 _MAX_REDIRECTS = 5
+# A hanging request takes its whole time-out: without an end to them, a run would outlast its schedule.
+_GIVE_UP_AFTER = 50
 _MAX_PAGES = 100
 _TRANSIENT_STATUS = {429, 500, 502, 503, 504, *range(520, 528)}
 _KEPT_HEADERS = (
@@ -96,6 +98,8 @@ class Fetcher:
         self._origin = _origin(httpx.URL(self._base))
         self._timeout_seconds = settings.request_timeout_seconds
         self._clock = clock
+        self._unanswered = 0
+        self._last_trouble: str | None = None
         most = settings.max_connections
         self._politeness = politeness or Politeness(settings.requests_per_second, most)
         headers = {
@@ -161,16 +165,20 @@ class Fetcher:
             return last.response
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def unasked(self, reason: str) -> Response:
+    def _unasked(self, reason: str) -> Response:
         """What stands for the answer to a request that is not made."""
         return Response(self._clock().replace(microsecond=0), None, reason, 0, {}, None, reached=False)
 
     async def _attempt(self, url: str) -> Response:
-        silence = self._politeness.silence_seconds()
-        if silence > _BUDGET_SECONDS:
-            return self.unasked(f"not asked: the server wants silence for another {silence:.0f} s")
         async with self._politeness.turn():
+            if self._unanswered >= _GIVE_UP_AFTER:
+                return self._unasked(f"{self._last_trouble}, so often in a row that no more was asked")
+            if not await self._politeness.welcome(_BUDGET_SECONDS):
+                silence = self._politeness.silence_seconds()
+                return self._unasked(f"not asked: the server wants silence for another {silence:.0f} s")
             response, final = await self._request(url)
+            self._unanswered = 0 if response.reached else self._unanswered + 1
+            self._last_trouble = response.error
         wait = self._asked_to_wait(response)
         if wait is not None:
             self._politeness.keep_silent(wait)

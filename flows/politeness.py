@@ -32,13 +32,19 @@ class Politeness:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait until one more request is welcome, and hold its place until it is answered."""
+        """Wait for a free place, and hold it until the request is answered."""
         async with self._slots:
-            while (wait := self.silence_seconds()) > 0:
-                await self._sleep(wait)
-            if self._limiter:
-                await self._limiter.acquire()
             yield
+
+    async def welcome(self, patience_seconds: float) -> bool:
+        """Wait until one more request is welcome; False where that takes longer than there is patience."""
+        while 0 < (wait := self.silence_seconds()) <= patience_seconds:
+            await self._sleep(wait)
+        if wait > 0:
+            return False
+        if self._limiter:
+            await self._limiter.acquire()
+        return True
 
     def silence_seconds(self) -> float:
         """How long nothing may be asked from now on."""

@@ -108,7 +108,7 @@ def test_a_second_name_of_a_model_is_said_once_and_counted_once(given: Settings)
 
 def test_an_api_that_is_away_ends_the_run_early_with_one_line(given: Settings) -> None:
     away = given.model_copy(update={"openrouter_base_url": "http://127.0.0.1:9/api/v1"})
-    with pytest.raises(UnreachableError, match=r"http://127.0.0.1:9/api/v1 can't be reached: connection refused"):
+    with pytest.raises(UnreachableError, match=r"^http://127.0.0.1:9/api/v1 can't be reached: connection refused"):
         collect(away, [f"acme/m{n}" for n in range(200)])
 
 
@@ -164,12 +164,12 @@ def test_an_archive_that_fails_at_the_end_costs_only_the_bundle(given: Settings)
 
 
 def test_a_server_that_falls_silent_is_not_asked_for_ever(simulator: Simulator, given: Settings) -> None:
-    targets = [PATHS[0], *(f"acme/m{n:03}" for n in range(80))]
+    targets = [PATHS[0], *(f"zeta/m{n:03}" for n in range(80))]
     simulator.answers |= dict.fromkeys(targets[1:], faults.KINDS["reset"])
     collected = collect(given.model_copy(update={"max_connections": 1}), sorted(targets))
     reasons = [reason for _, reason in collected.outcome.failed]
     assert len(reasons) == 80
-    assert sum(reason.startswith("not asked: ") for reason in reasons) > 40
+    assert sum("no more was asked" in reason for reason in reasons) > 40
 
 
 def test_a_listing_that_fails_is_recalled_from_the_last_time(simulator: Simulator, given: Settings) -> None:
