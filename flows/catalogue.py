@@ -49,14 +49,19 @@ def add_run(connection: Connection, run: Run) -> int:
 def target_ids(connection: Connection, wanted: Iterable[Target]) -> dict[Target, int]:
     """The id of each target."""
     asked = set(wanted)
-    authors = {target.author for target in asked}
-    known = _ids(connection, targets, targets.c.author.in_(authors), (targets.c.author, targets.c.slug))
-    found = {Target(*key): id_ for key, id_ in known.items()}
+    found = known_targets(connection, asked)
     missing = sorted(asked - found.keys())
     if missing:
         rows = [{"author": target.author, "slug": target.slug} for target in missing]
         found |= dict(zip(missing, _insert(connection, targets, rows), strict=True))
-    return {target: found[target] for target in asked}
+    return found
+
+
+def known_targets(connection: Connection, asked: set[Target]) -> dict[Target, int]:
+    """The ids of those targets that are known."""
+    authors = {target.author for target in asked}
+    known = _ids(connection, targets, targets.c.author.in_(authors), (targets.c.author, targets.c.slug))
+    return {target: id_ for key, id_ in known.items() if (target := Target(*key)) in asked}
 
 
 def model_ids(connection: Connection, seen: Sequence[Seen]) -> dict[str, int]:

@@ -7,24 +7,20 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flows.archive import Archive
+from flows.backfill_cli import backfill
 from flows.collection import Collected, collect_targets, resolve
 from flows.database import differences, downgrade, location, opened, revisions, told, upgrade
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
 from flows.fetch import Fetcher
-from flows.loading import load_bundles, unloaded
-from flows.rebuild import rebuild, verify
-from flows.report import lines, printable
+from flows.progress import shown_progress
+from flows.report import lines
 from flows.settings import Settings
 from flows.status import read_status, status_lines
 from flows.targets import TargetList
@@ -40,7 +36,6 @@ app = typer.Typer(
     help="Keep the price and uptime history of every LLM endpoint that OpenRouter lists.\n\n" + _EXIT_CODES,
 )
 db = typer.Typer(no_args_is_help=True, help="Make, move and check the database schema.")
-backfill = typer.Typer(no_args_is_help=True, help="Load older observations; twice is as good as once.")
 app.add_typer(db, name="db")
 app.add_typer(backfill, name="backfill")
 
@@ -107,7 +102,7 @@ def _collect_plainly(targets: list[str] | None, every: int | None) -> int:
     settings = Settings.read()
     cadence_seconds = every * 60 if every else None
     entries = _entries(settings, targets)
-    with _shown_progress() as progress:
+    with shown_progress() as progress:
         work = collect_targets(settings, entries, cadence_seconds=cadence_seconds, progress=progress)
         collected = asyncio.run(work)
     return _show(collected)
@@ -118,7 +113,7 @@ def _collect_with_prefect(targets: list[str] | None, every: int | None) -> int:
     _entries(settings, targets)  # what is wrong with them is told before Prefect is started
     from flows.prefect_run import run_collect  # noqa: PLC0415 - importing Prefect takes a second
 
-    with _shown_progress() as progress:
+    with shown_progress() as progress:
         return run_collect(targets, every, progress, _show)
 
 
@@ -126,30 +121,6 @@ def _show(collected: Collected) -> int:
     for line in lines(collected):
         print(line)
     return collected.exit_code
-
-
-@contextmanager
-def _shown_progress(what: str = "targets asked") -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, a plain line now and then elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda done, total: _plain_progress(done, total, what)
-        return
-    columns = (TextColumn(what.capitalize()), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-            if done == total:
-                bar.stop()
-
-        yield progress
-
-
-def _plain_progress(done: int, total: int, what: str) -> None:
-    if done == total or done % 100 == 0:
-        print(f"{done} of {total} {what}", file=sys.stderr)
 
 
 @app.command(name="targets")
@@ -233,57 +204,6 @@ def db_check() -> None:
         if found:
             raise HistoryError(f"the database {location(engine)} differs from this version: {found[0]}")
         print(f"The database {location(engine)} is as this version wants it.")
-
-
-@backfill.command(name="archive")
-def backfill_archive(
-    everything: Annotated[bool, typer.Option("--all", help="Read bundles again that were loaded whole.")] = False,
-    build_anew: Annotated[
-        bool, typer.Option("--rebuild", help="Build all history anew from the archive, and put it in place at once.")
-    ] = False,
-    compare: Annotated[
-        bool, typer.Option("--verify", help="Build all history anew aside, and tell where the database differs.")
-    ] = False,
-) -> None:
-    """Load the bundles of the own archive that the database does not hold yet.
-
-    Exit code 3 where something of the archive can't be read, or --verify finds a difference.
-    """
-    settings = Settings.read()
-    if build_anew or compare:
-        raise typer.Exit(_rebuild(settings, compare=compare))
-    damaged: list[str] = []
-    read = new = 0
-    with opened(settings.database_url.get_secret_value()) as engine:
-        archive = Archive(settings.archive_url.get_secret_value())
-        archive.recover()
-        with told(engine):
-            names = archive.bundles() if everything else unloaded(engine, archive)
-        with _shown_progress("bundles read") as progress:
-            for number, loaded in enumerate(load_bundles(engine, archive, names), 1):
-                progress(number, len(names))
-                read, new, damaged = loaded.read, loaded.new, loaded.damaged
-    for line in damaged:
-        print(f"damaged: {line}", file=sys.stderr)
-    print(f"{len(names)} bundles: {read} observations read, {new} new, {read - new} known already")
-    raise typer.Exit(3 if damaged else 0)
-
-
-def _rebuild(settings: Settings, *, compare: bool) -> int:
-    archive = Archive(settings.archive_url.get_secret_value())
-    with opened(settings.database_url.get_secret_value()) as engine, told(engine):
-        with _shown_progress("bundles read") as progress:
-            loaded, found = verify(engine, archive, progress) if compare else (rebuild(engine, archive, progress), [])
-        done = "compared" if compare else "built anew"
-        print(f"{location(engine)} {done} from {loaded.bundles} bundles, {loaded.read} observations")
-    for line in loaded.damaged:
-        print(f"damaged: {line}", file=sys.stderr)
-    for difference in found:
-        print(f"{difference.table}: {difference.only_database} rows only in the database,", end=" ")
-        print(f"{difference.only_archive} only by the archive")
-        for example in difference.examples:
-            print(f"  {printable(example)}")
-    return 3 if loaded.damaged or found else 0
 
 
 if __name__ == "__main__":

@@ -235,3 +235,16 @@ def _drift(connection: Connection, run_id: int) -> list[tuple[str, str]]:
     started = select(runs.c.started_at).where(runs.c.id == run_id).scalar_subquery()
     query = select(drift.c.path, drift.c.value).where(drift.c.first_seen_at >= started).order_by(*drift.primary_key)
     return [(path, value) for path, value in connection.execute(query)]
+
+
+def count_conflicts(connection: Connection, run_name: str) -> int:
+    """How many looks of a run disagree with another of the same target in the same second."""
+    o, other = observations, observations.alias()
+    disagrees = sa.exists().where(
+        other.c.target_id == o.c.target_id,
+        other.c.observed_at == o.c.observed_at,
+        other.c.id != o.c.id,
+        other.c.outcome != "failed",
+    )
+    query = select(sa.func.count()).select_from(o.join(runs)).where(runs.c.name == run_name, o.c.outcome != "failed")
+    return int(connection.execute(query.where(disagrees)).scalar_one())

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from flows.collection import Collected
+from flows.importing import Imported
 from flows.outcome import Offer, Outcome, PriceMove
 from models.listing import canonical_decimal
 
@@ -38,6 +39,17 @@ def lines(collected: Collected) -> Iterator[str]:
     """The same with its details, for a terminal."""
     outcome = collected.outcome
     yield f"Targets    {outcome.ok} ok, {outcome.gone} gone, {len(outcome.failed)} failed, of {collected.targets}"
+    yield from outcome_lines(outcome)
+    yield from _cut(f"  trouble: {line}" for line in collected.troubles)
+    if collected.waiting:
+        yield f"  {collected.waiting} answers wait in the archive, bundle {outcome.run}: {collected.waiting_reason}"
+        yield "  the next collect loads them, or: endpoint-history backfill archive"
+    yield f"Database   {collected.database}"
+    yield f"Archive    {collected.archive}"
+
+
+def outcome_lines(outcome: Outcome) -> Iterator[str]:
+    """What looks brought: endpoints, prices, and what is odd."""
     yield f"Endpoints  {outcome.endpoints} seen, {_count_arrivals(outcome)}"
     yield f"Prices     {outcome.new_prices} new, {outcome.repriced} changed"
     yield from _cut(f"  {_move(move)}" for move in outcome.price_moves)
@@ -46,12 +58,23 @@ def lines(collected: Collected) -> Iterator[str]:
     yield from _cut(f"  read in part: {target}: {printable(reason)}" for target, reason in outcome.unread)
     yield from _cut(f"  counted once: {target} is {printable(model)}" for target, model in outcome.same_model)
     yield from _cut(f"  unknown upstream: {_drift(item)}" for item in outcome.drift)
-    yield from _cut(f"  trouble: {line}" for line in collected.troubles)
-    if collected.waiting:
-        yield f"  {collected.waiting} answers wait in the archive, bundle {outcome.run}: {collected.waiting_reason}"
-        yield "  the next collect loads them, or: endpoint-history backfill archive"
-    yield f"Database   {collected.database}"
-    yield f"Archive    {collected.archive}"
+
+
+def imported_lines(imported: Imported, *, dry_run: bool) -> Iterator[str]:
+    """What became of a backfill, for a terminal."""
+    yield f"Read       {imported.read}: {imported.new} new, {imported.known} known, {imported.unwanted} not wanted"
+    yield f"Refused    {imported.refusals}"
+    yield from (f"  {printable(item.origin)}: {printable(item.reason)}" for item in imported.refused[:_MOST])
+    if imported.refusals > _MOST:
+        yield "  …"
+    if dry_run:
+        yield f"Changes    {imported.changed} rows of prices and listings, by the first new ones; nothing was written"
+        yield from outcome_lines(imported.outcome) if imported.outcome else ()
+        return
+    yield f"Changes    {imported.changed} rows of prices and listings"
+    yield f"Conflicts  {imported.conflicts} looks that another of the same second contradicts"
+    yield from (f"Trouble    {line}" for line in imported.troubles)
+    yield f"Run        {imported.run}"
 
 
 def markdown(collected: Collected) -> str:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from flows.catalogue import add_drift, add_paths, endpoint_ids, model_ids, run_ids, target_ids
+from flows.catalogue import add_drift, add_paths, endpoint_ids, known_targets, model_ids, run_ids, target_ids
 from flows.looks import (
     Flip,
     Look,
@@ -41,10 +41,11 @@ _APART = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """How many observations of a batch were new, and how many were known already."""
+    """How many observations of a batch were new, how many known already, and how many change rows they moved."""
 
     new: int
     known: int
+    changed: int = field(default=0, compare=False)
 
 
 Listed = dict[int, dict[int, EndpointListing]]  # by observation id: what it lists, by endpoint id
@@ -64,13 +65,22 @@ def store(connection: Connection, batch: Sequence[Read]) -> Stored:
     looks = load_looks(connection, unsettled)
     touches = {(look.sighting.observed_at, look.model_id) for look in looks}
     losses = {(look.sighting.observed_at, look.model_id) for look in freed if look.is_evidence}
+    changed = 0
     for cluster in _clusters(touches | losses):
         start, end = cluster[0][0], cluster[-1][0]
         around = load_around(connection, {model_id for _, model_id in cluster}, start, end)
         within = [look for look in looks if start <= look.sighting.observed_at <= end]
         flips = settle(connection, [*around, *within], unsettled)
-        _apply(connection, flips, losses & set(cluster), listed)
-    return Stored(new=len(new), known=len(batch) - len(new))
+        changed += _apply(connection, flips, losses & set(cluster), listed)
+    return Stored(new=len(new), known=len(batch) - len(new), changed=changed)
+
+
+def known(connection: Connection, looks: Sequence[Observation]) -> list[bool]:
+    """Which of these looks, all `ok`, the tables hold already."""
+    ids = known_targets(connection, {look.target for look in looks})
+    keys = [(ids.get(look.target), look.observed_at, "ok", look.body_digest) for look in looks]
+    stored = known_looks(connection, [key for key in keys if key[0] is not None])
+    return [key in stored for key in keys]
 
 
 def _insert(connection: Connection, batch: Sequence[Read]) -> dict[int, Read]:
@@ -132,17 +142,17 @@ def _clusters(touches: Iterable[Touch]) -> Iterator[list[Touch]]:
         yield cluster
 
 
-def _apply(connection: Connection, flips: list[Flip], losses: set[Touch], listed: Listed) -> None:
+def _apply(connection: Connection, flips: list[Flip], losses: set[Touch], listed: Listed) -> int:
     """Carry looks that count now, or no longer do, into samples and change rows."""
     touched = {(flip.look.sighting.observed_at, flip.look.model_id) for flip in flips} | losses
     if not touched:
-        return
+        return 0
     start, end = min(touched)[0], max(touched)[0]
     stretches = _fill(connection, load_stretches(connection, {id_ for _, id_ in touched}, start, end), listed)
-    rewrite(connection, PRICES, stretches)
-    rewrite(connection, LISTINGS, stretches)
+    changed = rewrite(connection, PRICES, stretches) + rewrite(connection, LISTINGS, stretches)
     _remove_samples(connection, [flip.look for flip in flips if not flip.on and flip.look.sighting.outcome == "ok"])
     _add_samples(connection, [flip.look for flip in flips if flip.on], listed)
+    return changed
 
 
 def _fill(connection: Connection, stretches: list[Stretch], listed: Listed) -> list[Stretch]:

@@ -61,6 +61,11 @@ class TargetList:
         """Whether the models listing is needed to tell what this list means."""
         return any(EVERYTHING in entry for entry in self.include)
 
+    def takes(self, id_: str) -> bool:
+        """Whether an author/slug pair is among what this list means, listed or not."""
+        included = any(_matches(entry, id_) for entry in self.include)
+        return included and not any(_matches(entry, id_) for entry in self.exclude)
+
     def resolve(self, listed: Iterable[str] = ()) -> list[Target]:
         """The targets, sorted and each once; patterns are matched with the listed model ids.
 

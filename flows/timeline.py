@@ -96,11 +96,11 @@ def load_seen(connection: Connection, model_id: int, at: datetime) -> frozenset[
     return frozenset(connection.execute(query).scalars())
 
 
-def rewrite(connection: Connection, history: ChangeTable[V], stretches: Sequence[Stretch]) -> None:
-    """Make the rows of a change table what the evidence of these stretches asks for."""
+def rewrite(connection: Connection, history: ChangeTable[V], stretches: Sequence[Stretch]) -> int:
+    """Make the rows of a change table what the evidence of these stretches asks for; how many came, went or changed."""
     by_endpoint = {id_: stretch for stretch in stretches for id_ in stretch.endpoint_ids}
     if not by_endpoint:
-        return
+        return 0
     start = min(stretch.start for stretch in stretches)
     before = _load_before(connection, history, by_endpoint, start)
     present = _load_rows(connection, history, by_endpoint, start)
@@ -116,6 +116,9 @@ def rewrite(connection: Connection, history: ChangeTable[V], stretches: Sequence
             if old.get(at) != (value, proof)
         ]
     _apply(connection, history.table, delete, insert)
+    return len(
+        {(row["endpoint"], row["at"]) for row in delete} | {(r["endpoint_id"], r["observed_at"]) for r in insert}
+    )
 
 
 def _wanted(history: ChangeTable[V], endpoint_id: int, stretch: Stretch, old: Rows[V], before: V | Absent) -> Rows[V]:

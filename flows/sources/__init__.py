@@ -1,0 +1,1 @@
+"""Where older bodies come from: each module yields what it finds, in any order."""

@@ -1,0 +1,137 @@
+"""Bodies out of saved files: plain ones, JSON Lines, and what zip, tar and gzip hold."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flows.errors import ConfigurationError
+from flows.sources.containers import MAX_BYTES, TAR_SUFFIXES, TOO_LARGE, Member, gunzip, unpack, zip_members
+from flows.sources.found import Found, Refused, Source
+from flows.sources.rules import TargetRule, TimeRule, read_target_rule, read_time_rule
+from flows.sources.shapes import Document, documents
+from flows.sources.tars import tar_members
+from flows.strict_json import clean_text
+
+
+def open_files(patterns: Sequence[str], *, time: str | None, target: str | None) -> Source:
+    """Find the files that these names, folders and globs (`**` too) mean; containers count as one.
+
+    Folders are read with all below them but what is hidden. `time`: `field`, `field:NAME`, `name:PATTERN` (as for
+    strptime, UTC without a zone), `mtime` (UTC in a zip, which names no zone), or None: the document's own, else a
+    timestamp in the name. `target`: `body` (also None; as the document says, else the body's own id), `author/slug`, or
+    `name:PATTERN` with `{author}` and `{slug}`. Raises ConfigurationError before anything is read.
+    """
+    time_rule, target_rule = read_time_rule(time), read_target_rule(target)
+    found = dict.fromkeys(path for pattern in patterns for path in _expand(pattern))
+    if not found:
+        raise ConfigurationError("no files; expected files, folders or patterns such as 'saved/**/*.json'")
+    return Source("files", len(found), _Reading(tuple(found), time_rule, target_rule))
+
+
+def _expand(pattern: str) -> list[str]:
+    if not pattern or "\0" in pattern:
+        raise ConfigurationError(f"{pattern!r} is no file; expected a file, a folder or a pattern")
+    if _is(Path.is_dir, pattern):
+        below = _files_below(pattern)
+        if not below:
+            raise ConfigurationError(f"there is no file in the folder {pattern}")
+        return below
+    if _is(Path.is_file, pattern):
+        return [pattern]
+    if os.path.lexists(pattern):
+        raise ConfigurationError(f"{pattern} is not a file or a folder that can be read")
+    if not glob.has_magic(pattern):
+        raise ConfigurationError(f"there is no file {pattern}; expected a file, a folder or a pattern")
+    matched = sorted(name for name in glob.glob(pattern, recursive=True) if _is(Path.is_file, name))  # noqa: PTH207
+    if not matched:
+        raise ConfigurationError(f"the pattern {pattern!r} matches no file")
+    return matched
+
+
+def _is(kind: Callable[[Path], bool], name: str) -> bool:
+    """Whether a name is that kind of thing; not, where it is too long or may not be looked at."""
+    try:
+        return kind(Path(name))
+    except OSError:
+        return False
+
+
+def _files_below(folder: str) -> list[str]:
+    """All files in order; a folder that can't be listed stands for itself, to be refused when it is read."""
+    unreadable: list[str] = []
+    found: list[str] = []
+    for root, folders, names in os.walk(folder, onerror=lambda error: unreadable.append(str(error.filename))):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (str(Path(root) / name) for name in names if not name.startswith("."))
+        found += [path for path in paths if _is(Path.is_file, path)]
+    return sorted(found + unreadable)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The items of the source, read anew by each iteration."""
+
+    paths: tuple[str, ...]
+    time_rule: TimeRule
+    target_rule: TargetRule
+
+    def __iter__(self) -> Iterator[tuple[int, Found | Refused]]:
+        for done, path in enumerate(self.paths, 1):
+            try:
+                for member in _members(Path(path)):
+                    for item in self._items(path, member):
+                        yield done, item
+            except OSError as error:
+                yield done, Refused(clean_text(path), f"can't be read: {error.strerror or error}")
+
+    def _items(self, path: str, member: Member) -> Iterator[Found | Refused]:
+        origin = clean_text(f"{path}!{member.name}" if member.name else path)
+        is_read = member.content or not member.reason
+        read = list(documents(member.content, time_fields=self.time_rule.fields)) if is_read else []
+        if member.reason and read and read[-1].reason:
+            read.pop()  # what the damage cut off
+        for document in read:
+            place = f"{origin} {document.where}".rstrip()
+            yield self._item(document, place, _without_gz(member.name or Path(path).name), member.modified)
+        if member.reason:
+            yield Refused(origin, clean_text(member.reason))
+
+    def _item(self, document: Document, origin: str, name: str, modified: datetime | None) -> Found | Refused:
+        if document.body is None:
+            return Refused(origin, document.reason or "no body")
+        try:
+            time = self.time_rule.read(name, document.observed_at, modified)
+            target = self.target_rule.read(name, document.target)
+        except (ValueError, OverflowError) as error:
+            return Refused(origin, clean_text(str(error)))
+        return Found(document.body, time, target, origin)
+
+
+def _members(path: Path) -> Iterator[Member]:
+    """What one file holds; a plain file holds itself. Raises OSError."""
+    name = path.name.lower()
+    if name.endswith(".zip"):
+        yield from map(unpack, zip_members(path))
+    elif name.endswith(TAR_SUFFIXES):
+        yield from map(unpack, tar_members(path))
+    else:
+        with path.open("rb") as file:
+            modified = None
+            with suppress(ValueError, OverflowError, OSError):
+                modified = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+            if name.endswith(".gz"):
+                yield gunzip(file, "", modified)
+            else:
+                content = file.read(MAX_BYTES + 1)
+                too_large = len(content) > MAX_BYTES
+                yield Member("", b"", reason=TOO_LARGE) if too_large else Member("", content, modified)
+
+
+def _without_gz(name: str) -> str:
+    return name[:-3] if name.lower().endswith(".gz") else name

@@ -1,0 +1,44 @@
+"""What every source gives: bodies that somebody saved, and what could not be taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from models.observation import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One saved body, as it was saved.
+
+    `observed_at` is aware, of any zone. `target` is the requested path where the source tells it; None: the body's own
+    model id. `origin` says where it lay, for people: a file, a file within a zip, a commit and path, a capture's URL.
+    """
+
+    body: bytes
+    observed_at: datetime
+    target: Target | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something that could not be taken: where it lay, and why in one line."""
+
+    origin: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Older bodies. `name` is what `runs.source` says; `size` is how many files, blobs or captures there are to read.
+
+    `items` reads them as it goes, and ends; each belongs to one of the `size` things, in the order they are read, so
+    that `done` of an item is how many of them have been read with it.
+    """
+
+    name: str
+    size: int
+    items: Iterable[tuple[int, Found | Refused]]

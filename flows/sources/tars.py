@@ -1,0 +1,111 @@
+"""The files within a tar, plain or compressed, read once from front to back."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import tarfile
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from flows.sources.containers import MAX_BYTES, MAX_MEMBERS, TOO_LARGE, TOO_MANY, Member, escapes
+
+_BLOCK = 512
+_MAX_SKIPPED = 2**30  # what has to be decompressed only to be thrown away
+_CHUNK = 2**20
+_DAMAGE = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError, OverflowError)
+
+
+class _Forward:
+    """A file that is only read forward, never much at once. Raises ValueError where that is not enough.
+
+    `tarfile` looks one byte back before each header: that byte is kept.
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw, self._at, self._held = raw, 0, b""
+        self.last = b""
+
+    def tell(self) -> int:
+        return self._at - len(self._held)
+
+    def read(self, size: int) -> bytes:
+        if size > MAX_BYTES + _BLOCK:
+            raise ValueError(f"a header {TOO_LARGE}")
+        held, self._held = self._held, b""
+        data = b"" if size <= len(held) else self._raw.read(size - len(held))
+        self._at += len(data)
+        self.last = held + data
+        return self.last
+
+    def seek(self, position: int) -> int:
+        ahead = position - self.tell()
+        if ahead == -1 and self.last:
+            self._held = self.last[-1:]
+            return position
+        if not 0 <= ahead <= _MAX_SKIPPED:
+            raise ValueError(f"what follows is {ahead} bytes away")
+        while ahead:
+            skipped = len(self.read(min(ahead, _CHUNK)))
+            if not skipped:
+                raise ValueError("cut off")
+            ahead -= skipped
+        return position
+
+
+def tar_members(path: Path) -> Iterator[Member]:
+    """The files in a tar, as far as it can be read. Raises OSError."""
+    with path.open("rb") as raw, _decompressed(path.name.lower(), raw) as plain:
+        file = _Forward(plain)
+        try:
+            yield from _members(file)
+        except (*_DAMAGE, OSError) as error:
+            # gzip and bz2 tell of damage by an OSError without a number.
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            yield Member("", reason=f"damaged tar: nothing can be read from byte {file.tell()} on ({error})")
+
+
+def _decompressed(name: str, raw: BinaryIO) -> BinaryIO:
+    if name.endswith("gz"):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+    if name.endswith("bz2"):
+        return cast(BinaryIO, bz2.BZ2File(raw))
+    return cast(BinaryIO, lzma.LZMAFile(raw)) if name.endswith("xz") else raw
+
+
+def _members(file: _Forward) -> Iterator[Member]:
+    with tarfile.open(fileobj=cast(BinaryIO, file), mode="r:", errorlevel=0) as tar:
+        number = 0
+        while info := tar.next():
+            vars(tar)["members"] = []  # else they are all kept
+            number += 1
+            if number > MAX_MEMBERS:
+                yield Member("", reason=TOO_MANY)
+                return
+            if not info.isdir():
+                yield _member(file, info)
+        if file.last.strip(b"\0") or len(file.last) < _BLOCK:
+            raise ValueError("no header where one belongs")
+
+
+def _member(file: _Forward, info: tarfile.TarInfo) -> Member:
+    if escapes(info.name):
+        return Member(info.name, reason="its path escapes the archive")
+    if not info.isreg() or info.issparse():
+        return Member(info.name, reason="a link, a device or a sparse file, not a whole file")
+    if info.size > MAX_BYTES:
+        return Member(info.name, reason=TOO_LARGE)
+    file.seek(info.offset_data)
+    content = file.read(info.size)
+    if len(content) < info.size:
+        raise ValueError(f"{info.name!r} is cut off")
+    try:
+        modified = datetime.fromtimestamp(int(info.mtime), UTC)
+    except (ValueError, OverflowError, OSError):
+        modified = None
+    return Member(info.name, content, modified)

@@ -1,0 +1,153 @@
+"""`endpoint-history backfill` from each source, as people type it, and as Prefect runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import stamina
+
+from flows.archive import Archive
+from flows.database import opened, upgrade
+from flows.rebuild import verify
+from models.tables import observations
+from simulator.faults import Faults
+from simulator.market import Market
+from simulator.wayback import Archive as SimulatedArchive
+from simulator.wayback import serving_wayback
+from tests.collecting import count, history
+from tests.factories import MODEL, a_body, an_endpoint
+from tests.prefect_server import ask, until
+from tests.test_cli import Command, command
+from tests.test_collect_flow import command as process
+
+__all__ = ["command"]
+
+URL = "sqlite:///data/history.db"
+PRICES = ("0.000001", "0.000001", "0.000002", "0.000001")
+TIME = ("--time", "name:%Y%m%dT%H%M%SZ")
+
+
+@pytest.fixture(autouse=True)
+def _database() -> Iterator[None]:
+    upgrade(URL)
+    with stamina.set_testing(True, attempts=3):
+        yield
+
+
+def archive() -> Archive:
+    return Archive("data/archive")
+
+
+@pytest.fixture
+def saved() -> Path:
+    """A folder with a look a day at one model."""
+    folder = Path("saved")
+    folder.mkdir()
+    for day, prompt in enumerate(PRICES, 1):
+        (folder / f"acme__swift-1__202605{day:02}T120000Z.json").write_bytes(a_body(an_endpoint(prompt=prompt)))
+    return folder
+
+
+def test_files_tell_what_became_of_them(command: Command, saved: Path) -> None:
+    (saved / "models__20260501T000000Z.json").write_text('{"data": [{"id": "acme/swift-1"}]}')
+    code, out, _ = command("backfill", "files", "saved", *TIME)
+    assert code == 3
+    assert "Read       5: 4 new, 0 known, 0 not wanted\nRefused    1\n" in out
+    assert "saved/models__20260501T000000Z.json: a list of models" in out
+    assert "Changes    4 rows of prices and listings\n" in out
+
+
+def test_files_twice_are_as_good_as_once(command: Command, saved: Path) -> None:
+    command("backfill", "files", "saved", *TIME)
+    before = history(URL)
+    code, out, _ = command("backfill", "files", "saved/*T12*", "saved", *TIME)
+    assert (code, out.splitlines()[0]) == (0, "Read       4: 0 new, 4 known, 0 not wanted")
+    assert history(URL) == before
+
+
+def test_a_dry_run_shows_the_first_changes_alone(command: Command, saved: Path) -> None:
+    code, out, _ = command("backfill", "files", "saved", *TIME, "--dry-run")
+    assert code == 0
+    assert "acme/swift-1 at North (north/fp8): prompt $1/M -> $2/M" in out
+    assert (count(URL, observations), archive().bundles()) == (0, [])
+
+
+def test_since_until_and_only_choose(command: Command, saved: Path) -> None:
+    words = ("--since", "2026-05-02", "--until", "2026-05-04T00:00Z", "--only", "acme/*")
+    assert "4: 2 new, 0 known, 2 not wanted" in command("backfill", "files", "saved", *TIME, *words)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("files", "nowhere"), "nowhere"),
+        (("files", "saved", "--time", "sundial"), "sundial"),
+        (("files", "saved", "--since", "May"), "since: 'May' is no time such as 2026-05-16"),
+        (("files", "saved", "--since", "2026-05-02", "--until", "2026-05-01"), "is not after since"),
+        (("files", "saved", "--only", "acme"), "'acme' is no target"),
+        (("git", "saved", "*.json"), "saved"),
+        (("wayback", "swift-1"), "'swift-1' is not an author/slug pair"),
+    ],
+)
+def test_wrong_usage_gets_its_reason_before_anything_is_written(
+    command: Command, saved: Path, words: tuple[str, ...], told: str
+) -> None:
+    code, out, err = command("backfill", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert told in err
+    assert archive().bundles() == []
+
+
+def test_a_git_history_comes_in_by_its_commits(command: Command) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-C", "repo", "-c", "user.name=A", "-c", "user.email=a@b", *words], check=True)
+
+    Path("repo").mkdir()
+    git("init", "--quiet")
+    for day, prompt in enumerate(PRICES, 1):
+        (Path("repo") / "body.json").write_bytes(a_body(an_endpoint(prompt=prompt), description=str(day)))
+        git("add", ".")
+        git("commit", "--quiet", "-m", "x", "--date", f"2026-05-0{day}T12:00:00+02:00")
+    code, out, _ = command("backfill", "git", "repo", "body.json")
+    assert (code, out.splitlines()[0]) == (0, "Read       4: 4 new, 0 known, 0 not wanted")
+    assert "Changes    4 rows" in out
+
+
+def test_captures_come_in_through_every_fault_of_the_archive(command: Command) -> None:
+    market = Market(models=3)
+    with serving_wayback(SimulatedArchive(market, faults=Faults(["429:0.02", "503:0.1"]))) as base_url:
+        words = ("backfill", "wayback", *market.paths()[:2], "--base-url", base_url)
+        code, out, _ = command(*words, REQUESTS_PER_SECOND="0")
+        assert code in {0, 3}, out
+        again = command(*words, REQUESTS_PER_SECOND="0")[1]
+    assert count(URL, observations) > 10
+    assert count(URL, observations, observations.c.origin.like(f"{base_url}/web/%")) == count(URL, observations)
+    assert " 0 rows of prices" in again or "known" in again
+
+
+def test_all_sources_together_can_be_rebuilt_from_our_archive(command: Command, saved: Path) -> None:
+    command("backfill", "files", "saved", *TIME)
+    look = {"detailsPath": f"/api/v1/models/{MODEL}/endpoints", "response": json.loads(a_body(an_endpoint()))}
+    Path("walk.json").write_text(json.dumps({"fetchedAt": "2026-05-02T18:00:00Z", "data": [look]}))
+    assert command("backfill", "files", "walk.json")[0] == 0
+    with opened(URL) as engine:
+        assert verify(engine, archive())[1] == []
+
+
+def test_prefect_runs_a_backfill_and_tells_its_end_alone(prefect_api: str, saved: Path) -> None:
+    upgrade("sqlite:///history.db")
+    code = (
+        "import asyncio; from flows.backfill import backfill;"
+        "state = asyncio.run(backfill('files', ['saved'], time='name:%Y%m%dT%H%M%SZ', return_state=True));"
+        "print(state.name, state.message)"
+    )
+    done = process("python", "-c", code, PREFECT_API_URL=prefect_api)
+    assert done.stdout == "Completed 4 read, 4 new, 0 known, 0 refused\n", done.stderr
+    named = {"event": {"prefix": ["endpoint-history.backfill"]}}
+    (event,) = until(lambda: ask(prefect_api, "events", filter=named), 30)
+    assert event["event"] == "endpoint-history.backfilled"
+    assert event["payload"]["new"] == 4
