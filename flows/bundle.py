@@ -12,7 +12,6 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -68,12 +67,10 @@ def read_bundle(chunks: Iterable[bytes], name: str, where: str) -> Iterator[Obse
     first, bad = "", 0
     for raw in split_lines(inflate(chunks)):
         try:
-            observation = _decode(raw, name)
+            yield _decode(raw, name)
         except ValueError as error:
             first = first or f"line {raw.number} at byte {raw.offset}: {_one_line(error)}"
             bad += 1
-        else:
-            yield replace(observation, archive_line=raw.number)
     if bad:
         more = "" if bad == 1 else f", the first of {bad} unreadable lines"
         raise ArchiveDamage(f"{where}, {first}{more}")
@@ -148,6 +145,7 @@ def _decode(raw: RawLine, name: str) -> Observation:
         headers=line.headers,
         body=_body(line),
         origin=line.origin,
+        archive_line=raw.number,
     )
 
 

@@ -136,8 +136,20 @@ def attribute(connection: Connection, gone_ids: Iterable[int]) -> None:
 def load_looks(connection: Connection, ids: Iterable[int]) -> list[Look]:
     """These rows and every other look of the same targets in the same seconds."""
     asked = observations.alias()
+    return _load_same(connection, ids, asked, sa.true())
+
+
+def load_rivals(connection: Connection, ids: Iterable[int]) -> list[Look]:
+    """Every other look of the same targets in the same seconds as these rows."""
+    asked = observations.alias()
+    return _load_same(connection, ids, asked, observations.c.id != asked.c.id)
+
+
+def _load_same(
+    connection: Connection, ids: Iterable[int], asked: sa.FromClause, where: sa.ColumnElement[bool]
+) -> list[Look]:
     same = (asked.c.target_id == observations.c.target_id) & (asked.c.observed_at == observations.c.observed_at)
-    query = _looks().join(asked, same)
+    query = _looks().join(asked, same).where(where)
     return [_look(row) for part in _slices(ids) for row in connection.execute(query.where(asked.c.id.in_(part)))]
 
 
