@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.errors import HistoryError
 from flows.gzip_lines import RawLine, inflate, split_lines
-from flows.strict_json import load_json
 from models.observation import Observation, Run, RunKind, Target
 
 FORMAT: Literal[1] = 1
@@ -132,7 +131,7 @@ def _decode(raw: RawLine, name: str) -> Observation:
         raise ValueError(raw.trouble)
     if _seal(raw.content[:-_SEAL_BYTES]) != raw.content[-_SEAL_BYTES:]:
         raise ValueError("its checksum is wrong")
-    line = _Line.model_validate(load_json(raw.content))
+    line = _Line.model_validate_json(raw.content)
     if line.run != name:
         raise ValueError(f"it belongs to the run {line.run!r}")
     return Observation(
@@ -159,7 +158,7 @@ def _one_line(error: ValueError) -> str:
     match error:
         case ValidationError():
             first = error.errors()[0]
-            return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            return f"{'.'.join(map(str, first['loc'])) or 'not JSON'}: {first['msg']}"
         case binascii.Error() | UnicodeError():
             return "its body is no text and no base64"
         case _:

@@ -167,6 +167,8 @@ def _endpoint_drift(item: JsonObject) -> set[Drift]:
 
 
 def _performance_drift(item: JsonObject) -> set[Drift]:
-    names = ("latency_last_30m", "throughput_last_30m")
-    odd = [name for name in names if item.get(name) is not None and not isinstance(item[name], dict)]
-    return {Drift(f"endpoint.{name}", "not percentiles") for name in odd}
+    return {
+        Drift(f"endpoint.{name}", "not percentiles")
+        for name in ("latency_last_30m", "throughput_last_30m")
+        if not isinstance(item.get(name), dict | None)
+    }

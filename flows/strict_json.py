@@ -31,9 +31,7 @@ def load_json(body: bytes) -> Any:
     if text.lstrip().startswith("<"):
         raise NotJsonError("a web page, not JSON")
     try:
-        value = json.loads(
-            text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object_without_duplicates
-        )
+        value = _DECODER.decode(text)
     except NotJsonError:
         raise
     except RecursionError:
@@ -82,6 +80,11 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
         raise NotJsonError(f"the key {clean_text(twice)[:100]!r} stands twice in one object")
     return result
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object_without_duplicates
+)
 
 
 def _refuse_depth(value: Any) -> None:

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from flows.change import changes, value_at
+from flows.looks import FOR_EVER
 from flows.rows import ChangeTable
 from models.listing import ABSENT, Absent, EndpointListing
 from models.tables import endpoints, models, observations, targets, uptime_samples
 
 V = TypeVar("V")
 Rows = dict[datetime, tuple[V | Absent, int]]  # (value, observation id) by instant
-_FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def load_stretches(connection: Connection, model_ids: Iterable[int], start: date
     """The evidence of each model from `start` to `end`, and on to the next complete one after it."""
     o = observations
     reach = _next_complete(connection, set(model_ids), end)
-    closed = [id_ for id_, at in reach.items() if at != _FOR_EVER]
-    open_ended = [id_ for id_, at in reach.items() if at == _FOR_EVER]
+    closed = [id_ for id_, at in reach.items() if at != FOR_EVER]
+    open_ended = [id_ for id_, at in reach.items() if at == FOR_EVER]
     last = max((reach[id_] for id_ in closed), default=end)
     query = (
         select(o.c.id, o.c.model_id, o.c.observed_at, o.c.complete, o.c.outcome)
@@ -85,7 +85,7 @@ def _next_complete(connection: Connection, model_ids: set[int], end: datetime) -
         .scalar_subquery()
     )
     query = select(models.c.id, after).where(models.c.id.in_(model_ids))
-    return {id_: at or _FOR_EVER for id_, at in connection.execute(query)}
+    return {id_: at or FOR_EVER for id_, at in connection.execute(query)}
 
 
 def load_seen(connection: Connection, model_id: int, at: datetime) -> frozenset[int]:
