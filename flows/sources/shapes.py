@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from flows.decode import MAX_BODY_BYTES
 from flows.sources.scan import BODY_FIELDS, Scanned, scan
 from flows.sources.times import read_time
 from flows.strict_json import NotJsonError, clean_text, load_json
@@ -219,6 +220,8 @@ def _judged(body: bytes, time: datetime | str | None, target: Target | None, bes
     looks = looks_like(body)
     if looks != ENDPOINTS_BODY:
         return _refused(beside, looks)
+    if len(body) > MAX_BODY_BYTES:
+        return _refused(beside, f"a body larger than {MAX_BODY_BYTES // 2**20} MiB")
     if isinstance(time, str):
         return _refused(beside, time)
     return Document(body, target, time, beside.where)
