@@ -11,9 +11,11 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -34,6 +36,33 @@ MARKET = Market(models=181)  # 200 paths, older names among them: what one walk 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 CADENCE = timedelta(minutes=30)
 _HEADERS = {"age": "12", "content-type": "application/json", "date": "Sun, 01 Mar 2026 00:00:00 GMT"}
+
+
+@dataclass(slots=True)
+class Took:
+    """How long something took: by the clock, and on a CPU in this process, which others on the machine disturb less."""
+
+    seconds: float = 0
+    cpu_seconds: float = 0
+
+    def __add__(self, other: Took) -> Took:
+        return Took(self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds)
+
+    def __str__(self) -> str:
+        return f"{self.seconds:8.2f} s ({self.cpu_seconds:.2f} of CPU here)"
+
+    def against(self, floor: Took) -> str:
+        """How many times as long as the least."""
+        return f"{self.seconds / floor.seconds:.1f} times the floor ({self.cpu_seconds / floor.cpu_seconds:.1f} of CPU)"
+
+
+@contextmanager
+def stopwatch() -> Iterator[Took]:
+    """Measure what is done inside; known at its end."""
+    took = Took()
+    cpu, began = time.process_time(), time.perf_counter()
+    yield took
+    took.seconds, took.cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
 
 
 def machine(*urls: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +15,13 @@ from pathlib import Path
 from benchmarks.conditions import (
     CADENCE,
     START,
+    Took,
     in_fresh_process,
     machine,
     scratch_database,
     scratch_folder,
     servers,
+    stopwatch,
 )
 from flows.archive import Archive
 from flows.database import opened
@@ -46,9 +47,14 @@ def make_repository(folder: Path, commits: int) -> int:
     return commits * len(_PATHS)
 
 
-def measure_floor(repository: Path) -> float:
-    """Seconds to read every version of the file and parse it."""
-    began = time.perf_counter()
+def measure_floor(repository: Path) -> Took:
+    """Read every version of the file and parse it."""
+    with stopwatch() as took:
+        _read_plainly(repository)
+    return took
+
+
+def _read_plainly(repository: Path) -> None:
     ids = [line.split()[3] for line in _git(repository, "log", "--raw", "--no-abbrev", "--format=", "--", _FILE)]
     with subprocess.Popen(  # noqa: S603
         ["git", "-C", repository, "cat-file", "--batch", "--buffer"],  # noqa: S607
@@ -62,27 +68,25 @@ def measure_floor(repository: Path) -> float:
             size = int(process.stdout.readline().split()[2])
             json.loads(process.stdout.read(size))
             process.stdout.read(1)
-    return time.perf_counter() - began
 
 
-def measure_source(repository: Path) -> float:
-    """Seconds to find every body, judged and dated, and to do nothing with it."""
-    began = time.perf_counter()
-    if any(isinstance(item, Refused) for _, item in _opened(repository).items):
-        raise RuntimeError("a body was refused")
-    return time.perf_counter() - began
+def measure_source(repository: Path) -> Took:
+    """Find every body, judged and dated, and do nothing with it."""
+    with stopwatch() as took:
+        if any(isinstance(item, Refused) for _, item in _opened(repository).items):
+            raise RuntimeError("a body was refused")
+    return took
 
 
-def measure_import(repository: Path, url: str, archive: Path) -> float:
-    """Seconds to have all in the archive and in the tables."""
-    with opened(url) as engine:
-        began = time.perf_counter()
+def measure_import(repository: Path, url: str, archive: Path) -> Took:
+    """Bring all into the archive and into the tables."""
+    with opened(url) as engine, stopwatch() as took:
         source = _opened(repository)
         items = ((done, source.size, item) for done, item in source.items)
         imported = import_bodies(engine, Archive(str(archive)), "git", items, Wanted(), at=datetime.now(UTC))
     if imported.refusals or imported.troubles:
         raise RuntimeError(f"{imported.refusals} refused: {imported.refused[:3]} {imported.troubles}")
-    return time.perf_counter() - began
+    return took
 
 
 def _opened(repository: Path) -> Source:
@@ -113,18 +117,15 @@ def main(arguments: list[str] | None = None) -> None:
         bodies = in_fresh_process(make_repository, folder, given.commits)
         print(f"\n{bodies:,} bodies in {given.commits:,} commits of one file")
         floor = in_fresh_process(measure_floor, folder)
-        print(f"floor                {floor:8.2f} s, {bodies / floor:,.0f} bodies/s")
+        print(f"{'floor':<18} {floor}, {bodies / floor.seconds:,.0f} bodies/s", flush=True)
         _tell("source only", bodies, in_fresh_process(measure_source, folder), floor)
         for name, server in {} if given.source_only else known.items():
             with scratch_database(server) as url, scratch_folder() as archive:
                 _tell(f"import, {name}", bodies, in_fresh_process(measure_import, folder, url, archive), floor)
 
 
-def _tell(what: str, bodies: int, seconds: float, floor: float) -> None:
-    print(
-        f"{what:<20} {seconds:8.2f} s, {bodies / seconds:,.0f} bodies/s, {seconds / floor:.1f} times the floor",
-        flush=True,
-    )
+def _tell(what: str, bodies: int, took: Took, floor: Took) -> None:
+    print(f"{what:<18} {took}, {bodies / took.seconds:,.0f} bodies/s, {took.against(floor)}", flush=True)
 
 
 if __name__ == "__main__":

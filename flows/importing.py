@@ -30,7 +30,8 @@ from models.listing import Reading
 from models.observation import Observation, Run, Target
 from models.observation import Outcome as LookOutcome
 
-_BATCH = 500
+_BATCH = 5000
+_TRIED = 1000  # what a dry run stores, to tell the first changes
 _BYTES = 32 * 2**20
 _SECONDS = 5.0  # captures come one a second: not many of them may be lost
 _SHOWN = 1000
@@ -144,7 +145,7 @@ def try_bodies(
     for batch in _batches(items, progress):
         new = _new(engine, run, batch, wanted=wanted, imported=imported, at=at)
         imported.new += len(new)
-        first += new[: max(0, 2 * _BATCH - len(first))]
+        first += new[: max(0, _TRIED - len(first))]
     with told(engine), engine.connect().execution_options(writing=True) as connection:
         lock_writers(connection)
         imported.changed = store(connection, first).changed

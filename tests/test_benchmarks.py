@@ -25,8 +25,10 @@ def test_the_rebuild_is_measured_against_its_floor(capsys: pytest.CaptureFixture
     rebuild.main(["--bodies", "20"])
     told = capsys.readouterr().out
     assert "20 bodies of 1 runs" in told
-    assert re.search(r"SQLite +rebuild +[0-9.]+ s, [0-9,]+ bodies/s", told)
-    assert re.search(r"ratio +[0-9.]+\n", told)
+    assert re.search(
+        r"SQLite\n +rebuild +[0-9.]+ s \([0-9.]+ of CPU here\), [0-9,]+ bodies/s, .* times the floor", told
+    )
+    assert re.search(r"memory +[0-9]+ MiB at most", told)
 
 
 def test_late_looks_are_measured_against_those_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,7 +42,7 @@ def test_a_git_repository_is_measured_against_its_floor(capsys: pytest.CaptureFi
     told = capsys.readouterr().out
     assert "170 bodies in 1 commits" in told
     for what in ("source only", "import, SQLite"):
-        assert re.search(rf"{what} +[0-9.]+ s, [0-9,]+ bodies/s, [0-9.]+ times the floor", told)
+        assert re.search(rf"{what} +[0-9.]+ s .*, [0-9,]+ bodies/s, [0-9.]+ times the floor", told)
 
 
 def test_recorded_bodies_make_one_history_in_every_order(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from flows.bundle import encode_line
 from flows.decode import MAX_BODY_BYTES
-from flows.sources.shapes import Document, documents, looks_like
+from flows.sources.likeness import looks_like
+from flows.sources.shapes import Document, documents
 from models.observation import Target
 from tests.factories import MODEL, MORNING, NOT_FOUND, a_body, a_failed_look, a_gone_look, a_look, an_endpoint
 
@@ -223,6 +224,31 @@ def test_a_refused_body_never_stops_the_others(bad: str) -> None:
     assert (taken[0], taken[-1], set(taken[1:-1])) == (BODY, OTHER, {None})
     taken = [document.body for document in read(walk(item(), bad, item(OTHER)))]
     assert (taken[0], taken[-1], set(taken[1:-1])) == (BODY, OTHER, {None})
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        '"endpoints": [NaN]',
+        '"endpoints": [], "endpoints": []',
+        f'"endpoints": [{"1" * 5000}]',
+        f'"endpoints": [1e{"9" * 30}]',
+        f'"endpoints": {"[" * 49}{"]" * 49}',
+        f'"endpoints": {"[" * 2000}{"]" * 2000}',
+        '"endpoints": ["\x01"]',
+    ],
+)
+def test_a_body_within_another_document_is_read_as_strictly_as_one_alone(inner: str) -> None:
+    body = f'{{"data": {{"id": "a/b", {inner}}}}}'.encode()
+    alone = only(body)
+    assert (alone.body, (alone.reason or "")[:8]) == (None, "not JSON")
+    assert [d.reason for d in read(walk(item(body)))] == [alone.reason]
+    assert [d.reason for d in read(b"[" + body + b", " + BODY + b"]")] == [alone.reason, None]
+
+
+def test_a_body_may_be_nested_as_deeply_within_another_document_as_alone() -> None:
+    body = f'{{"data": {{"id": "a/b", "endpoints": {"[" * 48}{"]" * 48}}}}}'.encode()
+    assert [only(content).body for content in (body, b"[" + body + b"]", walk(item(body)))] == [body] * 3
 
 
 def test_a_bad_line_costs_itself_wherever_it_stands() -> None:
