@@ -42,7 +42,8 @@ def collect(
         run_ids(connection, [run])
         store(connection, read)
     if finished:
-        finish_run(engine, run.name, Counter(reading.outcome for _, reading in read))
+        last = max(look.observed_at for look in mine)
+        finish_run(engine, run.name, Counter(reading.outcome for _, reading in read), last)
     return run
 
 
