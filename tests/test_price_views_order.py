@@ -118,7 +118,8 @@ def days_of_one_model(draw: st.DrawFn) -> list[Observation]:
             for tag, overrides in schedules.items()
             if (price := draw(st.sampled_from([*["0.000001"] * 4, "0.000003", None])))
         ]
-        looks.append(a_look(*listed, minute=minute))
+        unread = draw(st.sampled_from([[], [], [], [an_endpoint("west", "nonsense")]]))
+        looks.append(a_look(*listed, *unread, minute=minute))
     return looks
 
 
