@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from flows.errors import ConfigurationError
 from flows.fetch import Fetcher
 from flows.importing import Imported, Items, Wanted, import_bodies, try_bodies
 from flows.loading import Loaded, Progress
+from flows.looks import origins_of
 from flows.rebuild import Difference, rebuild, verify
 from flows.replay import replay, try_replay
 from flows.settings import LOOPBACK, Settings, checked_base_url
@@ -31,6 +33,7 @@ from models.observation import Target
 SourceName = Literal["archive", "files", "git", "wayback"]
 Mode = Literal["load", "dry-run", "rebuild", "verify"]
 WAYBACK_URL = "https://web.archive.org"
+_WELCOME_RATE = 1.0  # requests a second
 
 # Which of its options each source takes, and which of them it needs.
 _OPTIONS = {
@@ -128,7 +131,7 @@ def run_job(settings: Settings, job: Job, *, at: datetime, progress: Progress = 
             if is_dry:
                 return try_replay(engine, archive, job.wanted, everything=everything, at=at, progress=progress)
             return replay(engine, archive, job.wanted, everything=everything, progress=progress)
-        with _items(settings, job) as items:
+        with _items(settings, job, engine) as items:
             if is_dry:
                 return try_bodies(engine, job.origin.source, items, job.wanted, at=at, progress=progress)
             return import_bodies(engine, archive, job.origin.source, items, job.wanted, at=at, progress=progress)
@@ -142,10 +145,10 @@ def _rebuilt(engine: sa.Engine, archive: Archive, mode: Mode, progress: Progress
 
 
 @contextmanager
-def _items(settings: Settings, job: Job) -> Iterator[Items]:
+def _items(settings: Settings, job: Job, engine: sa.Engine) -> Iterator[Items]:
     origin = job.origin
     if origin.source == "wayback":
-        with _captures(settings, job) as items:
+        with _captures(settings, job, engine) as items:
             yield items
         return
     source = _open(origin, job.wanted)
@@ -160,23 +163,20 @@ def _open(origin: Origin, wanted: Wanted) -> Source:
 
 
 @contextmanager
-def _captures(settings: Settings, job: Job) -> Iterator[Items]:
+def _captures(settings: Settings, job: Job, engine: sa.Engine) -> Iterator[Items]:
     """The captures one by one, on a loop of their own: what takes them is no coroutine."""
-    base_url = job.origin.base_url or WAYBACK_URL
-    # The archive is somebody else: it gets no key, and at most one request a second, which is known to be welcome.
-    rate = min(settings.requests_per_second, 1) if _is_far(base_url) else settings.requests_per_second
-    polite = {
-        "openrouter_base_url": base_url,
-        "openrouter_api_key": None,
-        "requests_per_second": rate,
-        "max_connections": 2,
-        "request_timeout_seconds": max(60, settings.request_timeout_seconds),
-    }
     targets = [_target(path) for path in job.origin.paths]
+    asking = polite(settings, job.origin.base_url or WAYBACK_URL)
     with asyncio.Runner() as runner:
-        fetcher = runner.run(_open_fetcher(settings.model_copy(update=polite)))
-        wanted = job.wanted
-        source = open_wayback(fetcher.get, targets, base_url=base_url, since=wanted.since, until=wanted.until)
+        fetcher = runner.run(_open_fetcher(asking))
+        source = open_wayback(
+            fetcher.get,
+            targets,
+            had=partial(_had, engine),
+            base_url=asking.openrouter_base_url,
+            since=job.wanted.since,
+            until=job.wanted.until,
+        )
         try:
             yield _drawn(runner, source)
         finally:
@@ -184,8 +184,31 @@ def _captures(settings: Settings, job: Job) -> Iterator[Items]:
             runner.run(fetcher.__aexit__(None, None, None))
 
 
-def _is_far(base_url: str) -> bool:
-    return urlsplit(base_url).hostname not in LOOPBACK
+def polite(settings: Settings, base_url: str) -> Settings:
+    """How to ask an archive: it is somebody else, and gets no key. Raises ConfigurationError."""
+    try:
+        url = checked_base_url(base_url)
+    except ValueError:
+        raise ConfigurationError(
+            "base-url: expected an http or https address such as https://web.archive.org, without user or query"
+        ) from None
+    rate = settings.requests_per_second
+    if urlsplit(url).hostname not in LOOPBACK:
+        rate = min(rate or _WELCOME_RATE, _WELCOME_RATE)
+    return settings.model_copy(
+        update={
+            "openrouter_base_url": url,
+            "openrouter_api_key": None,
+            "requests_per_second": rate,
+            "max_connections": 2,
+            "request_timeout_seconds": max(60, settings.request_timeout_seconds),
+        }
+    )
+
+
+def _had(engine: sa.Engine, target: Target, times: Sequence[datetime]) -> list[str]:
+    with told(engine), engine.connect() as connection:
+        return origins_of(connection, target, times)
 
 
 async def _open_fetcher(settings: Settings) -> Fetcher:

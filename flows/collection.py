@@ -224,7 +224,8 @@ def _end(walk: Walk, archive: Archive, troubles: Sequence[str]) -> Collected:
     try:
         with told(walk.engine):
             if not walk.waiting:
-                finish_run(walk.engine, walk.run.name, Counter(look.outcome for look in walk.seen), walk.last)
+                with writing(walk.engine) as connection:
+                    finish_run(connection, walk.run.name, Counter(look.outcome for look in walk.seen), walk.last)
             with walk.engine.connect() as connection:
                 outcome = outcome_of(connection, walk.run.name, walk.seen)
     except HistoryError as error:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,27 +20,26 @@ import sqlalchemy as sa
 from flows.archive import Archive, run_name
 from flows.catalogue import known_targets, run_ids
 from flows.database import lock_writers, told, writing
-from flows.errors import ConfigurationError
-from flows.loading import Progress, finish_run, take_up
+from flows.errors import ConfigurationError, HistoryError
+from flows.loading import Progress, finish_run, seldom_collected, take_up
 from flows.looks import known_looks
 from flows.outcome import Outcome, Seen, count_conflicts, outcome_of
 from flows.parse import read_observation
-from flows.sources.found import Found, Refused
+from flows.saved_look import look_of, unlisted
+from flows.sources.found import Found, Known, Refused
 from flows.store import Read, store
 from flows.targets import TargetList
-from models.listing import ModelListing
+from models.listing import Reading
 from models.observation import Observation, Run, Target
 from models.observation import Outcome as LookOutcome
 
-_BATCH = 500
-_BATCH_SECONDS = 10.0  # a slow source must not wait for a whole batch: what is not stored is lost to a crash
+_BATCH = 5000
+_TRIED = 1000  # what a dry run stores, to tell the first changes
+_BYTES = 32 * 2**20
+_SECONDS = 5.0  # captures come one a second: not many of them may be lost
 _SHOWN = 1000
-_OK = 200
-_CLOCK_ERROR = timedelta(minutes=5)
-_BEFORE_OPENROUTER = datetime(2023, 1, 1, tzinfo=UTC)
-_UNTOLD = Target("unknown", "unknown")
 
-Item = Found | Observation | Refused  # an observation is of an archive, and what it is already
+Item = Found | Observation | Known | Refused  # an observation is of an archive, and what it is already
 Key = tuple[Target, datetime, LookOutcome, str]  # what makes a look one: with its outcome and its body's digest
 Items = Iterable[tuple[int, int, Item]]  # (how many of the source's things are read, of how many, what)
 
@@ -122,6 +121,7 @@ def import_bodies(
     imported = Imported(run.name, troubles=take_up(engine, archive))
     last: datetime | None = None
     with ExitStack() as stack:
+        stack.enter_context(seldom_collected())
         bundle = None
         for batch in _batches(items, progress):
             new = _new(engine, run, batch, wanted=wanted, imported=imported, at=at)
@@ -139,10 +139,9 @@ def import_bodies(
             imported.new += len(kept)
             newest = max(look.observed_at for look, _ in kept)
             last = max(last or newest, newest)
-    with told(engine):
-        finish_run(engine, run.name, Counter[LookOutcome]({"ok": imported.new}), last)
-        with engine.connect() as connection:
-            imported.conflicts = count_conflicts(connection, run.name)
+    with told(engine), writing(engine) as connection:
+        finish_run(connection, run.name, Counter[LookOutcome]({"ok": imported.new}), last)
+        imported.conflicts = count_conflicts(connection, run.name)
     return imported
 
 
@@ -162,7 +161,7 @@ def try_bodies(
     for batch in _batches(items, progress):
         new = _new(engine, run, batch, wanted=wanted, imported=imported, at=at)
         imported.new += len(new)
-        first += new[: max(0, 2 * _BATCH - len(first))]
+        first += new[: max(0, _TRIED - len(first))]
     with told(engine), engine.connect().execution_options(writing=True) as connection:
         lock_writers(connection)
         imported.changed = store(connection, first).changed
@@ -174,14 +173,20 @@ def try_bodies(
 
 
 def _batches(items: Items, progress: Progress) -> Iterator[list[Item]]:
+    """What is read, in parts to be stored at once: a kill costs one of them, a source that goes away none."""
     batch: list[Item] = []
-    due = time.monotonic() + _BATCH_SECONDS
-    for done, total, item in items:
-        batch.append(item)
-        progress(done, total)
-        if len(batch) == _BATCH or time.monotonic() >= due:
-            yield batch
-            batch, due = [], time.monotonic() + _BATCH_SECONDS
+    held, began = 0, time.monotonic()
+    try:
+        for done, total, item in items:
+            batch.append(item)
+            progress(done, total)
+            held += len(item.body or b"") if isinstance(item, Found | Observation) else 0
+            if len(batch) == _BATCH or held >= _BYTES or time.monotonic() - began >= _SECONDS:
+                yield batch
+                batch, held, began = [], 0, time.monotonic()
+    except HistoryError:
+        yield batch
+        raise
     if batch:
         yield batch
 
@@ -190,21 +195,37 @@ def _new(
     engine: sa.Engine, run: Run, batch: list[Item], *, wanted: Wanted, imported: Imported, at: datetime
 ) -> list[Read]:
     """What of a batch is wanted and not known, each once; all else is counted."""
-    reads: dict[Key, Read] = {}
+    looks: list[tuple[Observation, Reading | None]] = []
     for item in batch:
-        read = item if isinstance(item, Refused) else _read(item, run, at)
-        if isinstance(read, Refused):
-            imported.refuse(read)
-        elif not wanted.takes(read[0]):
-            imported.unwanted += 1
-        elif (key := (read[0].target, read[0].observed_at, read[1].outcome, read[0].body_digest)) in reads:
+        if isinstance(item, Known):
             imported.known += 1
+            continue
+        look = _look(item, run, at)
+        if isinstance(look, Refused):
+            imported.refuse(look)
+        elif not wanted.takes(look[0]):
+            imported.unwanted += 1
         else:
-            reads[key] = read
+            looks.append(look)
     with told(engine), engine.connect() as connection:
-        known = _known(connection, list(reads))
-    imported.known += len(known)
-    return [read for key, read in reads.items() if key not in known]
+        stored = _known(connection, [_key(look, reading) for look, reading in looks])
+    return _read(looks, stored, imported)
+
+
+def _look(item: Found | Observation | Refused, run: Run, at: datetime) -> tuple[Observation, Reading | None] | Refused:
+    match item:
+        case Found():
+            return look_of(item, run, at)
+        case Observation():
+            look = dataclasses.replace(item, run=run)
+            return look, read_observation(look)
+        case Refused():
+            return item
+
+
+def _key(look: Observation, reading: Reading | None) -> Key:
+    """A body from outside that is not read yet can only be new or known as `ok`."""
+    return look.target, look.observed_at, reading.outcome if reading else "ok", look.body_digest
 
 
 def _known(connection: sa.Connection, keys: Sequence[Key]) -> set[Key]:
@@ -213,31 +234,17 @@ def _known(connection: sa.Connection, keys: Sequence[Key]) -> set[Key]:
     return {by_row[row] for row in known_looks(connection, by_row)}
 
 
-def _read(found: Found | Observation, run: Run, at: datetime) -> Read | Refused:
-    if isinstance(found, Observation):
-        look = dataclasses.replace(found, run=run)
-        return look, read_observation(look)
-    observed_at = found.observed_at.astimezone(UTC).replace(microsecond=0)
-    if observed_at > at + _CLOCK_ERROR:
-        return Refused(found.origin, f"its time {observed_at:%Y-%m-%d %H:%M:%S} UTC lies in the future")
-    if observed_at < _BEFORE_OPENROUTER:
-        return Refused(found.origin, f"its time {observed_at:%Y-%m-%d %H:%M:%S} UTC is before OpenRouter was")
-    target = found.target or _UNTOLD
-    look = Observation(run, target, observed_at, _OK, body=found.body, origin=found.origin)
-    reading = read_observation(look)
-    if reading.listing is None:
-        return Refused(found.origin, reading.reason or "not an endpoints body")
-    if found.target is None:
-        try:
-            look = dataclasses.replace(look, target=Target.parse(_own_name(reading.listing)))
-        except ValueError as error:
-            return Refused(found.origin, str(error))
-        reading = read_observation(look)
-    return look, reading
-
-
-def _own_name(listing: ModelListing) -> str:
-    """The path that a body was asked for by, as far as it can tell: the id of its endpoints where all are a variant."""
-    variants = {endpoint.key.variant for endpoint in listing.endpoints}
-    only = variants.pop() if len(variants) == 1 else listing.openrouter_id
-    return only if only.startswith(f"{listing.openrouter_id}:") else listing.openrouter_id
+def _read(looks: Iterable[tuple[Observation, Reading | None]], stored: set[Key], imported: Imported) -> list[Read]:
+    """Read what is not known: that takes ten times as long as to find that something is."""
+    reads: dict[Key, Read] = {}
+    for look, own_reading in looks:
+        key = _key(look, own_reading)
+        if key in stored or key in reads:
+            imported.known += 1
+            continue
+        reading = own_reading or read_observation(look)
+        if own_reading is None and reading.listing is None:
+            imported.refuse(unlisted(look, reading))
+        else:
+            reads[key] = look, reading
+    return list(reads.values())

@@ -19,6 +19,7 @@ from flows.aside import Aside, beside
 from flows.database import lock_writers
 from flows.errors import HistoryError
 from flows.loading import Loaded, Progress, load_bundles, some_bundles, unloaded
+from flows.partitions import copy_months
 from models.tables import metadata, observations, runs
 
 _PATIENCE_SECONDS = 300.0
@@ -72,8 +73,7 @@ def verify(
 
 def _load_all(aside: Aside, archive: Archive, progress: Progress) -> Loaded:
     archive.recover()
-    *_, loaded = load_bundles(aside.engine, archive, some_bundles(archive), progress=progress)
-    return loaded
+    return load_bundles(aside.engine, archive, some_bundles(archive), progress=progress)
 
 
 @contextlib.contextmanager
@@ -104,8 +104,7 @@ def _caught_up(aside: Aside, archive: Archive, loaded: Loaded, *, writing: bool)
             time.sleep(_PAUSE_SECONDS)
         archive.recover()
         found = [name for name in unloaded(aside.engine, archive) if name not in loaded.damaged]
-        for more in load_bundles(aside.engine, archive, found):
-            loaded.damaged |= more.damaged
+        loaded.damaged |= load_bundles(aside.engine, archive, found).damaged
 
 
 def _missing(connection: sa.Connection, schema: str) -> dict[str, bool]:
@@ -120,6 +119,7 @@ def _missing(connection: sa.Connection, schema: str) -> dict[str, bool]:
 def _put_in_place(connection: sa.Connection, schema: str) -> None:
     for table in reversed(metadata.sorted_tables):
         connection.execute(table.delete())
+    copy_months(connection, schema)
     for table in metadata.sorted_tables:
         built = _beside(table, schema)
         connection.execute(table.insert().from_select([column.name for column in table.c], select(*built.c)))

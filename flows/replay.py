@@ -33,19 +33,15 @@ def replay(
         names = _names(engine, archive, everything=everything)
         cut = set(unfinished(engine, archive))
     imported.bundles = len(names)
-    fresh: list[str] = []
-    bundles = load_bundles(
+    loaded = load_bundles(
         engine, archive, names, takes=lambda look: look.run.name in cut or wanted.takes(look), progress=progress
     )
-    for name, loaded in zip(names, bundles, strict=True):
-        if loaded.new > imported.new:
-            fresh.append(name)
-        imported.new, imported.known, imported.unwanted = loaded.new, loaded.read - loaded.new, loaded.unwanted
-        imported.changed = loaded.changed
-        if name in loaded.damaged:
-            imported.refuse(loaded.damaged[name])
+    imported.new, imported.known, imported.unwanted = loaded.new, loaded.read - loaded.new, loaded.unwanted
+    imported.changed = loaded.changed
+    for damage in loaded.damaged.values():
+        imported.refuse(damage)
     with told(engine), engine.connect() as connection:
-        imported.conflicts = sum(count_conflicts(connection, name) for name in fresh)
+        imported.conflicts = sum(count_conflicts(connection, name) for name in loaded.fresh)
     return imported
 
 

@@ -17,7 +17,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 def checked_base_url(url: str) -> str:
-    """An address to which a path can be added, without its last slash. Raises ValueError, which does not repeat it."""
+    """An http or https address without its last slash. Raises ValueError for what is none, or holds a secret."""
     if not _BASE_URL.fullmatch(url) or not _has_host_and_port(url):
         raise ValueError("expected an http or https address such as https://openrouter.ai/api/v1")
     if any(sign in url for sign in "@?#"):

@@ -47,8 +47,7 @@ def full() -> Archive:
 
 
 def load(engine: sa.Engine, given: Archive, *names: str) -> Loaded:
-    *_, loaded = load_bundles(engine, given, names)
-    return loaded
+    return load_bundles(engine, given, names)
 
 
 def begin(engine: sa.Engine, *begun: Run) -> None:
@@ -81,9 +80,23 @@ def test_what_was_loaded_is_loaded_and_finished(engine: sa.Engine, full: Archive
     assert (unloaded(engine, full), unfinished(engine, full)) == ([], [])
 
 
-def test_progress_is_told_after_every_bundle(engine: sa.Engine, full: Archive) -> None:
-    told = [(so_far.bundles, so_far.read, so_far.new) for so_far in load_bundles(engine, full, NAMES)]
-    assert told == [(1, 2, 2), (2, 4, 4), (3, 6, 6)]
+def test_a_load_tells_its_progress_look_by_look_to_the_end(engine: sa.Engine, full: Archive) -> None:
+    told: list[tuple[int, int]] = []
+    loaded = load_bundles(engine, full, NAMES, progress=lambda done, total: told.append((done, total)))
+    assert (loaded.bundles, loaded.read, loaded.new, loaded.fresh) == (3, 6, 6, set(NAMES))
+    assert (len(told), told[-1][0], told) == (6, told[-1][1], sorted(told))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5])
+def test_a_batch_may_end_anywhere_in_a_bundle(
+    engine: sa.Engine, full: Archive, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(engine, full, *NAMES)
+    whole = tables(engine)
+    emptied(engine)
+    monkeypatch.setattr(loading, "_BATCH", batch)
+    load(engine, full, *NAMES)
+    assert tables(engine) == whole
 
 
 def test_loading_twice_gives_the_same_tables(engine: sa.Engine, full: Archive) -> None:
