@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -28,6 +28,7 @@ from flows.targets import TargetList
 from models.observation import Target
 
 SourceName = Literal["files", "git", "wayback"]
+_YEARS = range(1970, 3000)  # far from the edges of the calendar, which no zone may cross
 _WELCOME_RATE = 1.0  # requests a second
 
 
@@ -157,8 +158,10 @@ def _target(text: str) -> Target:
 def _read_time(text: str | None, name: str) -> datetime | None:
     if text is None:
         return None
-    try:
+    utc = None
+    with suppress(ValueError, OverflowError):
         time = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(f"{name}: {text!r} is no time such as 2026-05-16 or 2026-05-16T09:00Z") from None
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+        utc = time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
+    if utc is None or utc.year not in _YEARS:
+        raise ConfigurationError(f"{name}: {text!r} is no time such as 2026-05-16 or 2026-05-16T09:00Z")
+    return utc
