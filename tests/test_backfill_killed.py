@@ -90,13 +90,16 @@ def start_and_kill(url: str, undisturbed: Undisturbed, chance: Random) -> None:
     """Kill it at any moment: when so many bodies are archived, and so long into what is done with them."""
     bodies = chance.randrange(HOURS * len(PATHS))
     most_seconds = undisturbed.seconds * AT_ONCE / HOURS / len(PATHS)
-    while not is_killed(backfill(url, undisturbed.saved, Path(ARCHIVE)), bodies, chance.uniform(0, most_seconds)):
+    left_over = parts()
+    while not is_killed(
+        backfill(url, undisturbed.saved, Path(ARCHIVE)), left_over, bodies, chance.uniform(0, most_seconds)
+    ):
         bodies = 0  # its end came first, so there is little left to do
 
 
-def is_killed(process: subprocess.Popen[str], bodies: int, seconds: float) -> bool:
+def is_killed(process: subprocess.Popen[str], left_over: set[Path], bodies: int, seconds: float) -> bool:
     with process:
-        until(lambda: process.poll() is not None or bodies_archived() >= bodies, 120)
+        until(lambda: process.poll() is not None or archived(parts() - left_over) >= bodies, 120)
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -105,10 +108,15 @@ def is_killed(process: subprocess.Popen[str], bodies: int, seconds: float) -> bo
     return False
 
 
-def bodies_archived() -> int:
-    """How many bodies the backfill under way has archived."""
+def parts() -> set[Path]:
+    """What backfills that are under way, or were killed, have archived."""
+    return set(Path(ARCHIVE).rglob(".*-backfill-*.part"))
+
+
+def archived(parts: set[Path]) -> int:
+    """How many bodies."""
     lines = 0
-    for part in Path(ARCHIVE).rglob(".*-backfill-*.part"):
+    for part in parts:
         with suppress(FileNotFoundError):
             lines += part.read_bytes().count(b"\n")
     return lines
