@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,7 +23,7 @@ from flows.settings import LOOPBACK, Settings, checked_base_url
 from flows.sources.files import open_files
 from flows.sources.found import Source
 from flows.sources.git import open_git
-from flows.sources.wayback import AsyncSource, open_wayback
+from flows.sources.wayback import Had, Item, open_wayback
 from flows.targets import TargetList
 from models.observation import Target
 
@@ -94,22 +94,28 @@ def _open(origin: Origin, wanted: Wanted) -> Source:
 def _captures(settings: Settings, job: Job, engine: sa.Engine) -> Iterator[Items]:
     """The captures one by one, on a loop of their own: what takes them is no coroutine."""
     targets = [_target(path) for path in job.origin.paths]
-    asking = polite(settings, job.origin.base_url)
+    walk = _walk(polite(settings, job.origin.base_url), targets, job.wanted, partial(_had, engine))
+    # However this ends, also by a signal in the middle of a request: the runner's end is that of the walk.
     with asyncio.Runner() as runner:
-        fetcher = runner.run(_open_fetcher(asking))
-        source = open_wayback(
-            fetcher.get,
-            targets,
-            had=partial(_had, engine),
-            base_url=asking.openrouter_base_url,
-            since=job.wanted.since,
-            until=job.wanted.until,
-        )
-        try:
-            yield _drawn(runner, source)
-        finally:
-            runner.run(source.items.aclose())
-            runner.run(fetcher.__aexit__(None, None, None))
+        yield _drawn(runner, walk)
+
+
+async def _walk(settings: Settings, targets: Sequence[Target], wanted: Wanted, had: Had) -> AsyncGenerator[Item]:
+    async with Fetcher(settings) as fetcher:
+        since, until, base_url = wanted.since, wanted.until, settings.openrouter_base_url
+        source = open_wayback(fetcher.get, targets, had=had, base_url=base_url, since=since, until=until)
+        async with aclosing(source.items) as items:
+            async for item in items:
+                yield item
+
+
+def _drawn(runner: asyncio.Runner, walk: AsyncGenerator[Item]) -> Items:
+    while (item := runner.run(_next(walk))) is not None:
+        yield item
+
+
+async def _next(walk: AsyncGenerator[Item]) -> Item | None:
+    return await anext(walk, None)
 
 
 def polite(settings: Settings, base_url: str) -> Settings:
@@ -137,15 +143,6 @@ def polite(settings: Settings, base_url: str) -> Settings:
 def _had(engine: sa.Engine, target: Target, times: Sequence[datetime]) -> list[str]:
     with told(engine), engine.connect() as connection:
         return origins_of(connection, target, times)
-
-
-async def _open_fetcher(settings: Settings) -> Fetcher:
-    return Fetcher(settings)
-
-
-def _drawn(runner: asyncio.Runner, source: AsyncSource) -> Items:
-    while (item := runner.run(anext(source.items, None))) is not None:
-        yield item
 
 
 def _target(text: str) -> Target:

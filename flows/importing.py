@@ -156,7 +156,7 @@ def try_bodies(
 
 
 def _batches(items: Items, progress: Progress) -> Iterator[list[Item]]:
-    """What is read, in parts to be stored at once: a kill costs one of them, a source that goes away none."""
+    """What is read, in parts to be stored at once: a kill costs one of them, a source that goes away or Ctrl-C none."""
     batch: list[Item] = []
     held, began = 0, time.monotonic()
     try:
@@ -167,7 +167,7 @@ def _batches(items: Items, progress: Progress) -> Iterator[list[Item]]:
                 yield batch
                 progress(done, size)
                 batch, held, began = [], 0, time.monotonic()
-    except HistoryError:
+    except (HistoryError, SystemExit):
         yield batch
         raise
     if batch:
