@@ -62,7 +62,8 @@ def charged(endpoint: dict[str, Any], key: str) -> Decimal:
 def test_what_does_every_provider_of_a_model_charge_now(connection: sa.Connection) -> None:
     c = current_prices.c
     columns = (c.route, c.prompt_usd, c.discount, c.prompt_list_usd_per_mtok, c.has_conditional_prices, c.observed_at)
-    found = connection.execute(sa.select(*columns).where(c.model == "openai/gpt-5.6-luna").order_by(c.route)).all()
+    query = sa.select(*columns).where(c.model == "openai/gpt-5.6-luna").order_by(c.route)
+    found = [tuple(row) for row in connection.execute(query)]
     in_the_file = {tag: e["pricing"] for (model, tag), e in recorded(LATEST).items() if model == "openai/gpt-5.6-luna"}
     assert found[-1] == ("openai/priority", Decimal("0.0000002"), Decimal("0.5"), pytest.approx(0.4), False, LATEST)
     assert found == [
@@ -110,7 +111,8 @@ def test_which_endpoints_came_left_and_returned(connection: sa.Connection) -> No
 
 def test_what_was_the_lowest_price_of_every_model_at_the_last_walk(connection: sa.Connection) -> None:
     c = model_price_changes.c
-    rows = connection.execute(sa.select(c).where(c.observed_at <= THIRD).order_by(c.observed_at)).mappings()
+    until_then = sa.select(model_price_changes).where(c.observed_at <= THIRD).order_by(c.observed_at)
+    rows = connection.execute(until_then).mappings()
     found = {row["model"]: row["after_blended_usd_per_mtok"] for row in rows}
     blended: dict[str, list[Decimal]] = {}
     for file in FILES:
