@@ -196,7 +196,7 @@ def deadly(*args, **options):
 setattr(owner, name, deadly)
 importing._BATCH = 20
 job = Job.checked(Origin("files", ("saved",), target="name:{author}__{slug}__"), since=None, until=None, only=None)
-run_job(Settings.read(), job, dry_run=False, at=datetime.now(UTC))
+run_job(Settings.read(), job, at=datetime.now(UTC))
 """
 
 
