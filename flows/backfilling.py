@@ -7,14 +7,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal, Self
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
 
 from flows.archive import Archive
-from flows.database import opened
+from flows.database import opened, told
 from flows.errors import ConfigurationError
 from flows.fetch import Fetcher
 from flows.importing import Imported, Items, Progress, Wanted, import_bodies, try_bodies
-from flows.settings import Settings
+from flows.looks import origins_of
+from flows.settings import LOOPBACK, Settings, checked_base_url
 from flows.sources.files import open_files
 from flows.sources.found import Source
 from flows.sources.git import open_git
@@ -23,6 +28,7 @@ from flows.targets import TargetList
 from models.observation import Target
 
 SourceName = Literal["files", "git", "wayback"]
+_WELCOME_RATE = 1.0  # requests a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +63,17 @@ def run_job(
     """Take what is wanted from the source. Raises HistoryError; what was taken until then stays taken."""
     with opened(settings.database_url.get_secret_value()) as engine:
         archive = Archive(settings.archive_url.get_secret_value())
-        with _items(settings, job) as items:
+        with _items(settings, job, engine) as items:
             if dry_run:
                 return try_bodies(engine, job.origin.source, items, job.wanted, at=at, progress=progress)
             return import_bodies(engine, archive, job.origin.source, items, job.wanted, at=at, progress=progress)
 
 
 @contextmanager
-def _items(settings: Settings, job: Job) -> Iterator[Items]:
+def _items(settings: Settings, job: Job, engine: sa.Engine) -> Iterator[Items]:
     origin = job.origin
     if origin.source == "wayback":
-        with _captures(settings, job) as items:
+        with _captures(settings, job, engine) as items:
             yield items
         return
     source = _open(origin, job.wanted)
@@ -84,22 +90,19 @@ def _open(origin: Origin, wanted: Wanted) -> Source:
 
 
 @contextmanager
-def _captures(settings: Settings, job: Job) -> Iterator[Items]:
+def _captures(settings: Settings, job: Job, engine: sa.Engine) -> Iterator[Items]:
     """The captures one by one, on a loop of their own: what takes them is no coroutine."""
-    # The archive is somebody else: it gets no key, and at most one request a second, which is known to be welcome.
-    rate = min(settings.requests_per_second, 1) if _is_far(job.origin.base_url) else settings.requests_per_second
-    polite = {
-        "openrouter_base_url": job.origin.base_url,
-        "openrouter_api_key": None,
-        "requests_per_second": rate,
-        "max_connections": 2,
-        "request_timeout_seconds": max(60, settings.request_timeout_seconds),
-    }
     targets = [_target(path) for path in job.origin.paths]
+    asking = polite(settings, job.origin.base_url)
     with asyncio.Runner() as runner:
-        fetcher = runner.run(_open_fetcher(settings.model_copy(update=polite)))
+        fetcher = runner.run(_open_fetcher(asking))
         source = open_wayback(
-            fetcher.get, targets, base_url=job.origin.base_url, since=job.wanted.since, until=job.wanted.until
+            fetcher.get,
+            targets,
+            had=partial(_had, engine),
+            base_url=asking.openrouter_base_url,
+            since=job.wanted.since,
+            until=job.wanted.until,
         )
         try:
             yield _drawn(runner, source)
@@ -108,8 +111,31 @@ def _captures(settings: Settings, job: Job) -> Iterator[Items]:
             runner.run(fetcher.__aexit__(None, None, None))
 
 
-def _is_far(base_url: str) -> bool:
-    return "://127.0.0.1" not in base_url and "://localhost" not in base_url
+def polite(settings: Settings, base_url: str) -> Settings:
+    """How to ask an archive: it is somebody else, and gets no key. Raises ConfigurationError."""
+    try:
+        url = checked_base_url(base_url)
+    except ValueError:
+        raise ConfigurationError(
+            "base-url: expected an http or https address such as https://web.archive.org, without user or query"
+        ) from None
+    rate = settings.requests_per_second
+    if urlsplit(url).hostname not in LOOPBACK:
+        rate = min(rate or _WELCOME_RATE, _WELCOME_RATE)
+    return settings.model_copy(
+        update={
+            "openrouter_base_url": url,
+            "openrouter_api_key": None,
+            "requests_per_second": rate,
+            "max_connections": 2,
+            "request_timeout_seconds": max(60, settings.request_timeout_seconds),
+        }
+    )
+
+
+def _had(engine: sa.Engine, target: Target, times: Sequence[datetime]) -> list[str]:
+    with told(engine), engine.connect() as connection:
+        return origins_of(connection, target, times)
 
 
 async def _open_fetcher(settings: Settings) -> Fetcher:

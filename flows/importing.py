@@ -5,40 +5,40 @@ Late, twice, in any order and beside a live collector: the tables come out as if
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from flows.archive import Archive, run_name
 from flows.catalogue import run_ids
 from flows.database import lock_writers, told, writing
-from flows.errors import ConfigurationError
+from flows.errors import ConfigurationError, HistoryError
 from flows.loading import finish_run, take_up
 from flows.outcome import Outcome, Seen, count_conflicts, outcome_of
 from flows.parse import read_observation
-from flows.sources.found import Found, Refused
+from flows.saved_look import look_of, unlisted
+from flows.sources.found import Found, Known, Refused
 from flows.store import Read, known, store
 from flows.targets import TargetList
-from models.listing import ModelListing
+from models.listing import Reading
 from models.observation import Observation, Run, Target
 from models.observation import Outcome as LookOutcome
 
-_BATCH = 500
+_BATCH = 5000
+_TRIED = 1000  # what a dry run stores, to tell the first changes
+_BYTES = 32 * 2**20
+_SECONDS = 5.0  # captures come one a second: not many of them may be lost
 _SHOWN = 1000
-_OK = 200
-_CLOCK_ERROR = timedelta(minutes=5)
-_BEFORE_OPENROUTER = datetime(2023, 1, 1, tzinfo=UTC)
-_UNTOLD = Target("unknown", "unknown")
 
 Progress = Callable[[int, int], None]
-Items = Iterable[tuple[int, int, Found | Refused]]  # (how many of the source's things are read, of how many, what)
+Item = Found | Refused | Known
+Items = Iterable[tuple[int, int, Item]]  # (how many of the source's things are read, of how many, what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def try_bodies(
     for batch in _batches(items, progress):
         new = _new(engine, run, batch, wanted=wanted, imported=imported, at=at)
         imported.new += len(new)
-        first += new[: max(0, 2 * _BATCH - len(first))]
+        first += new[: max(0, _TRIED - len(first))]
     with told(engine), engine.connect().execution_options(writing=True) as connection:
         lock_writers(connection)
         imported.changed = store(connection, first).changed
@@ -155,56 +155,58 @@ def try_bodies(
     return imported
 
 
-def _batches(items: Items, progress: Progress) -> Iterator[list[Found | Refused]]:
-    walk = iter(items)
-    while batch := list(islice(walk, _BATCH)):
-        yield [item for _, _, item in batch]
-        progress(*batch[-1][:2])
+def _batches(items: Items, progress: Progress) -> Iterator[list[Item]]:
+    """What is read, in parts to be stored at once: a kill costs one of them, a source that goes away none."""
+    batch: list[Item] = []
+    held, began = 0, time.monotonic()
+    try:
+        for done, size, item in items:
+            batch.append(item)
+            held += len(item.body) if isinstance(item, Found) else 0
+            if len(batch) == _BATCH or held >= _BYTES or time.monotonic() - began >= _SECONDS:
+                yield batch
+                progress(done, size)
+                batch, held, began = [], 0, time.monotonic()
+    except HistoryError:
+        yield batch
+        raise
+    if batch:
+        yield batch
+        progress(done, size)
 
 
 def _new(
-    engine: sa.Engine, run: Run, batch: list[Found | Refused], *, wanted: Wanted, imported: Imported, at: datetime
+    engine: sa.Engine, run: Run, batch: list[Item], *, wanted: Wanted, imported: Imported, at: datetime
 ) -> list[Read]:
     """What of a batch is wanted and not known, each once; all else is counted."""
-    reads: dict[tuple[Target, datetime, str], Read] = {}
+    looks: list[tuple[Observation, Reading | None]] = []
     for item in batch:
-        read = item if isinstance(item, Refused) else _read(item, run, at)
-        if isinstance(read, Refused):
-            imported.refuse(read)
-        elif not wanted.takes(read[0]):
-            imported.unwanted += 1
-        elif (key := (read[0].target, read[0].observed_at, read[0].body_digest)) in reads:
+        if isinstance(item, Known):
             imported.known += 1
+            continue
+        look = look_of(item, run, at) if isinstance(item, Found) else item
+        if isinstance(look, Refused):
+            imported.refuse(look)
+        elif not wanted.takes(look[0]):
+            imported.unwanted += 1
         else:
-            reads[key] = read
+            looks.append(look)
     with told(engine), engine.connect() as connection:
-        stored = known(connection, [look for look, _ in reads.values()])
-    imported.known += sum(stored)
-    return [read for read, is_known in zip(reads.values(), stored, strict=True) if not is_known]
+        stored = known(connection, [look for look, _ in looks])
+    return _read([(*look, is_known) for look, is_known in zip(looks, stored, strict=True)], imported)
 
 
-def _read(found: Found, run: Run, at: datetime) -> Read | Refused:
-    observed_at = found.observed_at.astimezone(UTC).replace(microsecond=0)
-    if observed_at > at + _CLOCK_ERROR:
-        return Refused(found.origin, f"its time {observed_at:%Y-%m-%d %H:%M:%S} UTC lies in the future")
-    if observed_at < _BEFORE_OPENROUTER:
-        return Refused(found.origin, f"its time {observed_at:%Y-%m-%d %H:%M:%S} UTC is before OpenRouter was")
-    target = found.target or _UNTOLD
-    look = Observation(run, target, observed_at, _OK, body=found.body, origin=found.origin)
-    reading = read_observation(look)
-    if reading.listing is None:
-        return Refused(found.origin, reading.reason or "not an endpoints body")
-    if found.target is None:
-        try:
-            look = dataclasses.replace(look, target=Target.parse(_own_name(reading.listing)))
-        except ValueError as error:
-            return Refused(found.origin, str(error))
-        reading = read_observation(look)
-    return look, reading
-
-
-def _own_name(listing: ModelListing) -> str:
-    """The path that a body was asked for by, as far as it can tell: the id of its endpoints where all are a variant."""
-    variants = {endpoint.key.variant for endpoint in listing.endpoints}
-    only = variants.pop() if len(variants) == 1 else listing.openrouter_id
-    return only if only.startswith(f"{listing.openrouter_id}:") else listing.openrouter_id
+def _read(looks: Iterable[tuple[Observation, Reading | None, bool]], imported: Imported) -> list[Read]:
+    """Read what is not known: that takes ten times as long as to find that something is."""
+    reads: dict[tuple[Target, datetime, str], Read] = {}
+    for look, own_reading, is_known in looks:
+        key = (look.target, look.observed_at, look.body_digest)
+        if is_known or key in reads:
+            imported.known += 1
+            continue
+        reading = own_reading or read_observation(look)
+        if reading.listing is None:
+            imported.refuse(unlisted(look, reading))
+        else:
+            reads[key] = look, reading
+    return list(reads.values())

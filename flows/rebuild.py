@@ -19,6 +19,7 @@ from flows.aside import Aside, beside
 from flows.database import lock_writers
 from flows.errors import HistoryError
 from flows.loading import Loaded, load_bundles, unloaded
+from flows.partitions import copy_months
 from models.tables import metadata, observations, runs
 
 _PATIENCE_SECONDS = 300.0
@@ -120,6 +121,7 @@ def _missing(connection: sa.Connection, schema: str) -> list[str]:
 def _put_in_place(connection: sa.Connection, schema: str) -> None:
     for table in reversed(metadata.sorted_tables):
         connection.execute(table.delete())
+    copy_months(connection, schema)
     for table in metadata.sorted_tables:
         built = _beside(table, schema)
         connection.execute(table.insert().from_select([column.name for column in table.c], select(*built.c)))

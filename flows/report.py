@@ -74,7 +74,8 @@ def imported_lines(imported: Imported, *, dry_run: bool) -> Iterator[str]:
     yield f"Changes    {imported.changed} rows of prices and listings"
     yield f"Conflicts  {imported.conflicts} looks that another of the same second contradicts"
     yield from (f"Trouble    {line}" for line in imported.troubles)
-    yield f"Run        {imported.run}"
+    if imported.new:
+        yield f"Run        {imported.run}"
 
 
 def markdown(collected: Collected) -> str:

@@ -31,6 +31,7 @@ from flows.looks import (
     prove_by,
     settle,
 )
+from flows.partitions import make_months
 from flows.rows import LISTINGS, PRICES, uptime_row
 from flows.timeline import Stretch, load_seen, load_stretches, rewrite
 from models.listing import EndpointListing, Reading
@@ -227,6 +228,7 @@ def _add_samples(connection: Connection, looks: Iterable[Look], listed: Listed) 
         if e.performance
     ]
     if uptimes:
+        make_months(connection, {at for _, at, _ in seen})
         connection.execute(uptime_samples.insert(), uptimes)
     if performances:
         connection.execute(performance_samples.insert(), performances)

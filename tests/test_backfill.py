@@ -14,10 +14,6 @@ from flows.archive import Archive
 from flows.database import opened, upgrade
 from flows.rebuild import verify
 from models.tables import observations
-from simulator.faults import Faults
-from simulator.market import Market
-from simulator.wayback import Archive as SimulatedArchive
-from simulator.wayback import serving_wayback
 from tests.collecting import count, history
 from tests.factories import MODEL, a_body, an_endpoint
 from tests.prefect_server import ask, until
@@ -115,18 +111,6 @@ def test_a_git_history_comes_in_by_its_commits(command: Command) -> None:
     code, out, _ = command("backfill", "git", "repo", "body.json")
     assert (code, out.splitlines()[0]) == (0, "Read       4: 4 new, 0 known, 0 not wanted")
     assert "Changes    4 rows" in out
-
-
-def test_captures_come_in_through_every_fault_of_the_archive(command: Command) -> None:
-    market = Market(models=3)
-    with serving_wayback(SimulatedArchive(market, faults=Faults(["429:0.02", "503:0.1"]))) as base_url:
-        words = ("backfill", "wayback", *market.paths()[:2], "--base-url", base_url)
-        code, out, _ = command(*words, REQUESTS_PER_SECOND="0")
-        assert code in {0, 3}, out
-        again = command(*words, REQUESTS_PER_SECOND="0")[1]
-    assert count(URL, observations) > 10
-    assert count(URL, observations, observations.c.origin.like(f"{base_url}/web/%")) == count(URL, observations)
-    assert " 0 rows of prices" in again or "known" in again
 
 
 def test_all_sources_together_can_be_rebuilt_from_our_archive(command: Command, saved: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.bundle import encode_line
+from flows.decode import MAX_BODY_BYTES
 from flows.sources.likeness import looks_like
 from flows.sources.shapes import Document, documents
 from models.observation import Target
@@ -270,6 +271,12 @@ def test_reasons_are_one_short_line() -> None:
     reason = only(json.dumps({"error": {"code": 1, "message": message}}).encode()).reason or ""
     assert len(reason) <= 300
     assert "\n" not in reason
+
+
+def test_a_body_that_no_archive_line_would_hold_is_refused() -> None:
+    content = BODY[:-1] + b" " * (MAX_BODY_BYTES + 1 - len(BODY)) + b"}"
+    assert only(content).reason == "a body larger than 5 MiB"
+    assert only(content.replace(b"  ", b" ", 1)).body is not None
 
 
 def test_looks_like_names_an_endpoints_body() -> None:

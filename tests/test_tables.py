@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from flows.database import opened, upgrade
+from flows.partitions import make_months
 from models.listing import PRICE_KEYS
 from models.tables import metadata
 from tests import postgres
@@ -184,6 +185,7 @@ def engine(url: str) -> Iterator[sa.Engine]:
     upgrade(url)
     with opened(url) as engine:
         with engine.begin() as connection:
+            make_months(connection, [MORNING, at(30), *TIMES])
             for name, row in ROWS.items():
                 connection.execute(sa.insert(metadata.tables[name]).values(row))
         yield engine

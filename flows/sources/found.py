@@ -32,6 +32,13 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """Something that is not read again, as what it would give is had already: where it lay."""
+
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Older bodies. `name` is what `runs.source` says; `size` is how many files, blobs or captures there are to read.
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from flows.decode import MAX_BODY_BYTES
 from flows.sources.likeness import ENDPOINTS_BODY, looks_like, not_json, one_line
 from flows.sources.scan import BODY_FIELDS, Scanned, scan
 from flows.sources.times import read_time
@@ -177,6 +178,8 @@ def _time(scanned: Scanned, beside: _Beside) -> datetime | str | None:
 def _judged(body: bytes, looks: str, time: datetime | str | None, target: Target | None, beside: _Beside) -> Document:
     if looks != ENDPOINTS_BODY:
         return _refused(beside, looks)
+    if len(body) > MAX_BODY_BYTES:
+        return _refused(beside, f"a body larger than {MAX_BODY_BYTES // 2**20} MiB")
     if isinstance(time, str):
         return _refused(beside, time)
     return Document(body, target, time, beside.where)
