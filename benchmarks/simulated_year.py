@@ -226,7 +226,7 @@ def _write_postgres(url: str, year: Year, tables: dict[str, tuple[str, Iterable[
     with psycopg.connect(plain, autocommit=True) as connection:
         for name, (columns, rows) in tables.items():
             names = ", ".join(columns.split())
-            with connection.cursor() as cursor, cursor.copy(f"COPY {name} ({names}) FROM STDIN") as copy:  # type: ignore[arg-type]
+            with connection.cursor() as cursor, cursor.copy(f"COPY {name} ({names}) FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)
         connection.execute("VACUUM ANALYZE")
