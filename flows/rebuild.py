@@ -131,12 +131,12 @@ def _put_in_place(connection: sa.Connection, schema: str) -> None:
 
 def _difference(connection: sa.Connection, table: sa.Table, schema: str) -> Difference:
     live, built = _natural(table, None), _natural(table, schema)
-    sides = [(live, built), (built, live)]
+    sides = [("database", live, built), ("archive", built, live)]
     counts, examples = [], []
-    for here, there in sides:
+    for side, here, there in sides:
         only = sa.except_(here, there)
         counts.append(int(connection.execute(select(sa.func.count()).select_from(only.subquery())).scalar_one()))
-        examples += [_told(row) for row in connection.execute(only.limit(_SHOWN)).mappings()]
+        examples += [f"{side}: {_told(row)}" for row in connection.execute(only.limit(_SHOWN)).mappings()]
     return Difference(table.name, counts[0], counts[1], tuple(examples))
 
 

@@ -1,6 +1,6 @@
 """Views for analysts: prices and listings.
 
-Revision 0004, after 0003. 2026-11-24.
+Revision 0005, after 0004. 2026-11-24.
 
 A later migration that alters, rebuilds or drops a table under these views must drop them before and make them again
 after: PostgreSQL refuses it, and SQLite's batch mode fails when it renames the rebuilt table.
@@ -15,8 +15,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
