@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODULES = {
     str(path.relative_to(ROOT)): path
-    for folder in ("flows", "models")
+    for folder in ("analysis", "flows", "models")
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
 DOORS: dict[str, set[str]] = {
@@ -27,7 +27,7 @@ DOORS: dict[str, set[str]] = {
     "pydantic_settings": {"flows/settings.py"},
     "aiohttp": set(),
     "fastapi": set(),
-    "pandas": set(),
+    "pandas": {"analysis/frames.py"},
     "psycopg": set(),
 }
 PURE = [
