@@ -15,7 +15,10 @@ from flows.settings import Settings
 
 backfill = typer.Typer(no_args_is_help=True, help="Load older observations; twice is as good as once.")
 
-Since = Annotated[str | None, typer.Option(help="Only what was seen from then on: 2026-05-16 or 2026-05-16T09:00.")]
+Since = Annotated[
+    str | None,
+    typer.Option(help="Only what was seen from then on: 2026-05-16 or 2026-05-16T09:00+02:00; UTC without a zone."),
+]
 Until = Annotated[str | None, typer.Option(help="Only what was seen before then.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help="Only these: author/slug, or patterns; repeatable.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be read and change, and write nothing.")]

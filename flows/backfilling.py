@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import partial
@@ -26,13 +26,14 @@ from flows.settings import LOOPBACK, Settings, checked_base_url
 from flows.sources.files import open_files
 from flows.sources.found import Source
 from flows.sources.git import open_git
-from flows.sources.wayback import AsyncSource, open_wayback
+from flows.sources.wayback import Had, Item, open_wayback
 from flows.targets import TargetList
 from models.observation import Target
 
 SourceName = Literal["archive", "files", "git", "wayback"]
 Mode = Literal["load", "dry-run", "rebuild", "verify"]
 WAYBACK_URL = "https://web.archive.org"
+_YEARS = range(1970, 3000)  # far from the edges of the calendar, which no zone may cross
 _WELCOME_RATE = 1.0  # requests a second
 
 # Which of its options each source takes, and which of them it needs.
@@ -163,21 +164,28 @@ def _captures(settings: Settings, job: Job, engine: sa.Engine) -> Iterator[Items
     """The captures one by one, on a loop of their own: what takes them is no coroutine."""
     targets = [_target(path) for path in job.origin.paths]
     asking = polite(settings, job.origin.base_url or WAYBACK_URL)
+    walk = _walk(asking, targets, job.wanted, partial(_had, engine))
+    # However this ends, also by a signal in the middle of a request: the runner's end is that of the walk.
     with asyncio.Runner() as runner:
-        fetcher = runner.run(_open_fetcher(asking))
-        source = open_wayback(
-            fetcher.get,
-            targets,
-            had=partial(_had, engine),
-            base_url=asking.openrouter_base_url,
-            since=job.wanted.since,
-            until=job.wanted.until,
-        )
-        try:
-            yield _drawn(runner, source)
-        finally:
-            runner.run(source.items.aclose())
-            runner.run(fetcher.__aexit__(None, None, None))
+        yield _drawn(runner, walk)
+
+
+async def _walk(settings: Settings, targets: Sequence[Target], wanted: Wanted, had: Had) -> AsyncGenerator[Item]:
+    async with Fetcher(settings) as fetcher:
+        since, until, base_url = wanted.since, wanted.until, settings.openrouter_base_url
+        source = open_wayback(fetcher.get, targets, had=had, base_url=base_url, since=since, until=until)
+        async with aclosing(source.items) as items:
+            async for item in items:
+                yield item
+
+
+def _drawn(runner: asyncio.Runner, walk: AsyncGenerator[Item]) -> Items:
+    while (item := runner.run(_next(walk))) is not None:
+        yield item
+
+
+async def _next(walk: AsyncGenerator[Item]) -> Item | None:
+    return await anext(walk, None)
 
 
 def polite(settings: Settings, base_url: str) -> Settings:
@@ -207,15 +215,6 @@ def _had(engine: sa.Engine, target: Target, times: Sequence[datetime]) -> list[s
         return origins_of(connection, target, times)
 
 
-async def _open_fetcher(settings: Settings) -> Fetcher:
-    return Fetcher(settings)
-
-
-def _drawn(runner: asyncio.Runner, source: AsyncSource) -> Items:
-    while (item := runner.run(anext(source.items, None))) is not None:
-        yield item
-
-
 def _target(text: str) -> Target:
     try:
         return Target.parse(text)
@@ -226,8 +225,10 @@ def _target(text: str) -> Target:
 def _read_time(text: str | None, name: str) -> datetime | None:
     if text is None:
         return None
-    try:
+    utc = None
+    with suppress(ValueError, OverflowError):
         time = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(f"{name}: {text!r} is no time such as 2026-05-16 or 2026-05-16T09:00Z") from None
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+        utc = time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
+    if utc is None or utc.year not in _YEARS:
+        raise ConfigurationError(f"{name}: {text!r} is no time such as 2026-05-16 or 2026-05-16T09:00Z")
+    return utc

@@ -21,7 +21,7 @@ from flows.database import differences, downgrade, location, opened, revisions, 
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
 from flows.fetch import Fetcher
 from flows.progress import shown_progress
-from flows.report import lines
+from flows.report import lines, printable
 from flows.settings import Settings
 from flows.status import read_status, status_lines
 from flows.targets import TargetList
@@ -55,7 +55,7 @@ def main() -> None:
         app()
     except HistoryError as error:
         hint = "; to see it work without the network: make demo" if isinstance(error, UnreachableError) else ""
-        print(f"endpoint-history: {error}{hint}", file=sys.stderr)
+        print(f"endpoint-history: {printable(str(error))}{hint}", file=sys.stderr)
         sys.exit(error.exit_code)
 
 

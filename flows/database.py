@@ -168,9 +168,9 @@ def _is_file(url: sa.URL) -> bool:
 
 
 def _sqlite_engine(url: sa.URL, *, foreign_keys: bool) -> sa.Engine:
-    # JSON is text here, and equal values must be equal text: a comparison of tables is the database's own.
-    in_order = functools.partial(json.dumps, sort_keys=True)
-    engine = sa.create_engine(url, connect_args={"timeout": _WAIT_SECONDS}, json_serializer=in_order)
+    # One text for one JSON value, so that SQL can compare them; PostgreSQL's jsonb does by itself.
+    serializer = functools.partial(json.dumps, sort_keys=True)
+    engine = sa.create_engine(url, connect_args={"timeout": _WAIT_SECONDS}, json_serializer=serializer)
 
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _: Any) -> None:

@@ -173,7 +173,7 @@ def try_bodies(
 
 
 def _batches(items: Items, progress: Progress) -> Iterator[list[Item]]:
-    """What is read, in parts to be stored at once: a kill costs one of them, a source that goes away none."""
+    """What is read, in parts to be stored at once: a kill costs one of them, a source that goes away or Ctrl-C none."""
     batch: list[Item] = []
     held, began = 0, time.monotonic()
     try:
@@ -184,7 +184,7 @@ def _batches(items: Items, progress: Progress) -> Iterator[list[Item]]:
             if len(batch) == _BATCH or held >= _BYTES or time.monotonic() - began >= _SECONDS:
                 yield batch
                 batch, held, began = [], 0, time.monotonic()
-    except HistoryError:
+    except (HistoryError, SystemExit):
         yield batch
         raise
     if batch:

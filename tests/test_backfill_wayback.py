@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +25,10 @@ from simulator.market import Market
 from simulator.wayback import Archive as SimulatedArchive
 from simulator.wayback import Saved, serving_wayback
 from tests.collecting import count, history
+from tests.prefect_server import ROOT, until
 from tests.reference import without_provenance
 from tests.test_cli import Command, command
+from tests.test_source_wayback import listed
 
 __all__ = ["command"]
 
@@ -132,6 +138,26 @@ def test_a_walk_that_the_archive_cut_off_goes_on_where_it_was(command: Command, 
         code, out, _ = command(*words)
     assert code == 0
     assert f" {kept} known" in out.splitlines()[0]
+
+
+def test_ctrl_c_ends_a_walk_in_one_line_and_keeps_what_came(command: Command) -> None:
+    url = "sqlite:///history.db"
+    upgrade(url)
+    there = SimulatedArchive(MARKET, rows=100)
+    hanging = [saved.place for saved in listed(there, PATHS[3]) if not saved.lost][8]
+    there.answers[hanging] = faults.KINDS["hang"]
+    with serving_wayback(there) as base_url:
+        words = [sys.executable, "-m", "flows.cli", "backfill", "wayback", PATHS[3], "--base-url", base_url]
+        variables = {"DATABASE_URL": url, "REQUESTS_PER_SECOND": "0", "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen(
+            words, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            until(lambda: hanging in {asked for asked, _ in there.requests}, 60)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert err == "\nendpoint-history: stopped; the next collect takes up what came so far\n"
+    assert count(url, observations) > 4
 
 
 @pytest.mark.parametrize(
