@@ -65,10 +65,6 @@ class Origin:
             raise ConfigurationError(f"{name} means nothing for a backfill from {self.source}")
         for name in sorted(options & _NEEDED - given):
             raise ConfigurationError(f"a backfill from {self.source} needs {name}")
-        try:
-            checked_base_url(self.base_url or WAYBACK_URL)
-        except ValueError:
-            raise ConfigurationError(f"base_url: expected a plain address such as {WAYBACK_URL}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +194,7 @@ def polite(settings: Settings, base_url: str) -> Settings:
         url = checked_base_url(base_url)
     except ValueError:
         raise ConfigurationError(
-            "base-url: expected an http or https address such as https://web.archive.org, without user or query"
+            f"base-url: expected an http or https address such as {WAYBACK_URL}, without user or query"
         ) from None
     rate = settings.requests_per_second
     if urlsplit(url).hostname not in LOOPBACK:
