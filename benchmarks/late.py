@@ -46,8 +46,7 @@ def measure(url: str, archive: Path, runs: int, looks: int) -> tuple[list[float]
     late, appended = [], []
     with opened(url) as engine:
         saved = Archive(str(archive))
-        for _ in load_bundles(engine, saved, saved.bundles()):
-            pass
+        load_bundles(engine, saved, saved.bundles())
         for number in range(looks):
             at = middle + span * chance.uniform(-1, 1)
             late.append(_seconds(engine, _look(chance, at)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -113,8 +114,14 @@ def _collect_with_prefect(targets: list[str] | None, every: int | None) -> int:
     _entries(settings, targets)  # what is wrong with them is told before Prefect is started
     from flows.prefect_run import run_collect  # noqa: PLC0415 - importing Prefect takes a second
 
-    with shown_progress() as progress:
-        return run_collect(targets, every, progress, _show)
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(shown_progress())
+
+        def show(collected: Collected) -> int:
+            stack.close()
+            return _show(collected)
+
+        return run_collect(targets, every, progress, show)
 
 
 def _show(collected: Collected) -> int:

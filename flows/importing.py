@@ -5,26 +5,29 @@ Late, twice, in any order and beside a live collector: the tables come out as if
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from flows.archive import Archive, run_name
-from flows.catalogue import run_ids
+from flows.catalogue import known_targets, run_ids
 from flows.database import lock_writers, told, writing
 from flows.errors import ConfigurationError, HistoryError
-from flows.loading import finish_run, take_up
+from flows.loading import Progress, finish_run, seldom_collected, take_up
+from flows.looks import known_looks
 from flows.outcome import Outcome, Seen, count_conflicts, outcome_of
 from flows.parse import read_observation
 from flows.saved_look import look_of, unlisted
 from flows.sources.found import Found, Known, Refused
-from flows.store import Read, known, store
+from flows.store import Read, store
 from flows.targets import TargetList
 from models.listing import Reading
 from models.observation import Observation, Run, Target
@@ -36,8 +39,8 @@ _BYTES = 32 * 2**20
 _SECONDS = 5.0  # captures come one a second: not many of them may be lost
 _SHOWN = 1000
 
-Progress = Callable[[int, int], None]
-Item = Found | Refused | Known
+Item = Found | Observation | Known | Refused  # an observation is of an archive, and what it is already
+Key = tuple[Target, datetime, LookOutcome, str]  # what makes a look one: with its outcome and its body's digest
 Items = Iterable[tuple[int, int, Item]]  # (how many of the source's things are read, of how many, what)
 
 
@@ -66,11 +69,14 @@ class Wanted:
 class Imported:
     """What became of a source. `refused` holds the first thousand; `changed` counts rows of change tables.
 
-    `conflicts` counts looks that another look of the same target in the same second outweighs, or that outweigh one.
-    `outcome` is what a dry run would have brought, as far as it looked.
+    `run` is None where the source is our own archive, whose looks stay those of their runs. `conflicts` counts looks
+    that another look of the same target in the same second outweighs, or that outweigh one.
+    Of a dry run (`is_dry`) all this would have been, and `outcome` is what the first new looks would have brought.
     """
 
-    run: str
+    run: str | None
+    is_dry: bool = False
+    bundles: int = 0
     new: int = 0
     known: int = 0
     unwanted: int = 0
@@ -85,6 +91,13 @@ class Imported:
     def read(self) -> int:
         """How many bodies the source gave."""
         return self.new + self.known + self.unwanted + self.refusals
+
+    @property
+    def exit_code(self) -> int:
+        """0 all could be taken, 1 nothing, 3 some. That an archive holds nothing new is as it should be."""
+        if self.new or self.known or self.unwanted:
+            return 3 if self.refusals else 0
+        return 1 if self.refusals or self.run else 0
 
     def refuse(self, refused: Refused) -> None:
         """Count one, and keep it to be shown."""
@@ -106,7 +119,9 @@ def import_bodies(
     """Take all that is wanted and not known yet. `at` is now. Raises HistoryError; what was taken stays taken."""
     run = Run(run_name("backfill", at, secrets.token_hex(3)), "backfill", source)
     imported = Imported(run.name, troubles=take_up(engine, archive))
+    last: datetime | None = None
     with ExitStack() as stack:
+        stack.enter_context(seldom_collected())
         bundle = None
         for batch in _batches(items, progress):
             new = _new(engine, run, batch, wanted=wanted, imported=imported, at=at)
@@ -122,10 +137,11 @@ def import_bodies(
                 stored = store(connection, kept)
             imported.changed += stored.changed
             imported.new += len(kept)
-    with told(engine):
-        finish_run(engine, run.name, Counter[LookOutcome]({"ok": imported.new}))
-        with engine.connect() as connection:
-            imported.conflicts = count_conflicts(connection, run.name)
+            newest = max(look.observed_at for look, _ in kept)
+            last = max(last or newest, newest)
+    with told(engine), writing(engine) as connection:
+        finish_run(connection, run.name, Counter[LookOutcome]({"ok": imported.new}), last)
+        imported.conflicts = count_conflicts(connection, run.name)
     return imported
 
 
@@ -138,9 +154,9 @@ def try_bodies(
     at: datetime,
     progress: Progress = lambda *_: None,
 ) -> Imported:
-    """What import_bodies would do, with the changes that the first new bodies would make. Nothing is written."""
+    """What a source would bring, with the changes that the first new bodies would make. Nothing is written."""
     run = Run(run_name("backfill", at, secrets.token_hex(3)), "backfill", source)
-    imported = Imported(run.name)
+    imported = Imported(run.name, is_dry=True)
     first: list[Read] = []
     for batch in _batches(items, progress):
         new = _new(engine, run, batch, wanted=wanted, imported=imported, at=at)
@@ -150,7 +166,8 @@ def try_bodies(
         lock_writers(connection)
         imported.changed = store(connection, first).changed
         if first:
-            imported.outcome = outcome_of(connection, run.name, [Seen(look.target, "ok", None) for look, _ in first])
+            seen = [Seen(look.target, reading.outcome, None) for look, reading in first if reading.outcome != "failed"]
+            imported.outcome = outcome_of(connection, run.name, seen)
         connection.rollback()
     return imported
 
@@ -160,19 +177,18 @@ def _batches(items: Items, progress: Progress) -> Iterator[list[Item]]:
     batch: list[Item] = []
     held, began = 0, time.monotonic()
     try:
-        for done, size, item in items:
+        for done, total, item in items:
             batch.append(item)
-            held += len(item.body) if isinstance(item, Found) else 0
+            progress(done, total)
+            held += len(item.body or b"") if isinstance(item, Found | Observation) else 0
             if len(batch) == _BATCH or held >= _BYTES or time.monotonic() - began >= _SECONDS:
                 yield batch
-                progress(done, size)
                 batch, held, began = [], 0, time.monotonic()
     except (HistoryError, SystemExit):
         yield batch
         raise
     if batch:
         yield batch
-        progress(done, size)
 
 
 def _new(
@@ -184,7 +200,7 @@ def _new(
         if isinstance(item, Known):
             imported.known += 1
             continue
-        look = look_of(item, run, at) if isinstance(item, Found) else item
+        look = _look(item, run, at)
         if isinstance(look, Refused):
             imported.refuse(look)
         elif not wanted.takes(look[0]):
@@ -192,20 +208,42 @@ def _new(
         else:
             looks.append(look)
     with told(engine), engine.connect() as connection:
-        stored = known(connection, [look for look, _ in looks])
-    return _read([(*look, is_known) for look, is_known in zip(looks, stored, strict=True)], imported)
+        stored = _known(connection, [_key(look, reading) for look, reading in looks])
+    return _read(looks, stored, imported)
 
 
-def _read(looks: Iterable[tuple[Observation, Reading | None, bool]], imported: Imported) -> list[Read]:
+def _look(item: Found | Observation | Refused, run: Run, at: datetime) -> tuple[Observation, Reading | None] | Refused:
+    match item:
+        case Found():
+            return look_of(item, run, at)
+        case Observation():
+            look = dataclasses.replace(item, run=run)
+            return look, read_observation(look)
+        case Refused():
+            return item
+
+
+def _key(look: Observation, reading: Reading | None) -> Key:
+    """A body from outside that is not read yet can only be new or known as `ok`."""
+    return look.target, look.observed_at, reading.outcome if reading else "ok", look.body_digest
+
+
+def _known(connection: sa.Connection, keys: Sequence[Key]) -> set[Key]:
+    ids = known_targets(connection, {target for target, *_ in keys})
+    by_row: dict[tuple[Any, ...], Key] = {(ids[key[0]], *key[1:]): key for key in keys if key[0] in ids}
+    return {by_row[row] for row in known_looks(connection, by_row)}
+
+
+def _read(looks: Iterable[tuple[Observation, Reading | None]], stored: set[Key], imported: Imported) -> list[Read]:
     """Read what is not known: that takes ten times as long as to find that something is."""
-    reads: dict[tuple[Target, datetime, str], Read] = {}
-    for look, own_reading, is_known in looks:
-        key = (look.target, look.observed_at, look.body_digest)
-        if is_known or key in reads:
+    reads: dict[Key, Read] = {}
+    for look, own_reading in looks:
+        key = _key(look, own_reading)
+        if key in stored or key in reads:
             imported.known += 1
             continue
         reading = own_reading or read_observation(look)
-        if reading.listing is None:
+        if own_reading is None and reading.listing is None:
             imported.refuse(unlisted(look, reading))
         else:
             reads[key] = look, reading

@@ -26,6 +26,7 @@ import pytest
 
 from flows.backfilling import Job, Origin, run_job
 from flows.database import opened, upgrade
+from flows.importing import Imported
 from flows.loading import load_bundles
 from flows.rebuild import verify
 from flows.settings import Settings
@@ -36,7 +37,7 @@ from tests.factories import at
 from tests.prefect_server import ROOT, until
 from tests.reference import without_provenance
 
-JOB = Job.checked(Origin("files", ("saved",), target="name:{author}__{slug}__"), since=None, until=None, only=None)
+JOB = Job.checked(Origin("files", ("saved",), target="name:{author}__{slug}__"))
 KILLS = int(os.environ.get("KILLS", "1"))
 HOURS = 100 if KILLS == 1 else 300
 MARKET = Market(models=10)
@@ -168,8 +169,8 @@ def test_a_backfill_killed_at_any_moment_ends_as_an_undisturbed_one(
 
     shutil.copy(undisturbed.database, "undisturbed.db")
     with opened("sqlite:///undisturbed.db") as engine:
-        for loaded in load_bundles(engine, archive(), [name for name in archive().bundles() if "-collect-" in name]):
-            assert loaded.damaged == []
+        collected = [name for name in archive().bundles() if "-collect-" in name]
+        assert not load_bundles(engine, archive(), collected).damaged
     assert without_provenance(history(database_url)) == without_provenance(history("sqlite:///undisturbed.db"))
 
 
@@ -194,8 +195,8 @@ def deadly(*args, **options):
 
 setattr(owner, name, deadly)
 importing._BATCH = 20
-job = Job.checked(Origin("files", ("saved",), target="name:{author}__{slug}__"), since=None, until=None, only=None)
-run_job(Settings.read(), job, dry_run=False, at=datetime.now(UTC))
+job = Job.checked(Origin("files", ("saved",), target="name:{author}__{slug}__"))
+run_job(Settings.read(), job, at=datetime.now(UTC))
 """
 
 
@@ -225,7 +226,8 @@ def test_a_kill_at_any_step_loses_nothing_and_leaves_nothing(step: str) -> None:
         if folder == ARCHIVE:
             died = subprocess.run([sys.executable, "-c", BACKFILLER, *step.split()], check=False)
             assert died.returncode == -signal.SIGKILL
-        imported = run_job(Settings.read(), JOB, dry_run=False, at=datetime.now(UTC))
+        imported = run_job(Settings.read(), JOB, at=datetime.now(UTC))
+        assert isinstance(imported, Imported)
         assert (imported.read, imported.refusals, imported.troubles) == (6 * len(PATHS), 0, [])
     with opened("sqlite:///killed.db") as engine:
         assert verify(engine, archive())[1] == []

@@ -30,6 +30,9 @@ class Refused:
     origin: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
