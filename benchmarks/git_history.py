@@ -5,9 +5,9 @@ The floor asks one `git cat-file --batch` for the same blobs and parses each wit
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,8 @@ from benchmarks.conditions import (
     CADENCE,
     START,
     Took,
+    command,
+    count,
     in_fresh_process,
     machine,
     scratch_database,
@@ -56,14 +58,13 @@ def measure_floor(repository: Path) -> Took:
 
 def _read_plainly(repository: Path) -> None:
     ids = [line.split()[3] for line in _git(repository, "log", "--raw", "--no-abbrev", "--format=", "--", _FILE)]
-    with subprocess.Popen(  # noqa: S603
-        ["git", "-C", repository, "cat-file", "--batch", "--buffer"],  # noqa: S607
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - for mypy
-        process.stdin.writelines(id_ + b"\n" for id_ in ids)
-        process.stdin.close()
+    with tempfile.TemporaryFile() as asked:
+        asked.write(b"\n".join(ids))
+        asked.seek(0)
+        batch = ["git", "-C", str(repository), "cat-file", "--batch", "--buffer"]
+        process = subprocess.Popen(batch, stdin=asked, stdout=subprocess.PIPE)  # noqa: S603
+    with process:
+        assert process.stdout is not None  # noqa: S101 - for mypy
         for _ in ids:
             size = int(process.stdout.readline().split()[2])
             json.loads(process.stdout.read(size))
@@ -107,13 +108,12 @@ def _git(folder: Path, *arguments: str) -> list[bytes]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and print what was found."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.git_history", description=__doc__)
-    parser.add_argument("--commits", type=int, default=1000, metavar="N", help="how many walks; default 1000")
-    parser.add_argument("--postgres", action="store_true", help="PostgreSQL too: a throw-away server")
+    parser = command("git_history", __doc__)
+    parser.add_argument("--commits", type=count, default=1000, metavar="N", help="how many walks")
     parser.add_argument("--source-only", action="store_true", help="import nothing")
     given = parser.parse_args(arguments)
     with servers(with_postgres=given.postgres) as known, scratch_folder() as folder:
-        print(machine(*filter(None, known.values())))
+        print(f"{machine(known.values())}, {_git(folder, '--version')[0].decode()}")
         bodies = in_fresh_process(make_repository, folder, given.commits)
         print(f"\n{bodies:,} bodies in {given.commits:,} commits of one file")
         floor = in_fresh_process(measure_floor, folder)

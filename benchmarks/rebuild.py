@@ -6,7 +6,6 @@ into bare tables.
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import importlib
 import json
@@ -20,6 +19,8 @@ import sqlalchemy as sa
 from benchmarks.bare_tables import write_again
 from benchmarks.conditions import (
     Took,
+    command,
+    count,
     fill_archive,
     in_fresh_process,
     machine,
@@ -99,12 +100,11 @@ def _parse(paths: list[Path], loads: Callable[[str | bytes], Any]) -> tuple[Took
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and print what was found."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.rebuild", description=__doc__)
-    parser.add_argument("--bodies", type=int, nargs="+", default=[10_000], metavar="N", help="how many; default 10000")
-    parser.add_argument("--postgres", action="store_true", help="PostgreSQL too: a throw-away server")
+    parser = command("rebuild", __doc__)
+    parser.add_argument("--bodies", type=count, nargs="+", default=[10_000], metavar="N", help="how many")
     given = parser.parse_args(arguments)
     with servers(with_postgres=given.postgres) as known:
-        print(machine(*filter(None, known.values())))
+        print(machine(known.values()))
         for bodies in given.bodies:
             with scratch_folder() as archive:
                 runs = in_fresh_process(fill_archive, archive, bodies)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,7 +168,9 @@ def _is_file(url: sa.URL) -> bool:
 
 
 def _sqlite_engine(url: sa.URL, *, foreign_keys: bool) -> sa.Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": _WAIT_SECONDS})
+    # One text for one JSON value, so that SQL can compare them; PostgreSQL's jsonb does by itself.
+    serializer = functools.partial(json.dumps, sort_keys=True)
+    engine = sa.create_engine(url, connect_args={"timeout": _WAIT_SECONDS}, json_serializer=serializer)
 
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _: Any) -> None:

@@ -134,12 +134,12 @@ def _difference(connection: sa.Connection, table: sa.Table, schema: str) -> Diff
     if table is runs:
         # One that was cut off, or is still, before its first look has no bundle: nobody misses it.
         live = live.where(runs.c.finished_at.is_not(None) | sa.exists().where(observations.c.run_id == runs.c.id))
-    sides = [(live, built), (built, live)]
+    sides = [("database", live, built), ("archive", built, live)]
     counts, examples = [], []
-    for here, there in sides:
+    for side, here, there in sides:
         only = sa.except_(here, there)
         counts.append(int(connection.execute(select(sa.func.count()).select_from(only.subquery())).scalar_one()))
-        examples += [_told(row) for row in connection.execute(only.limit(_SHOWN)).mappings()]
+        examples += [f"{side}: {_told(row)}" for row in connection.execute(only.limit(_SHOWN)).mappings()]
     return Difference(table.name, counts[0], counts[1], tuple(examples))
 
 

@@ -1,4 +1,4 @@
-"""`endpoint-history backfill` from each source, as people type it, and as Prefect runs it."""
+"""`endpoint-history backfill` from each source, as people type it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from flows.rebuild import verify
 from models.tables import observations
 from tests.collecting import count, history
 from tests.factories import MODEL, a_body, an_endpoint
-from tests.prefect_server import ask, until
 from tests.test_cli import Command, command
-from tests.test_collect_flow import command as process
 
 __all__ = ["command"]
 
@@ -190,18 +188,3 @@ def test_all_sources_together_can_be_rebuilt_from_our_archive(command: Command, 
     assert command("backfill", "files", "walk.json")[0] == 0
     with opened(URL) as engine:
         assert verify(engine, archive())[1] == []
-
-
-def test_prefect_runs_a_backfill_and_tells_its_end_alone(prefect_api: str, saved: Path) -> None:
-    upgrade("sqlite:///history.db")
-    code = (
-        "import asyncio; from flows.backfill import backfill;"
-        "state = asyncio.run(backfill('files', ['saved'], time='name:%Y%m%dT%H%M%SZ', return_state=True));"
-        "print(state.name, state.message)"
-    )
-    done = process("python", "-c", code, PREFECT_API_URL=prefect_api)
-    assert done.stdout == "Completed 4 read, 4 new, 0 known, 0 refused\n", done.stderr
-    named = {"event": {"prefix": ["endpoint-history.backfill"]}}
-    (event,) = until(lambda: ask(prefect_api, "events", filter=named), 30)
-    assert event["event"] == "endpoint-history.backfilled"
-    assert event["payload"]["new"] == 4

@@ -37,7 +37,7 @@ from tests.factories import at
 from tests.prefect_server import ROOT, until
 from tests.reference import without_provenance
 
-JOB = Job.checked(Origin("files", ("saved",), target="name:{author}__{slug}__"))
+JOB = Job.checked(Origin("files", ("saved",), target="name:{author}__{slug}__"), since=None, until=None, only=None)
 KILLS = int(os.environ.get("KILLS", "1"))
 HOURS = 100 if KILLS == 1 else 300
 MARKET = Market(models=10)
@@ -169,8 +169,8 @@ def test_a_backfill_killed_at_any_moment_ends_as_an_undisturbed_one(
 
     shutil.copy(undisturbed.database, "undisturbed.db")
     with opened("sqlite:///undisturbed.db") as engine:
-        collected = [name for name in archive().bundles() if "-collect-" in name]
-        assert not load_bundles(engine, archive(), collected).damaged
+        names = [name for name in archive().bundles() if "-collect-" in name]
+        assert load_bundles(engine, archive(), names).damaged == {}
     assert without_provenance(history(database_url)) == without_provenance(history("sqlite:///undisturbed.db"))
 
 
@@ -195,7 +195,7 @@ def deadly(*args, **options):
 
 setattr(owner, name, deadly)
 importing._BATCH = 20
-job = Job.checked(Origin("files", ("saved",), target="name:{author}__{slug}__"))
+job = Job.checked(Origin("files", ("saved",), target="name:{author}__{slug}__"), since=None, until=None, only=None)
 run_job(Settings.read(), job, at=datetime.now(UTC))
 """
 

@@ -145,6 +145,23 @@ def test_what_cannot_be_booked_is_refused_and_the_rest_goes_on(engine: sa.Engine
     assert (imported.refused, imported.refusals, imported.new) == ([Refused("a.json", reason)], 1, 1)
 
 
+def test_a_slow_source_is_stored_as_it_comes(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_BATCH_SECONDS", 0)
+    held: list[int] = []
+
+    def slow() -> Iterator[tuple[int, int, Found | Refused]]:
+        for number in range(3):
+            held.append(len(rows(engine, observations.c.id)))
+            yield number + 1, 3, a_found(number)
+
+    told: list[tuple[int, int]] = []
+    import_bodies(
+        engine, archive(), "files", slow(), Wanted(), at=NOW, progress=lambda done, total: told.append((done, total))
+    )
+    assert held == [0, 1, 2]
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
 def test_only_what_is_wanted_is_taken(engine: sa.Engine) -> None:
     wanted = Wanted(since=at(10), until=at(30), targets=TargetList.given(["acme/swift-*"]))
     other = a_found(20, target=Target.parse(OTHER))

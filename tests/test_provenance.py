@@ -113,7 +113,7 @@ def test_our_archive_keeps_the_run_and_the_origin_of_each_look(command: Command,
         load(command, database_url, source, minute)
     upgrade("sqlite:///again.db")
     with opened("sqlite:///again.db") as engine:
-        assert not load_bundles(engine, archive(), archive().bundles()).damaged
+        assert load_bundles(engine, archive(), archive().bundles()).damaged == {}
     assert history("sqlite:///again.db") == history(database_url)
     with opened(database_url) as engine:
         assert verify(engine, archive())[1] == []

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from fsspec.implementations.memory import MemoryFileSystem
 
 from flows import loading
 from flows.archive import Archive
 from flows.catalogue import run_ids
 from flows.database import opened, upgrade, writing
-from flows.errors import ConfigurationError
+from flows.errors import ConfigurationError, HistoryError
 from flows.importing import Imported, Wanted
 from flows.loading import take_up, unfinished, unloaded
 from flows.rebuild import rebuild, verify
@@ -220,6 +221,24 @@ def test_a_bundle_that_cannot_be_opened_stops_no_other(engine: sa.Engine, full: 
     imported = load_all(engine, full)
     assert (counts(imported), imported.exit_code) == ((4, 0, 0, 1), 3)
     assert imported.refused[0].reason.startswith(f"can't read {path}: ")
+
+
+def test_an_archive_that_goes_away_ends_the_load(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryFileSystem, "store", {})
+    monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
+    given = Archive("memory://me:sesame@host/archive", spool=Path("spool"))
+    for run, looks in RUNS.items():
+        bundle(given, run, *looks)
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("no way to me:sesame@host")
+
+    with monkeypatch.context() as away:
+        away.setattr(MemoryFileSystem, "_open", unreachable)
+        away.setattr(MemoryFileSystem, "exists", unreachable)
+        with pytest.raises(HistoryError, match=f"can't look for {FIRST.name} in .*: no way to ..."):
+            load_all(engine, given)
+    assert counts(load_all(engine, given)) == (6, 0, 0, 0)
 
 
 def test_where_nothing_can_be_read_nothing_could_be_done(engine: sa.Engine) -> None:

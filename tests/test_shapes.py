@@ -180,6 +180,7 @@ def test_a_named_field_gives_the_time_and_no_field_gives_none() -> None:
         (b"hello\nworld", "not JSON: Expecting value at character 0"),
         (b"\x1f\x8b\x08", "not JSON: not UTF-8 at byte 1"),
         (BODY[:-9], "not JSON: "),
+        (b'{"data": {}}]', "not JSON: Extra data at character 12"),
         (b"3", "JSON without an endpoints list"),
         (b"[]", "JSON without an endpoints list"),
         (b"{}", "JSON without an endpoints list"),

@@ -238,6 +238,16 @@ def test_exact_decimals_survive_the_round_trip(column: str, text: str, filled: s
     assert row[column] == Decimal(text)
 
 
+@pytest.mark.parametrize("features", [{"b": {"d": 1, "c": 2}, "a": 3}, {"a": 3, "b": {"c": 2, "d": 1}}], ids=str)
+def test_equal_json_is_equal_text_whatever_the_order_of_its_keys(
+    features: dict[str, Any], filled: sa.Connection
+) -> None:
+    table = metadata.tables["endpoints"]
+    filled.execute(table.update().values(features=features))
+    text = filled.execute(sa.select(sa.cast(sa.type_coerce(table.c.features, sa.Text), sa.Text))).scalars().first()
+    assert text == '{"a": 3, "b": {"c": 2, "d": 1}}'
+
+
 def test_a_float_is_refused_as_a_price(filled: sa.Connection) -> None:
     with pytest.raises(sa.exc.StatementError, match="a price is a Decimal, not float"):
         _add(filled, "pricing_snapshots", observed_at=at(30), prompt_usd=0.1)

@@ -42,7 +42,7 @@ class Scanned:
 
     def likeness(self) -> str:
         """What the document looks like."""
-        return self.looks or looks_like(self.written())
+        return (not self.trouble and self.looks) or looks_like(self.written())
 
     def raw(self, field: str) -> bytes:
         """The value of a field as it is written."""
