@@ -48,7 +48,7 @@ class Job:
     def checked(cls, origin: Origin, *, since: str | None, until: str | None, only: Sequence[str] | None) -> Self:
         """Read what a person wrote. Raises ConfigurationError."""
         targets = TargetList.given(only) if only else None
-        return cls(origin, Wanted(_read_time(since, "since"), _read_time(until, "until"), targets))
+        return cls(origin, Wanted(read_time(since, "since"), read_time(until, "until"), targets))
 
 
 def run_job(
@@ -128,11 +128,12 @@ def _target(text: str) -> Target:
         raise ConfigurationError(str(error)) from None
 
 
-def _read_time(text: str | None, name: str) -> datetime | None:
+def read_time(text: str | None, name: str) -> datetime | None:
+    """The UTC time that a person wrote; without a zone it is UTC. Raises ConfigurationError."""
     if text is None:
         return None
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise ConfigurationError(f"{name}: {text!r} is no time such as 2026-05-16 or 2026-05-16T09:00Z") from None
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
