@@ -143,10 +143,8 @@ def _judged(
 def _offer_notes(offer: Listed, usage: Usage, uptime: SpanUptime, wanted: Conditions) -> Iterator[str]:
     if not uptime.samples and wanted.uptime_pct is None:
         yield unknown_uptime(uptime)
-    if uptime.samples and 2 * uptime.covered_seconds < uptime.span_seconds:
-        yield f"thin: uptime is known for {uptime.covered_share:.1%} of the span"
-    if 0 < uptime.samples < _FEW_SAMPLES:
-        yield f"thin: uptime rests on so few samples: {uptime.samples}"
+    if 0 < uptime.samples < _FEW_SAMPLES or 0 < 2 * uptime.covered_seconds < uptime.span_seconds:
+        yield f"thin: uptime rests on {uptime.samples} samples, {uptime.covered_share:.1%} of the span"
     status = offer.samples[-1][1] if offer.samples else None
     if status:
         yield f"status {status} at the last look"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from difflib import get_close_matches
 from typing import Final
 
@@ -86,8 +86,12 @@ def unmet_terms(key: EndpointKey, terms: Terms, usage: Usage, wanted: Conditions
 
 def unmet_uptime(uptime: SpanUptime, wanted: Conditions) -> Iterator[str]:
     """Why this uptime will not do."""
-    if wanted.uptime_pct is not None and not uptime.reaches(wanted.uptime_pct):
-        yield unknown_uptime(uptime) if uptime.mean_pct is None else f"uptime of {uptime.mean_pct:.10g} %"
+    if wanted.uptime_pct is None or uptime.reaches(wanted.uptime_pct):
+        return
+    if uptime.mean_pct is None:
+        yield unknown_uptime(uptime)
+    else:  # rounded down: what misses the floor must not look as if it reached it
+        yield f"uptime of {Decimal(repr(uptime.mean_pct)).quantize(Decimal('0.001'), ROUND_FLOOR)} %"
 
 
 def unknown_uptime(uptime: SpanUptime) -> str:

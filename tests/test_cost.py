@@ -14,6 +14,7 @@ from analysis.cost import Look, UnknownCostError, Usage, cost_usd, is_timed
 from flows.errors import ConfigurationError
 from flows.prices import read_prices
 from models.listing import PriceSet, canonical_decimal
+from tests.cheapest_reference import cost_of
 
 NOON = datetime(2026, 5, 16, 12, tzinfo=UTC)  # a saturday
 MILLION = Usage(1_000_000, 0)
@@ -287,31 +288,10 @@ TOKENS = st.integers(0, 3_000)
 SHARES = st.decimals(0, 1, places=4)
 
 
-def plainly(prices: PriceSet, usage: Usage, at: datetime) -> Decimal:
-    """The same, worked out forwards: each entry that holds is laid over what was before."""
-    keys = {key: getattr(prices, key) or Decimal(0) for key in ("prompt", "completion", "request", "image")}
-    keys["input_cache_read"] = prices.input_cache_read
-    for entry in prices.overrides or []:
-        start, end = entry.get("utc_start", 0), entry.get("utc_end", 2400)
-        minutes = {m % 1440 for m in range(start // 100 * 60, end // 100 * 60 + 1440 * (start > end))}
-        if usage.input_tokens > entry.get("min_prompt_tokens", -1) and at.hour * 60 + at.minute in minutes:
-            keys |= {key: Decimal(price) or None for key, price in entry.items() if key in keys}
-    read = keys["prompt"] if keys["input_cache_read"] is None else keys["input_cache_read"]
-    cached = usage.input_tokens * usage.cached_share
-    of_prompt = (usage.input_tokens - cached) * (keys["prompt"] or 0) + cached * (read or 0)
-    rest = usage.output_tokens * (keys["completion"] or 0) + usage.images * keys["image"] + keys["request"]
-    return usage.requests * (of_prompt + rest)
-
-
 @given(prices=PRICE_SETS, at=INSTANTS, usage=st.builds(Usage, TOKENS, TOKENS, SHARES, st.just(0), st.integers(0, 9)))
 def test_the_cost_is_that_of_the_entries_laid_one_over_another(prices: PriceSet, at: datetime, usage: Usage) -> None:
-    """Seen at the instant itself, so that what no window has is known."""
-    unconditional = [Look(at, prices)]
-    try:
-        found = cost_usd(unconditional, usage, at)
-    except UnknownCostError:
-        pytest.fail("all is known here")
-    assert found == plainly(prices, usage, at)
+    looks = [Look(at, prices)]  # seen at the instant itself, so that all is known
+    assert cost_usd(looks, usage, at) == cost_of(looks, usage, at)
 
 
 @given(prices=PRICE_SETS, at=INSTANTS, one=TOKENS, other=TOKENS, times=st.integers(1, 9))
