@@ -22,7 +22,7 @@ DOORS: dict[str, set[str]] = {
     "prefect": {"flows/backfill.py", "flows/collect.py", "flows/prefect_run.py"},
     "fsspec": {"flows/archive.py"},
     "alembic": {"flows/database.py"},
-    "typer": {"flows/backfill_cli.py", "flows/cli.py"},
+    "typer": {"flows/backfill_cli.py", "flows/cheapest_cli.py", "flows/cli.py"},
     "rich": {"flows/progress.py"},
     "pydantic_settings": {"flows/settings.py"},
     "aiohttp": set(),
@@ -31,6 +31,9 @@ DOORS: dict[str, set[str]] = {
     "psycopg": set(),
 }
 PURE = [
+    "analysis/cost.py",
+    "analysis/uptime.py",
+    "analysis/conditions.py",
     "flows/parse.py",
     "flows/prices.py",
     "flows/fields.py",
