@@ -189,13 +189,19 @@ async def _next(walk: AsyncGenerator[Item]) -> Item | None:
 
 
 def polite(settings: Settings, base_url: str) -> Settings:
-    """How to ask an archive: it is somebody else, and gets no key."""
+    """How to ask an archive: it is somebody else, and gets no key. Raises ConfigurationError."""
+    try:
+        url = checked_base_url(base_url)
+    except ValueError:
+        raise ConfigurationError(
+            f"base-url: expected an http or https address such as {WAYBACK_URL}, without user or query"
+        ) from None
     rate = settings.requests_per_second
-    if urlsplit(base_url).hostname not in LOOPBACK:
+    if urlsplit(url).hostname not in LOOPBACK:
         rate = min(rate or _WELCOME_RATE, _WELCOME_RATE)
     return settings.model_copy(
         update={
-            "openrouter_base_url": base_url,
+            "openrouter_base_url": url,
             "openrouter_api_key": None,
             "requests_per_second": rate,
             "max_connections": 2,
