@@ -88,7 +88,7 @@ class Job:
     ) -> Self:
         """Read what a person wrote. Raises ConfigurationError."""
         targets = TargetList.given(only) if only else None
-        job = cls(origin, Wanted(_read_time(since, "since"), _read_time(until, "until"), targets), mode)
+        job = cls(origin, Wanted(read_time(since, "since"), read_time(until, "until"), targets), mode)
         if mode in {"rebuild", "verify"}:
             if origin.source != "archive":
                 raise ConfigurationError(f"{mode} means nothing for a backfill from {origin.source}")
@@ -223,7 +223,8 @@ def _target(text: str) -> Target:
         raise ConfigurationError(str(error)) from None
 
 
-def _read_time(text: str | None, name: str) -> datetime | None:
+def read_time(text: str | None, name: str) -> datetime | None:
+    """The UTC time that a person wrote; without a zone it is UTC. Raises ConfigurationError."""
     if text is None:
         return None
     utc = None
