@@ -18,8 +18,9 @@ from flows.archive import Archive
 from flows.aside import Aside, beside
 from flows.database import lock_writers
 from flows.errors import HistoryError
-from flows.loading import Loaded, Progress, load_bundles, some_bundles, unloaded
+from flows.loading import Loaded, load_bundles, some_bundles, unloaded
 from flows.partitions import copy_months
+from flows.reading import Progress
 from models.tables import metadata, observations, runs
 
 _PATIENCE_SECONDS = 300.0
