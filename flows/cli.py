@@ -18,6 +18,7 @@ from flows.backfill_cli import backfill
 from flows.collection import Collected, collect_targets, resolve
 from flows.database import differences, downgrade, location, opened, revisions, told, upgrade
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
+from flows.export_cli import export_history
 from flows.fetch import Fetcher
 from flows.progress import shown_progress
 from flows.report import lines
@@ -38,6 +39,7 @@ app = typer.Typer(
 db = typer.Typer(no_args_is_help=True, help="Make, move and check the database schema.")
 app.add_typer(db, name="db")
 app.add_typer(backfill, name="backfill")
+app.command(name="export")(export_history)
 
 _INTERRUPTED = 130
 
