@@ -73,7 +73,8 @@ def _counter(progress: Progress, total: int) -> Callable[[bool], None]:
     def step(made: bool) -> None:
         nonlocal done
         done += made
-        progress(done, total)
+        if made:
+            progress(done, total)
 
     return step
 

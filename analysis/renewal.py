@@ -89,7 +89,7 @@ class Renewal:
                 self._begin(folder)
                 self._destination.remove(path)
                 self._exported.removed += 1
-        if self._before != self._after:
+        if self._begun or self._before != self._after:
             self._write(folder, self._after)
         self._exported.tables = len(self._after.tables)
         self._exported.rows = sum(entry.rows for entry in entries.values())

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from analysis.destination import Destination
 from analysis.export import Format, export
 from analysis.months import Months
@@ -28,7 +26,7 @@ NIGHT = {"utc_start": 0, "utc_end": 600, "prompt": "0.0000005"}
 LATENCY = {"p50": 100, "p75": 200.5, "p90": 300, "p99": 400}
 
 
-def a_year_in_short() -> list[Observation]:
+def eventful_months() -> list[Observation]:
     """Looks of three months: repricing, twins, an absence, a failure, another path, odd prices, drift, percentiles."""
     north, south = an_endpoint(), an_endpoint("South_é", status=-2, uptime_last_30m=None)
     twins = [an_endpoint("west", context_length=length) for length in (8192, 4096)]
@@ -92,8 +90,3 @@ def counts(exported: Exported) -> tuple[int, int, int]:
 def months_of(paths: Sequence[str], table: str) -> list[str]:
     """The months of which a table has files."""
     return sorted(path.split("month=")[1][:7] for path in paths if path.startswith(f"{table}/month="))
-
-
-def asked(question: str) -> list[tuple[Any, ...]]:
-    """What DuckDB answers."""
-    return duckdb.connect().execute(question).fetchall()

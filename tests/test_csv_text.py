@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from analysis.csv_text import write
 from analysis.datasets import Dataset, lay_out
 from models.types import UtcTime
-from tests.exporting import LONG_PRICE, LONGEST_PRICE, a_year_in_short, asked, export_to, load
+from tests.duck import asked
+from tests.exporting import LONG_PRICE, LONGEST_PRICE, export_to
 
 TABLE = sa.Table("t", sa.MetaData(), sa.Column("at", UtcTime), sa.Column("text", sa.Text), sa.Column("n", sa.Double))
 LAYOUT = lay_out(Dataset(TABLE, "at"), "sqlite")
@@ -24,9 +25,9 @@ def written(tmp_path: Path, *rows: tuple[int, str | None, float | None]) -> byte
 
 
 @pytest.fixture
-def out(tmp_path: Path) -> Path:
+def out(history_url: str, tmp_path: Path) -> Path:
     """An export of the short history."""
-    export_to(tmp_path / "export", load(f"sqlite:///{tmp_path}/history.db", a_year_in_short()), "csv")
+    export_to(tmp_path / "export", history_url, "csv")
     return tmp_path / "export"
 
 

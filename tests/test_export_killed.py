@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.exporting import JUNE, MAY, a_year_in_short, content, counts, export_to, load
+from tests.exporting import JUNE, MAY, content, counts, export_to, load
 from tests.factories import a_look, an_endpoint
 
 ROOT = Path(__file__).parents[1]
@@ -40,18 +40,10 @@ export_to(sys.argv[2], sys.argv[1])
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database that nobody changes."""
-    path = tmp_path_factory.mktemp("short") / "history.db"
-    load(f"sqlite:///{path}", a_year_in_short())
-    return path
-
-
-@pytest.fixture(scope="module")
-def later(short: Path) -> Path:
-    """The same after late data for May, and with June's samples of one model gone to another price."""
-    path = short.with_name("later.db")
-    shutil.copy(short, path)
+def later(short_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after late data for May and June."""
+    path = tmp_path_factory.mktemp("later") / "history.db"
+    shutil.copy(short_history, path)
     load(f"sqlite:///{path}", [a_look(an_endpoint(prompt="0.000007"), minute=MAY + 15), a_look(minute=JUNE + 90)])
     return path
 
@@ -76,19 +68,19 @@ def undisturbed(database: Path, tmp_path: Path) -> dict[str, bytes]:
     "step", ["os fsync 1", "Path replace 1", "Path replace 2", "Path replace 9", "os fsync 12", "Path write_bytes 2"]
 )
 def test_a_first_export_killed_anywhere_is_finished_by_the_next(
-    short: Path, out: Path, tmp_path: Path, step: str
+    short_history: Path, out: Path, tmp_path: Path, step: str
 ) -> None:
-    killed(short, out, step)
-    exported = export_to(out, f"sqlite:///{short}")
-    assert content(out) == undisturbed(short, tmp_path)
+    killed(short_history, out, step)
+    exported = export_to(out, f"sqlite:///{short_history}")
+    assert content(out) == undisturbed(short_history, tmp_path)
     assert exported.written + exported.unchanged == len(content(out)) - 1
 
 
 @pytest.mark.parametrize("step", ["Path replace 2", "Path replace 4", "Path write_bytes 2"])
 def test_a_later_export_killed_anywhere_is_finished_by_the_next(
-    short: Path, later: Path, out: Path, tmp_path: Path, step: str
+    short_history: Path, later: Path, out: Path, tmp_path: Path, step: str
 ) -> None:
-    export_to(out, f"sqlite:///{short}")
+    export_to(out, f"sqlite:///{short_history}")
     killed(later, out, step)
     assert not json.loads((out / "manifest.json").read_text())["complete"]
     exported = export_to(out, f"sqlite:///{later}", since="2026-07")
@@ -97,18 +89,18 @@ def test_a_later_export_killed_anywhere_is_finished_by_the_next(
 
 
 def test_what_a_killed_export_had_written_does_not_pass_for_what_the_manifest_told_before(
-    short: Path, later: Path, out: Path
+    short_history: Path, later: Path, out: Path
 ) -> None:
-    export_to(out, f"sqlite:///{short}")
+    export_to(out, f"sqlite:///{short_history}")
     before = content(out)
     killed(later, out, "Path write_bytes 2")
     assert content(out) != before
-    export_to(out, f"sqlite:///{short}")
+    export_to(out, f"sqlite:///{short_history}")
     assert content(out) == before
 
 
-def test_what_a_killed_export_had_finished_is_not_written_again(short: Path, out: Path) -> None:
-    killed(short, out, "Path write_bytes 2")  # all but the last manifest
-    written, unchanged, removed = counts(export_to(out, f"sqlite:///{short}"))
+def test_what_a_killed_export_had_finished_is_not_written_again(short_history: Path, out: Path) -> None:
+    killed(short_history, out, "Path write_bytes 2")  # all but the last manifest
+    written, unchanged, removed = counts(export_to(out, f"sqlite:///{short_history}"))
     assert (written, removed) == (0, 0)
     assert unchanged > 20

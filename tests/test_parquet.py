@@ -18,7 +18,8 @@ from analysis.datasets import Dataset, lay_out
 from analysis.parquet import write
 from models.listing import canonical_decimal
 from models.types import ExactDecimal, UtcTime
-from tests.exporting import LONG_PRICE, LONGEST_PRICE, a_year_in_short, asked, export_to, load
+from tests.duck import asked
+from tests.exporting import LONG_PRICE, LONGEST_PRICE, export_to
 
 PRICES = st.decimals(0, 9_999, allow_nan=False).filter(lambda d: len(canonical_decimal(d).partition(".")[2]) <= 60)
 priced = sa.Table(
@@ -36,9 +37,9 @@ def rows_of(file: Path, columns: str = "*") -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def out(tmp_path: Path) -> Path:
+def out(history_url: str, tmp_path: Path) -> Path:
     """An export of the short history."""
-    export_to(tmp_path / "export", load(f"sqlite:///{tmp_path}/history.db", a_year_in_short()))
+    export_to(tmp_path / "export", history_url)
     return tmp_path / "export"
 
 
