@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from models import tables
+from models import tables, views
 from models.types import ExactDecimal, UtcEpoch, UtcTime
 
 
@@ -45,6 +45,13 @@ DATASETS: Final = (
     Dataset(tables.uptime_samples, "observed_at", owner="endpoint_id"),
     Dataset(tables.performance_samples, "observed_at", owner="endpoint_id"),
     Dataset(tables.drift),
+    Dataset(views.current_prices, without=("evidence_age_seconds",)),
+    Dataset(views.price_intervals, "valid_from"),
+    Dataset(views.conditional_prices, "valid_from"),
+    Dataset(views.price_changes, "observed_at"),
+    Dataset(views.model_price_changes, "observed_at"),
+    Dataset(views.endpoint_intervals, "valid_from"),
+    Dataset(views.endpoint_changes, "observed_at"),
 )
 
 # What names a row where others point to it, and as what. A look is named by its path; its time stands beside.
@@ -56,8 +63,6 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "observations": ("target_id",),
 }
 _RENAMED: Final = {("models", "openrouter_id"): "model", ("runs", "name"): "run"}
-# Views have these beside the names that say the same.
-_SURROGATES: Final = {"id", "run_id", "target_id", "model_id", "endpoint_id", "observation_id"}
 
 _TYPES: Final[tuple[tuple[type[sa.types.TypeEngine[Any]], str], ...]] = (
     (UtcTime, "TIMESTAMP WITH TIME ZONE"),
@@ -114,10 +119,15 @@ def lay_out(dataset: Dataset, dialect: str) -> Layout:
         if column.foreign_keys:
             source, named = _names_behind(source, column, column, dialect)
             columns += named
-        elif column.name not in _SURROGATES | set(dataset.without):
+        elif not _is_surrogate(column) and column.name not in dataset.without:
             columns.append(_column(column, column, dialect))
     owner, owners = _owners(dataset, dialect) if dataset.owner else ((), None)
     return Layout(dataset, owner, owners, tuple(columns), source)
+
+
+def _is_surrogate(column: sa.Column[Any]) -> bool:
+    """Whether it is an id that only this database knows; a view has the names beside it."""
+    return isinstance(column.type, sa.Integer) and (column.name == "id" or column.name.endswith("_id"))
 
 
 def _owners(dataset: Dataset, dialect: str) -> tuple[tuple[Column, ...], sa.Select[Any]]:

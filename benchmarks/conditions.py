@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import multiprocessing
 import os
 import platform
 import resource
 import sqlite3
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -36,17 +38,63 @@ CADENCE = timedelta(minutes=30)
 _HEADERS = {"age": "12", "content-type": "application/json", "date": "Sun, 01 Mar 2026 00:00:00 GMT"}
 
 
-def machine(*urls: str) -> str:
-    """Where this runs, in one line, with the server behind each PostgreSQL URL and the load at this moment."""
-    git = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]  # noqa: S607
-    servers = [f"PostgreSQL {_server_version(url)}" for url in urls if url.startswith("postgresql")]
+@dataclass(slots=True)
+class Took:
+    """How long something took: by the clock, and on a CPU in this process, which others on the machine disturb less."""
+
+    seconds: float = 0
+    cpu_seconds: float = 0
+
+    def __add__(self, other: Took) -> Took:
+        return Took(self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds)
+
+    def __str__(self) -> str:
+        return f"{self.seconds:8.2f} s ({self.cpu_seconds:.2f} of CPU here)"
+
+    def against(self, floor: Took) -> str:
+        """How many times as long as the least."""
+        return f"{self.seconds / floor.seconds:.1f} times the floor ({self.cpu_seconds / floor.cpu_seconds:.1f} of CPU)"
+
+
+@contextmanager
+def stopwatch() -> Iterator[Took]:
+    """Measure what is done inside; known at its end."""
+    took = Took()
+    cpu, began = time.process_time(), time.perf_counter()
+    yield took
+    took.seconds, took.cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
+
+
+def command(name: str, description: str | None) -> argparse.ArgumentParser:
+    """The command line of a benchmark, with what all have."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}",
+        description=description,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--postgres",
+        action="store_true",
+        help="PostgreSQL too: a throw-away server, or the one that TEST_DATABASE_URL names",
+    )
+    return parser
+
+
+def count(text: str) -> int:
+    """A number of things on the command line. Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def machine(servers: Iterable[str | None]) -> str:
+    """Where this runs, in one line, with the versions of what `servers` gave and the load at this moment."""
     parts = [
         f"{os.cpu_count()} cores ({_processor()})",
         f"{platform.system()} {platform.release()}",
         f"Python {platform.python_version()}",
         f"SQLite {sqlite3.sqlite_version}",
-        *servers,
-        f"git {git}",
+        *(f"PostgreSQL {_server_version(url)}" for url in servers if url),
         f"load {os.getloadavg()[0]:.1f}",
     ]
     return ", ".join(parts)
@@ -101,11 +149,15 @@ def scratch_database(server: str | None) -> Iterator[str]:
 @contextmanager
 def servers(*, with_postgres: bool) -> Iterator[dict[str, str | None]]:
     """What scratch_database takes, by the database's name: SQLite, and PostgreSQL where it is asked for."""
-    if with_postgres:
-        with postgres.server() as url:
-            yield {"SQLite": None, "PostgreSQL": url}
-    else:
-        yield {"SQLite": None}
+    with ExitStack() as stack:
+        known: dict[str, str | None] = {"SQLite": None}
+        try:
+            if with_postgres:
+                known["PostgreSQL"] = stack.enter_context(postgres.server())
+        except postgres.PostgresMissing as missing:
+            print(missing, file=sys.stderr)
+            sys.exit(2)
+        yield known
 
 
 def in_fresh_process(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

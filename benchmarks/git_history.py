@@ -5,10 +5,9 @@ The floor asks one `git cat-file --batch` for the same blobs and parses each wit
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
-import time
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +15,15 @@ from pathlib import Path
 from benchmarks.conditions import (
     CADENCE,
     START,
+    Took,
+    command,
+    count,
     in_fresh_process,
     machine,
     scratch_database,
     scratch_folder,
     servers,
+    stopwatch,
 )
 from flows.archive import Archive
 from flows.database import opened
@@ -46,43 +49,45 @@ def make_repository(folder: Path, commits: int) -> int:
     return commits * len(_PATHS)
 
 
-def measure_floor(repository: Path) -> float:
-    """Seconds to read every version of the file and parse it."""
-    began = time.perf_counter()
+def measure_floor(repository: Path) -> Took:
+    """Read every version of the file and parse it."""
+    with stopwatch() as took:
+        _read_plainly(repository)
+    return took
+
+
+def _read_plainly(repository: Path) -> None:
     ids = [line.split()[3] for line in _git(repository, "log", "--raw", "--no-abbrev", "--format=", "--", _FILE)]
-    with subprocess.Popen(  # noqa: S603
-        ["git", "-C", repository, "cat-file", "--batch", "--buffer"],  # noqa: S607
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - for mypy
-        process.stdin.writelines(id_ + b"\n" for id_ in ids)
-        process.stdin.close()
+    with tempfile.TemporaryFile() as asked:
+        asked.write(b"\n".join(ids))
+        asked.seek(0)
+        batch = ["git", "-C", str(repository), "cat-file", "--batch", "--buffer"]
+        process = subprocess.Popen(batch, stdin=asked, stdout=subprocess.PIPE)  # noqa: S603
+    with process:
+        assert process.stdout is not None  # noqa: S101 - for mypy
         for _ in ids:
             size = int(process.stdout.readline().split()[2])
             json.loads(process.stdout.read(size))
             process.stdout.read(1)
-    return time.perf_counter() - began
 
 
-def measure_source(repository: Path) -> float:
-    """Seconds to find every body, judged and dated, and to do nothing with it."""
-    began = time.perf_counter()
-    if any(isinstance(item, Refused) for _, item in _opened(repository).items):
-        raise RuntimeError("a body was refused")
-    return time.perf_counter() - began
+def measure_source(repository: Path) -> Took:
+    """Find every body, judged and dated, and do nothing with it."""
+    with stopwatch() as took:
+        if any(isinstance(item, Refused) for _, item in _opened(repository).items):
+            raise RuntimeError("a body was refused")
+    return took
 
 
-def measure_import(repository: Path, url: str, archive: Path) -> float:
-    """Seconds to have all in the archive and in the tables."""
-    with opened(url) as engine:
-        began = time.perf_counter()
+def measure_import(repository: Path, url: str, archive: Path) -> Took:
+    """Bring all into the archive and into the tables."""
+    with opened(url) as engine, stopwatch() as took:
         source = _opened(repository)
         items = ((done, source.size, item) for done, item in source.items)
         imported = import_bodies(engine, Archive(str(archive)), "git", items, Wanted(), at=datetime.now(UTC))
     if imported.refusals or imported.troubles:
         raise RuntimeError(f"{imported.refusals} refused: {imported.refused[:3]} {imported.troubles}")
-    return time.perf_counter() - began
+    return took
 
 
 def _opened(repository: Path) -> Source:
@@ -103,28 +108,24 @@ def _git(folder: Path, *arguments: str) -> list[bytes]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and print what was found."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.git_history", description=__doc__)
-    parser.add_argument("--commits", type=int, default=1000, metavar="N", help="how many walks; default 1000")
-    parser.add_argument("--postgres", action="store_true", help="PostgreSQL too: a throw-away server")
+    parser = command("git_history", __doc__)
+    parser.add_argument("--commits", type=count, default=1000, metavar="N", help="how many walks")
     parser.add_argument("--source-only", action="store_true", help="import nothing")
     given = parser.parse_args(arguments)
     with servers(with_postgres=given.postgres) as known, scratch_folder() as folder:
-        print(machine(*filter(None, known.values())))
+        print(f"{machine(known.values())}, {_git(folder, '--version')[0].decode()}")
         bodies = in_fresh_process(make_repository, folder, given.commits)
         print(f"\n{bodies:,} bodies in {given.commits:,} commits of one file")
         floor = in_fresh_process(measure_floor, folder)
-        print(f"floor                {floor:8.2f} s, {bodies / floor:,.0f} bodies/s")
+        print(f"{'floor':<18} {floor}, {bodies / floor.seconds:,.0f} bodies/s", flush=True)
         _tell("source only", bodies, in_fresh_process(measure_source, folder), floor)
         for name, server in {} if given.source_only else known.items():
             with scratch_database(server) as url, scratch_folder() as archive:
                 _tell(f"import, {name}", bodies, in_fresh_process(measure_import, folder, url, archive), floor)
 
 
-def _tell(what: str, bodies: int, seconds: float, floor: float) -> None:
-    print(
-        f"{what:<20} {seconds:8.2f} s, {bodies / seconds:,.0f} bodies/s, {seconds / floor:.1f} times the floor",
-        flush=True,
-    )
+def _tell(what: str, bodies: int, took: Took, floor: Took) -> None:
+    print(f"{what:<18} {took}, {bodies / took.seconds:,.0f} bodies/s, {took.against(floor)}", flush=True)
 
 
 if __name__ == "__main__":

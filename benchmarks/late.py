@@ -6,7 +6,6 @@ whatever else the machine does meets both.
 
 from __future__ import annotations
 
-import argparse
 import random
 import statistics
 import time
@@ -19,6 +18,8 @@ from benchmarks.conditions import (
     CADENCE,
     MARKET,
     START,
+    command,
+    count,
     fill_archive,
     in_fresh_process,
     machine,
@@ -46,8 +47,7 @@ def measure(url: str, archive: Path, runs: int, looks: int) -> tuple[list[float]
     late, appended = [], []
     with opened(url) as engine:
         saved = Archive(str(archive))
-        for _ in load_bundles(engine, saved, saved.bundles()):
-            pass
+        load_bundles(engine, saved, saved.bundles())
         for number in range(looks):
             at = middle + span * chance.uniform(-1, 1)
             late.append(_seconds(engine, _look(chance, at)))
@@ -69,13 +69,12 @@ def _seconds(engine: sa.Engine, look: Observation) -> float:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and print what was found."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.late", description=__doc__)
-    parser.add_argument("--history", type=int, default=100_000, metavar="N", help="observations before; default 100000")
-    parser.add_argument("--looks", type=int, default=1000, metavar="N", help="how many come late; default 1000")
-    parser.add_argument("--postgres", action="store_true", help="PostgreSQL too: a throw-away server")
+    parser = command("late", __doc__)
+    parser.add_argument("--history", type=count, default=100_000, metavar="N", help="observations before")
+    parser.add_argument("--looks", type=count, default=1000, metavar="N", help="how many come late")
     given = parser.parse_args(arguments)
     with servers(with_postgres=given.postgres) as known, scratch_folder() as archive:
-        print(machine(*filter(None, known.values())))
+        print(machine(known.values()))
         runs = in_fresh_process(fill_archive, archive, given.history)
         print(f"\n{given.looks:,} looks late and as many at the end, of a history of {given.history:,}")
         for name, server in known.items():

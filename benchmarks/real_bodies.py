@@ -7,7 +7,6 @@ observation, and the line of the archive that holds it.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import random
@@ -17,7 +16,13 @@ from contextlib import chdir
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.conditions import machine, scratch_database, scratch_folder, servers
+from benchmarks.conditions import (
+    command,
+    machine,
+    scratch_database,
+    scratch_folder,
+    servers,
+)
 from flows.archive import Archive
 from flows.database import opened
 from flows.importing import Wanted, import_bodies
@@ -64,15 +69,16 @@ def _of_what_was_loaded(text: str) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Load in every way, print the digests, and end with 1 where they differ."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.real_bodies", description=__doc__)
+    parser = command("real_bodies", __doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="a folder of recorded bodies")
-    parser.add_argument("--postgres", action="store_true", help="PostgreSQL too: a throw-away server")
     given = parser.parse_args(arguments)
-    names = [path.name for path in given.folder.glob("*.json")]
+    names = [path.name for path in given.folder.glob("*__*__*.json")]
+    if not names:
+        parser.error(f"there is no file author__slug__TIME.json in {given.folder}")
     digests = set()
     # There a file is its name, so that its origin, and with it the digest, is the same wherever the folder lies.
     with chdir(given.folder), servers(with_postgres=given.postgres) as known:
-        print(machine(*filter(None, known.values())))
+        print(machine(known.values()))
         print(f"\n{len(names):,} files")
         for database, server in known.items():
             for way, backfills in loads(names):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -21,7 +22,7 @@ from flows.errors import ConfigurationError, HistoryError, UnreachableError
 from flows.export_cli import export_history
 from flows.fetch import Fetcher
 from flows.progress import shown_progress
-from flows.report import lines
+from flows.report import lines, printable
 from flows.settings import Settings
 from flows.status import read_status, status_lines
 from flows.targets import TargetList
@@ -56,7 +57,7 @@ def main() -> None:
         app()
     except HistoryError as error:
         hint = "; to see it work without the network: make demo" if isinstance(error, UnreachableError) else ""
-        print(f"endpoint-history: {error}{hint}", file=sys.stderr)
+        print(f"endpoint-history: {printable(str(error))}{hint}", file=sys.stderr)
         sys.exit(error.exit_code)
 
 
@@ -115,8 +116,14 @@ def _collect_with_prefect(targets: list[str] | None, every: int | None) -> int:
     _entries(settings, targets)  # what is wrong with them is told before Prefect is started
     from flows.prefect_run import run_collect  # noqa: PLC0415 - importing Prefect takes a second
 
-    with shown_progress() as progress:
-        return run_collect(targets, every, progress, _show)
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(shown_progress())
+
+        def show(collected: Collected) -> int:
+            stack.close()
+            return _show(collected)
+
+        return run_collect(targets, every, progress, show)
 
 
 def _show(collected: Collected) -> int:
