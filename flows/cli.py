@@ -20,6 +20,7 @@ from flows.cheapest_cli import cheapest
 from flows.collection import Collected, collect_targets, resolve
 from flows.database import differences, downgrade, location, opened, revisions, told, upgrade
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
+from flows.export_cli import export_history
 from flows.fetch import Fetcher
 from flows.progress import shown_progress
 from flows.report import lines, printable
@@ -41,6 +42,7 @@ db = typer.Typer(no_args_is_help=True, help="Make, move and check the database s
 app.add_typer(db, name="db")
 app.add_typer(backfill, name="backfill")
 app.command()(cheapest)
+app.command(name="export")(export_history)
 
 _INTERRUPTED = 130
 
