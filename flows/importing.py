@@ -23,6 +23,7 @@ from flows.errors import ConfigurationError
 from flows.loading import finish_run, take_up
 from flows.outcome import Outcome, Seen, count_conflicts, outcome_of
 from flows.parse import read_observation
+from flows.rollups import roll_up
 from flows.sources.found import Found, Refused
 from flows.store import Read, known, store
 from flows.targets import TargetList
@@ -124,6 +125,7 @@ def import_bodies(
             imported.new += len(kept)
     with told(engine):
         finish_run(engine, run.name, Counter[LookOutcome]({"ok": imported.new}))
+        roll_up(engine)
         with engine.connect() as connection:
             imported.conflicts = count_conflicts(connection, run.name)
     return imported

@@ -13,6 +13,7 @@ from flows.archive import Archive, ArchiveDamage
 from flows.database import told, writing
 from flows.errors import HistoryError
 from flows.parse import read_observation
+from flows.rollups import roll_up
 from flows.store import store
 from models.observation import Observation, Outcome
 from models.tables import observations, runs
@@ -76,6 +77,8 @@ def load_bundles(engine: sa.Engine, archive: Archive, names: Sequence[str]) -> I
             _load_bundle(engine, archive, name, so_far)
         so_far.bundles += 1
         yield so_far
+    with told(engine):
+        roll_up(engine)
 
 
 def _load_bundle(engine: sa.Engine, archive: Archive, name: str, so_far: Loaded) -> None:

@@ -61,14 +61,8 @@ class History:
 
 def history_of(looks: Iterable[Observation]) -> History:
     """The history that these observations make, in whatever order they stand here."""
-    distinct = {}
-    for observation in looks:
-        reading = read_observation(observation)
-        distinct[observation.target, observation.observed_at, reading.outcome, observation.body_digest] = (
-            observation,
-            reading,
-        )
-    facts = _facts(list(distinct.values()))
+    read = _distinct(looks)
+    facts = _facts(read)
     evidence = [fact for fact in facts if _counts(fact, facts)]
     keys = {(fact.model, key) for fact in facts for key in fact.lists()}
     return History(
@@ -81,8 +75,23 @@ def history_of(looks: Iterable[Observation]) -> History:
             for key, endpoint in fact.lists().items()
         },
         seen={_name(m, k): _seen([f.at for f in facts if f.model == m and k in f.lists()]) for m, k in keys},
-        drift=_drift(list(distinct.values())),
+        drift=_drift(read),
     )
+
+
+def evidence_of(looks: Iterable[Observation]) -> list[Fact]:
+    """The observations that count, each proved by our own run before an import, then by the older run."""
+    facts = _facts(_distinct(looks))
+    return [fact for fact in facts if _counts(fact, facts)]
+
+
+def _distinct(looks: Iterable[Observation]) -> list[tuple[Observation, Reading]]:
+    distinct: dict[Any, tuple[Observation, Reading]] = {}
+    for observation in sorted(looks, key=lambda o: (o.run.kind != "collect", o.run.name, o.archive_line or 0)):
+        reading = read_observation(observation)
+        key = (observation.target, observation.observed_at, reading.outcome, observation.body_digest)
+        distinct.setdefault(key, (observation, reading))
+    return list(distinct.values())
 
 
 def _facts(read: list[tuple[Observation, Reading]]) -> list[Fact]:
