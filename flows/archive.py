@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,21 @@ class Archive:
 
     def bundles(self) -> list[str]:
         """The names of all bundles, oldest first. Raises HistoryError where they can't be listed."""
-        return sorted(self._sizes())
+        return sorted(self.sizes())
+
+    def sizes(self) -> dict[str, int]:
+        """Name and compressed bytes of every bundle. What else lies in the archive's folders is not ours."""
+        self._files.invalidate_cache()
+        years = self._listed(self._root, "[0-9]{4}")
+        months = [month for year in years for month in self._listed(year["name"], "[0-9]{2}")]
+        files = [file for month in months for file in self._listed(month["name"], r".+\.jsonl\.gz")]
+        sizes: dict[str, int] = {}
+        for file in files:
+            folder, _, filename = file["name"].rpartition("/")
+            name = filename.removesuffix(".jsonl.gz")
+            if RUN_NAME.fullmatch(name) and folder.endswith(f"/{_folder(name)}"):
+                sizes[name] = file["size"]
+        return sizes
 
     def has(self, name: str) -> bool:
         """Whether the bundle of this run is there."""
@@ -96,22 +110,23 @@ class Archive:
 
     def size_bytes(self) -> int:
         """How much all bundles take, compressed."""
-        return sum(self._sizes().values())
+        return sum(self.sizes().values())
 
-    def load(self, name: str) -> Iterator[Observation]:
+    def load(self, name: str, count: Callable[[int], None] = lambda _: None) -> Iterator[Observation]:
         """The observations of a bundle one by one, with their `archive_line`.
 
-        Raises HistoryError where the bundle can't be had, and ArchiveDamage after the last readable line where others
-        can't be read.
+        `count` is told how many compressed bytes are read, as they are. Raises HistoryError where the bundle can't be
+        had, and ArchiveDamage after the last readable line where others can't be read.
         """
-        return read_bundle(self._chunks(name), name, self._path(name))
+        return read_bundle(self._chunks(name, count), name, self.path(name))
 
-    def _path(self, name: str) -> str:
+    def path(self, name: str) -> str:
+        """Where the bundle of this run lies, without credentials."""
         return f"{self._root}/{_folder(name)}/{name}.jsonl.gz"
 
     def _exists(self, name: str) -> bool:
         self._files.invalidate_cache()
-        return bool(self._files.exists(self._path(name)))
+        return bool(self._files.exists(self.path(name)))
 
     def _begin(self, name: str) -> Part:
         path = self._parts / _folder(name) / f".{name}.jsonl.part"
@@ -119,7 +134,7 @@ class Archive:
             make_folder(path.parent)
             # A remote archive is asked at the end only: what keeps it away for an hour must not keep a run from seeing.
             if self._is_local and self._exists(name):
-                raise HistoryError(f"the bundle {self._path(name)} is there already, and none is ever rewritten")
+                raise HistoryError(f"the bundle {self.path(name)} is there already, and none is ever rewritten")
             return Part.create(path)
 
     def _take_over(self, path: Path, name: str) -> bool:
@@ -162,17 +177,17 @@ class Archive:
         except ValueError:
             same = False
         if not same:
-            raise HistoryError(f"{part.path} and {self._path(name)} differ: look at both and remove one")
+            raise HistoryError(f"{part.path} and {self.path(name)} differ: look at both and remove one")
         return True
 
     def _publish(self, packed: Path, name: str) -> None:
         if self._is_local:
-            bundle = Path(self._path(name))
+            bundle = Path(self.path(name))
             make_folder(bundle.parent)
             packed.rename(bundle)
             sync_folder(bundle.parent)
         else:
-            self._upload(packed, self._path(name))
+            self._upload(packed, self.path(name))
 
     def _upload(self, packed: Path, path: str) -> None:
         protocol = self._files.protocol
@@ -187,20 +202,6 @@ class Archive:
         if self._files.size(path) != packed.stat().st_size:
             raise OSError(f"{path} did not arrive whole")
 
-    def _sizes(self) -> dict[str, int]:
-        """Name and compressed bytes of every bundle. What else lies in the archive's folders is not ours."""
-        self._files.invalidate_cache()
-        years = self._listed(self._root, "[0-9]{4}")
-        months = [month for year in years for month in self._listed(year["name"], "[0-9]{2}")]
-        files = [file for month in months for file in self._listed(month["name"], r".+\.jsonl\.gz")]
-        sizes: dict[str, int] = {}
-        for file in files:
-            folder, _, filename = file["name"].rpartition("/")
-            name = filename.removesuffix(".jsonl.gz")
-            if RUN_NAME.fullmatch(name) and folder.endswith(f"/{_folder(name)}"):
-                sizes[name] = file["size"]
-        return sizes
-
     def _listed(self, folder: str, names: str) -> list[dict[str, Any]]:
         with self._address.told(f"can't list {folder or self.location}"):
             try:
@@ -209,9 +210,10 @@ class Archive:
                 return []
         return [entry for entry in entries if re.fullmatch(names, entry["name"].rstrip("/").rpartition("/")[2])]
 
-    def _chunks(self, name: str) -> Iterator[bytes]:
-        with self._address.told(f"can't read {self._path(name)}"), self._files.open(self._path(name), "rb") as file:
+    def _chunks(self, name: str, count: Callable[[int], None] = lambda _: None) -> Iterator[bytes]:
+        with self._address.told(f"can't read {self.path(name)}"), self._files.open(self.path(name), "rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
+                count(len(chunk))
                 yield chunk
 
 

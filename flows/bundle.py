@@ -12,7 +12,6 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -20,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.errors import HistoryError
 from flows.gzip_lines import RawLine, inflate, split_lines
-from flows.strict_json import load_json
 from models.observation import Observation, Run, RunKind, Target
 
 FORMAT: Literal[1] = 1
@@ -68,12 +66,10 @@ def read_bundle(chunks: Iterable[bytes], name: str, where: str) -> Iterator[Obse
     first, bad = "", 0
     for raw in split_lines(inflate(chunks)):
         try:
-            observation = _decode(raw, name)
+            yield _decode(raw, name)
         except ValueError as error:
             first = first or f"line {raw.number} at byte {raw.offset}: {_one_line(error)}"
             bad += 1
-        else:
-            yield replace(observation, archive_line=raw.number)
     if bad:
         more = "" if bad == 1 else f", the first of {bad} unreadable lines"
         raise ArchiveDamage(f"{where}, {first}{more}")
@@ -135,7 +131,7 @@ def _decode(raw: RawLine, name: str) -> Observation:
         raise ValueError(raw.trouble)
     if _seal(raw.content[:-_SEAL_BYTES]) != raw.content[-_SEAL_BYTES:]:
         raise ValueError("its checksum is wrong")
-    line = _Line.model_validate(load_json(raw.content))
+    line = _Line.model_validate_json(raw.content)
     if line.run != name:
         raise ValueError(f"it belongs to the run {line.run!r}")
     return Observation(
@@ -148,6 +144,7 @@ def _decode(raw: RawLine, name: str) -> Observation:
         headers=line.headers,
         body=_body(line),
         origin=line.origin,
+        archive_line=raw.number,
     )
 
 
@@ -161,7 +158,7 @@ def _one_line(error: ValueError) -> str:
     match error:
         case ValidationError():
             first = error.errors()[0]
-            return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            return f"{'.'.join(map(str, first['loc'])) or 'not JSON'}: {first['msg']}"
         case binascii.Error() | UnicodeError():
             return "its body is no text and no base64"
         case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from models.observation import Run, Target
 from models.tables import drift, endpoints, models, paths, runs, targets
 
 K = TypeVar("K")
+L = TypeVar("L", ModelListing, EndpointListing)
 Seen = tuple[datetime, ModelListing]
 EndpointId = tuple[int, EndpointKey]
 EndpointSeen = tuple[datetime, int, EndpointListing]
@@ -64,28 +65,27 @@ def known_targets(connection: Connection, asked: set[Target]) -> dict[Target, in
     return {target: id_ for key, id_ in known.items() if (target := Target(*key)) in asked}
 
 
-def model_ids(connection: Connection, seen: Sequence[Seen]) -> dict[str, int]:
+def model_ids(connection: Connection, seen: Iterable[Seen]) -> dict[str, int]:
     """The id of each model that bodies show, its row told by the newest of them."""
     by_id: dict[str, list[Seen]] = {}
     for at, listing in seen:
         by_id.setdefault(listing.openrouter_id, []).append((at, listing))
     query = select(models).where(models.c.openrouter_id.in_(by_id))
     known: dict[str, Row] = {row["openrouter_id"]: row for row in connection.execute(query).mappings()}
-    rows = {id_: _merge(known.get(id_), [(at, model_row(m)) for at, m in items]) for id_, items in by_id.items()}
+    rows = {id_: _merge(known.get(id_), items, model_row) for id_, items in by_id.items()}
     return _upsert(connection, models, known, {i: {"openrouter_id": i, **row} for i, row in rows.items()})
 
 
 def endpoint_ids(
-    connection: Connection, seen: Sequence[EndpointSeen], model_ids: Iterable[int]
+    connection: Connection, seen: Iterable[EndpointSeen], model_ids: Iterable[int]
 ) -> dict[EndpointId, int]:
     """The id of each endpoint of these models by (model id, key), rows told by the newest body that lists them."""
     query = select(endpoints).where(endpoints.c.model_id.in_(set(model_ids)))
     known: dict[EndpointId, Row] = {_endpoint_key(row): row for row in connection.execute(query).mappings()}
-    by_key: dict[EndpointId, list[tuple[datetime, dict[str, Any]]]] = {}
+    by_key: dict[EndpointId, list[tuple[datetime, EndpointListing]]] = {}
     for at, model_id, listing in seen:
-        row = {"tag": listing.tag, "name": listing.name, **terms_row(listing.terms)}
-        by_key.setdefault((model_id, listing.key), []).append((at, row))
-    rows = {key: _endpoint_row(key, _merge(known.get(key), items)) for key, items in by_key.items()}
+        by_key.setdefault((model_id, listing.key), []).append((at, listing))
+    rows = {key: _endpoint_row(key, _merge(known.get(key), items, _told_by)) for key, items in by_key.items()}
     return {key: row["id"] for key, row in known.items()} | _upsert(connection, endpoints, known, rows)
 
 
@@ -142,17 +142,23 @@ def _endpoint_row(key: EndpointId, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _merge(known: Row | None, seen: Sequence[tuple[datetime, dict[str, Any]]]) -> dict[str, Any]:
+def _told_by(listing: EndpointListing) -> dict[str, Any]:
+    return {"tag": listing.tag, "name": listing.name, **terms_row(listing.terms)}
+
+
+def _merge(
+    known: Row | None, seen: Sequence[tuple[datetime, L]], told_by: Callable[[L], dict[str, Any]]
+) -> dict[str, Any]:
     """The row that the newest body tells; of two at one instant the greater text, so that no order matters."""
-    candidates = list(seen)
-    first = min(at for at, _ in seen)
+    times = [at for at, _ in seen]
     if known is not None:
-        candidates.append((known["last_seen_at"], {name: known[name] for name in seen[0][1]}))
-        first = min(first, known["first_seen_at"])
-    newest = max(at for at, _ in candidates)
-    rows = [row for at, row in candidates if at == newest]
+        times += known["first_seen_at"], known["last_seen_at"]
+    newest = max(times)
+    rows = [told_by(listing) for at, listing in seen if at == newest]
+    if known is not None and known["last_seen_at"] == newest:
+        rows.append({name: known[name] for name in told_by(seen[0][1])})
     row = rows[0] if len(rows) == 1 else max(rows, key=lambda row: canonical({k: str(v) for k, v in row.items()}))
-    return {**row, "first_seen_at": first, "last_seen_at": newest}
+    return {**row, "first_seen_at": min(times), "last_seen_at": newest}
 
 
 def _upsert(

@@ -26,6 +26,7 @@ from models.listing import (
     EndpointListing,
     JsonObject,
     Performance,
+    PriceSet,
     Terms,
     Uptime,
     canonical_decimal,
@@ -43,29 +44,28 @@ _QUANTIZATIONS = {"int4", "int8", "fp4", "fp6", "fp8", "fp16", "bf16", "fp32", "
 _STATUSES = {0, -1, -2, -3, -5, -10}
 _STATUS_FORM = re.compile("-?[0-9]{1,3}")
 _PERCENTILES = ("p50", "p75", "p90", "p99")
+_VOLATILE = {"status", "uptime_last_5m", "uptime_last_30m", "uptime_last_1d", "latency_last_30m", "throughput_last_30m"}
+_Offer = tuple[EndpointKey, str, PriceSet, Terms, frozenset[Drift]]
+_OFFERS: dict[str, _Offer] = {}
+_OFFERS_KEPT = 4096  # some 4 kB each; the whole catalogue had 1,203 in August 2026
 
 
-def read_endpoint(item: Any, model_id: str) -> tuple[EndpointListing, set[Drift]]:
+def read_endpoint(item: Any, model_id: str) -> tuple[EndpointListing, frozenset[Drift]]:
     """Read one item of `data.endpoints`. Its ordinal is 0 until with_ordinals. Raises UnreadableError."""
     if not isinstance(item, dict):
         raise UnreadableError("not an object")
-    prices, drift = read_prices(item.get("pricing"))
-    terms = _read_terms(item)
-    tag = checked_text(item["tag"], "tag") if item.get("tag") is not None else None
-    variant = checked_text(item["model_id"], "model_id") if item.get("model_id") is not None else model_id
+    key, name, prices, terms, drift = _read_offer(item, model_id)
     status, status_drift = _read_status(item.get("status"))
     endpoint = EndpointListing(
-        key=EndpointKey(
-            variant, tag or f"provider:{terms.provider_name} quantization:{terms.quantization or 'unknown'}"
-        ),
-        name=clean_text(str(item.get("name") or ""))[:500],
-        tag=tag,
+        key=key,
+        name=name,
+        tag=key.route if item.get("tag") is not None else None,
         prices=prices,
         terms=terms,
         uptime=_read_uptime(item, status),
         performance=_read_performance(item),
     )
-    return endpoint, drift | status_drift | _endpoint_drift(item)
+    return endpoint, drift | status_drift | _performance_drift(item)
 
 
 def with_ordinals(endpoints: list[EndpointListing]) -> tuple[EndpointListing, ...]:
@@ -73,17 +73,42 @@ def with_ordinals(endpoints: list[EndpointListing]) -> tuple[EndpointListing, ..
 
     Only where all terms are equal do prices, then uptime, decide; twins alike in everything are interchangeable.
     """
-    numbered = []
-    ordered = sorted(endpoints, key=lambda endpoint: (endpoint.key, _rank(endpoint)))
-    for key, twins in groupby(ordered, key=lambda endpoint: endpoint.key):
-        for ordinal, twin in enumerate(twins):
-            numbered.append(dataclasses.replace(twin, key=dataclasses.replace(key, ordinal=ordinal)))
+    numbered: list[EndpointListing] = []
+    for key, same in groupby(sorted(endpoints, key=lambda endpoint: endpoint.key), key=lambda endpoint: endpoint.key):
+        first, *others = same
+        numbered.append(first)
+        if others:
+            numbered[-1:] = [
+                dataclasses.replace(twin, key=dataclasses.replace(key, ordinal=ordinal))
+                for ordinal, twin in enumerate(sorted([first, *others], key=_rank))
+            ]
     return tuple(numbered)
 
 
 def _rank(endpoint: EndpointListing) -> tuple[str, str, str, str]:
     prices = [canonical_decimal(p) if isinstance(p, Decimal) else p for p in dataclasses.astuple(endpoint.prices)]
     return (canonical(dataclasses.astuple(endpoint.terms)), endpoint.name, canonical(prices), str(endpoint.uptime))
+
+
+def _read_offer(item: JsonObject, model_id: str) -> _Offer:
+    """What of an endpoint holds from look to look: read once, and known again by its text."""
+    text = repr((model_id, [pair for pair in item.items() if pair[0] not in _VOLATILE]))
+    offer = _OFFERS.get(text)
+    if offer is None:
+        if len(_OFFERS) == _OFFERS_KEPT:
+            _OFFERS.clear()
+        offer = _OFFERS[text] = _read_new_offer(item, model_id)
+    return offer
+
+
+def _read_new_offer(item: JsonObject, model_id: str) -> _Offer:
+    prices, drift = read_prices(item.get("pricing"))
+    terms = _read_terms(item)
+    tag = checked_text(item["tag"], "tag") if item.get("tag") is not None else None
+    variant = checked_text(item["model_id"], "model_id") if item.get("model_id") is not None else model_id
+    route = tag or f"provider:{terms.provider_name} quantization:{terms.quantization or 'unknown'}"
+    name = clean_text(str(item.get("name") or ""))[:500]
+    return EndpointKey(variant, route), name, prices, terms, frozenset(drift | _endpoint_drift(item))
 
 
 def _read_terms(item: JsonObject) -> Terms:
@@ -138,7 +163,12 @@ def _endpoint_drift(item: JsonObject) -> set[Drift]:
     quantization = item.get("quantization")
     if quantization is not None and str(quantization) not in _QUANTIZATIONS:
         drift.add(Drift("endpoint.quantization", clean_text(str(quantization))[:100]))
-    for name in ("latency_last_30m", "throughput_last_30m"):
-        if item.get(name) is not None and not isinstance(item[name], dict):
-            drift.add(Drift(f"endpoint.{name}", "not percentiles"))
     return drift
+
+
+def _performance_drift(item: JsonObject) -> set[Drift]:
+    return {
+        Drift(f"endpoint.{name}", "not percentiles")
+        for name in ("latency_last_30m", "throughput_last_30m")
+        if not isinstance(item.get(name), dict | None)
+    }

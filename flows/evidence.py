@@ -16,6 +16,7 @@ No rule asks whether the other observation counts itself: so what once does not 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -45,12 +46,12 @@ def counting(sightings: Sequence[Sighting]) -> set[int]:
     for sighting in sightings:
         by_look.setdefault((sighting.target, sighting.observed_at), []).append(sighting)
         by_model.setdefault(sighting.model, []).append(sighting)
-    shared = {m: [s for s in items if s.outcome == "ok"] for m, items in by_model.items() if _several_paths(items)}
+    shared = {model: _shown(items) for model, items in by_model.items() if _several_paths(items)}
+    best = [min(same, key=_rank) for same in by_look.values()]
     return {
         sighting.id
-        for sighting in sightings
-        if sighting is min(by_look[sighting.target, sighting.observed_at], key=_rank)
-        and not any(_outweighs(other, sighting) for other in shared.get(sighting.model, ()))
+        for sighting in best
+        if not any(_outweighs(other, sighting) for other in _near(sighting, shared.get(sighting.model, ())))
     }
 
 
@@ -58,13 +59,26 @@ def _several_paths(sightings: Sequence[Sighting]) -> bool:
     return any(sighting.target != sightings[0].target for sighting in sightings)
 
 
+def _shown(sightings: Sequence[Sighting]) -> list[Sighting]:
+    return sorted((sighting for sighting in sightings if sighting.outcome == "ok"), key=_observed_at)
+
+
+def _near(sighting: Sighting, shown: Sequence[Sighting]) -> Sequence[Sighting]:
+    start = bisect_left(shown, sighting.observed_at - SAME_LOOK, key=_observed_at)
+    return shown[start : bisect_right(shown, sighting.observed_at + SAME_LOOK, key=_observed_at)]
+
+
+def _observed_at(sighting: Sighting) -> datetime:
+    return sighting.observed_at
+
+
 def _rank(sighting: Sighting) -> tuple[bool, bool, str]:
     return (sighting.outcome != "ok", not sighting.complete, sighting.body_digest)
 
 
 def _outweighs(other: Sighting, sighting: Sighting) -> bool:
-    """Whether `other`, an `ok` of the same model, makes `sighting` not count."""
-    if other.target == sighting.target or abs(other.observed_at - sighting.observed_at) > SAME_LOOK:
+    """Whether `other`, an `ok` of the same model nearby, makes `sighting` not count."""
+    if other.target == sighting.target:
         return False
     return sighting.outcome == "gone" or _preference(other) < _preference(sighting)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
@@ -19,9 +19,13 @@ from flows.evidence import SAME_LOOK, Sighting, counting
 from models.listing import Reading
 from models.observation import Observation, Target
 from models.tables import models, observations, paths, runs, targets
+from models.types import UtcTime
 
+K = TypeVar("K", int, datetime)
+FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 _ROWS_AT_ONCE = 500
 LOOK_KEY = (observations.c.target_id, observations.c.observed_at, observations.c.outcome, observations.c.body_digest)
+_ASKED, _LATER = observations.alias("asked"), observations.alias("later")
 _PROOF = ("run_id", "http_status", "error", "elapsed_ms", "archive_line", "origin")
 
 
@@ -88,6 +92,16 @@ def known_looks(connection: Connection, keys: Iterable[tuple[Any, ...]]) -> dict
     return {key: found[key] for key in wanted if key in found}
 
 
+def origins_of(connection: Connection, target: Target, times: Iterable[datetime]) -> list[str]:
+    """Where the bodies from outside lay that looks at this target, at any of these instants, rest on."""
+    of_target = (targets.c.author == target.author) & (targets.c.slug == target.slug)
+    query = select(observations.c.origin).join(targets).where(of_target, observations.c.origin.is_not(None))
+    found: list[str] = []
+    for part in _slices(times):
+        found += connection.execute(query.where(observations.c.observed_at.in_(part))).scalars()
+    return found
+
+
 def prove_by(connection: Connection, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
     """Let known looks, by id, be proved by these rows: two runs that tell of one look are told apart by a rule."""
     changed = [{"look": id_} | {name: row[name] for name in _PROOF} for id_, row in rows]
@@ -99,18 +113,18 @@ def prove_by(connection: Connection, rows: Iterable[tuple[int, dict[str, Any]]])
 
 def orphaned_gones(connection: Connection, new_ids: Iterable[int]) -> list[int]:
     """Stored `gone` rows whose path shows, by these new `ok` rows, what it had not been known to show before them."""
-    new, gone, between = observations.alias(), observations.alias(), observations.alias()
-    nearer = sa.exists().where(
-        between.c.target_id == new.c.target_id,
-        between.c.outcome == "ok",
-        between.c.observed_at > new.c.observed_at,
-        between.c.observed_at < gone.c.observed_at,
+    new, gone, later = _ASKED, observations, _LATER
+    next_shown = (
+        select(sa.func.min(later.c.observed_at))
+        .where(later.c.target_id == new.c.target_id, later.c.outcome == "ok", later.c.observed_at > new.c.observed_at)
+        .scalar_subquery()
     )
+    until = sa.func.coalesce(next_shown, sa.literal(FOR_EVER, UtcTime))
     query = (
         select(gone.c.id)
         .select_from(new)
         .join(gone, (gone.c.target_id == new.c.target_id) & (gone.c.observed_at > new.c.observed_at))
-        .where(new.c.outcome == "ok", gone.c.outcome == "gone", ~nearer)
+        .where(new.c.outcome == "ok", gone.c.outcome == "gone", gone.c.observed_at <= until)
         .where(gone.c.model_id.is_distinct_from(new.c.model_id))
     )
     return [id_ for ids in _slices(new_ids) for id_ in connection.execute(query.where(new.c.id.in_(ids))).scalars()]
@@ -118,7 +132,7 @@ def orphaned_gones(connection: Connection, new_ids: Iterable[int]) -> list[int]:
 
 def attribute(connection: Connection, gone_ids: Iterable[int]) -> None:
     """Let each `gone` row speak for the model that its path showed last before it."""
-    shown = observations.alias()
+    shown = _ASKED
     last = (
         select(shown.c.model_id)
         .join(models, models.c.id == shown.c.model_id)
@@ -135,10 +149,18 @@ def attribute(connection: Connection, gone_ids: Iterable[int]) -> None:
 
 def load_looks(connection: Connection, ids: Iterable[int]) -> list[Look]:
     """These rows and every other look of the same targets in the same seconds."""
-    asked = observations.alias()
-    same = (asked.c.target_id == observations.c.target_id) & (asked.c.observed_at == observations.c.observed_at)
-    query = _looks().join(asked, same)
-    return [_look(row) for part in _slices(ids) for row in connection.execute(query.where(asked.c.id.in_(part)))]
+    return _load_same(connection, ids, sa.true())
+
+
+def load_rivals(connection: Connection, ids: Iterable[int]) -> list[Look]:
+    """Every other look of the same targets in the same seconds as these rows."""
+    return _load_same(connection, ids, observations.c.id != _ASKED.c.id)
+
+
+def _load_same(connection: Connection, ids: Iterable[int], where: sa.ColumnElement[bool]) -> list[Look]:
+    same = (_ASKED.c.target_id == observations.c.target_id) & (_ASKED.c.observed_at == observations.c.observed_at)
+    query = _looks().join(_ASKED, same).where(where)
+    return [_look(row) for part in _slices(ids) for row in connection.execute(query.where(_ASKED.c.id.in_(part)))]
 
 
 def load_around(connection: Connection, model_ids: Iterable[int], start: datetime, end: datetime) -> list[Look]:
@@ -182,7 +204,7 @@ def _look(row: sa.Row[Any]) -> Look:
     return Look(sighting, model_id, is_evidence)
 
 
-def _slices(ids: Iterable[int]) -> Iterable[list[int]]:
+def _slices(values: Iterable[K]) -> Iterable[list[K]]:
     """Parts that fit into one statement of any database."""
-    items = sorted(set(ids))
+    items = sorted(set(values))
     return (items[start : start + _ROWS_AT_ONCE] for start in range(0, len(items), _ROWS_AT_ONCE))

@@ -17,12 +17,14 @@ from models.listing import (
     ModelListing,
     PriceSet,
     Terms,
+    Uptime,
 )
 from models.tables import listing_changes, pricing_snapshots
 
 V = TypeVar("V")
 Row = sa.RowMapping
 
+_UPTIME_KEYS = tuple(f.name for f in dataclasses.fields(Uptime))
 _TERMS_KEYS = tuple(f.name for f in dataclasses.fields(Terms))
 
 
@@ -41,6 +43,11 @@ def terms_row(terms: Terms) -> dict[str, Any]:
     row = {key: getattr(terms, key) for key in _TERMS_KEYS}
     row["supported_parameters"] = list(terms.supported_parameters)
     return row
+
+
+def uptime_row(uptime: Uptime) -> dict[str, Any]:
+    """The columns of `uptime_samples` that a body tells."""
+    return {key: getattr(uptime, key) for key in _UPTIME_KEYS}
 
 
 def model_row(listing: ModelListing) -> dict[str, Any]:

@@ -50,6 +50,8 @@ def mark(connection: Connection, touched: Iterable[tuple[datetime, int]]) -> Non
 
 def mark_looks(connection: Connection, ids: Sequence[int]) -> None:
     """Note that these looks, by id, are proved by another run, which may be under another schedule."""
+    if not ids:
+        return
     o = observations
     query = select(o.c.observed_at, o.c.model_id).where(o.c.id.in_(ids), o.c.is_evidence)
     mark(connection, [(at, model_id) for at, model_id in connection.execute(query)])
@@ -65,6 +67,11 @@ def forget(connection: Connection, lost: Iterable[tuple[datetime, int]]) -> None
     for table, column, name in ((uptime_hourly, "hour_at", "hour"), (uptime_daily, "day", "date")) if buckets else ():
         where = table.c.endpoint_id.in_(of_model) & (table.c[column] == sa.bindparam(name))
         connection.execute(table.delete().where(where), buckets)
+
+
+def is_stale(connection: Connection) -> bool:
+    """Whether anything is noted."""
+    return connection.execute(select(stale_rollups.c.day).limit(1)).first() is not None
 
 
 def take_spans(connection: Connection) -> list[Span]:

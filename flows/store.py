@@ -6,6 +6,7 @@ Feed the same observations in any order, in any batches, twice: the tables come 
 from __future__ import annotations
 
 import dataclasses
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,7 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from flows.catalogue import add_drift, add_paths, endpoint_ids, known_targets, model_ids, run_ids, target_ids
+from flows.catalogue import add_drift, add_paths, endpoint_ids, model_ids, run_ids, target_ids
+from flows.evidence import Sighting
 from flows.looks import (
     Flip,
     Look,
@@ -23,14 +25,16 @@ from flows.looks import (
     known_looks,
     load_around,
     load_looks,
+    load_rivals,
     observation_row,
     orphaned_gones,
     prove_by,
     settle,
 )
-from flows.rows import LISTINGS, PRICES
+from flows.partitions import make_months
+from flows.rows import LISTINGS, PRICES, uptime_row
 from flows.stale import forget, mark, mark_looks
-from flows.timeline import Evidence, Stretch, load_seen, load_stretches, rewrite
+from flows.timeline import Stretch, load_seen, load_stretches, rewrite
 from models.listing import EndpointListing, Reading
 from models.observation import Observation
 from models.tables import endpoints, performance_samples, uptime_samples
@@ -42,65 +46,86 @@ _APART = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """How many observations of a batch were new, how many known already, and how many change rows they moved."""
+    """How many observations of a batch were new, how many known already, and how many change rows they moved.
+
+    `runs` names those that the new ones are of.
+    """
 
     new: int
     known: int
     changed: int = field(default=0, compare=False)
+    runs: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 Listed = dict[int, dict[int, EndpointListing]]  # by observation id: what it lists, by endpoint id
 Touch = tuple[datetime, int]  # when the evidence of which model (by id) may have changed
 
 
+@dataclass(frozen=True, slots=True)
+class _New:
+    """An observation that is new, as it came and as it is stored."""
+
+    observation: Observation
+    reading: Reading
+    row: dict[str, Any]
+
+
 def store(connection: Connection, batch: Sequence[Read]) -> Stored:
     """Store a batch of observations inside the write transaction at hand (flows.database.writing)."""
     new = _insert(connection, batch)
-    add_drift(connection, [(observation.observed_at, reading.drift) for observation, reading in new.values()])
+    add_drift(connection, [(item.observation.observed_at, item.reading.drift) for item in new.values()])
     listed = _list_endpoints(connection, new)
     moved = orphaned_gones(connection, listed)
     freed = load_looks(connection, moved)
-    gones = {id_ for id_, (_, reading) in new.items() if reading.outcome == "gone"} | set(moved)
+    gones = {id_ for id_, item in new.items() if item.reading.outcome == "gone"} | set(moved)
     attribute(connection, gones)
-    unsettled = gones | listed.keys()
-    looks = load_looks(connection, unsettled)
+    looks = [_look(id_, new[id_]) for id_ in listed]
+    looks += load_looks(connection, gones) + load_rivals(connection, listed)
     touches = {(look.sighting.observed_at, look.model_id) for look in looks}
     losses = {(look.sighting.observed_at, look.model_id) for look in freed if look.is_evidence}
+    looks.sort(key=_observed_at)
     changed = 0
     for cluster in _clusters(touches | losses):
         start, end = cluster[0][0], cluster[-1][0]
         around = load_around(connection, {model_id for _, model_id in cluster}, start, end)
-        within = [look for look in looks if start <= look.sighting.observed_at <= end]
-        flips = settle(connection, [*around, *within], unsettled)
+        within = looks[bisect_left(looks, start, key=_observed_at) : bisect_right(looks, end, key=_observed_at)]
+        flips = settle(connection, [*around, *within], gones | listed.keys())
         changed += _apply(connection, flips, losses & set(cluster), listed)
-    return Stored(new=len(new), known=len(batch) - len(new), changed=changed)
+    runs = frozenset(item.observation.run.name for item in new.values())
+    return Stored(new=len(new), known=len(batch) - len(new), changed=changed, runs=runs)
 
 
-def known(connection: Connection, looks: Sequence[Observation]) -> list[bool]:
-    """Which of these looks, all `ok`, the tables hold already."""
-    ids = known_targets(connection, {look.target for look in looks})
-    keys = [(ids.get(look.target), look.observed_at, "ok", look.body_digest) for look in looks]
-    stored = known_looks(connection, [key for key in keys if key[0] is not None])
-    return [key in stored for key in keys]
+def _observed_at(look: Look) -> datetime:
+    return look.sighting.observed_at
 
 
-def _insert(connection: Connection, batch: Sequence[Read]) -> dict[int, Read]:
+def _look(id_: int, new: _New) -> Look:
+    """A new `ok` row, of which nothing counts yet, as it would be loaded."""
+    o, listing = new.observation, new.reading.listing
+    assert listing is not None  # noqa: S101 - for mypy
+    digest = new.row["body_digest"]
+    sighting = Sighting(id_, o.target, o.observed_at, "ok", new.reading.complete, digest, listing.openrouter_id)
+    return Look(sighting, new.row["model_id"], is_evidence=False)
+
+
+def _insert(connection: Connection, batch: Sequence[Read]) -> dict[int, _New]:
     """Insert what is new of the batch, and give it by observation id."""
     batch = sorted(batch, key=_provenance)
-    runs = run_ids(connection, [observation.run for observation, _ in batch])
-    targets = target_ids(connection, [observation.target for observation, _ in batch])
+    runs = run_ids(connection, {observation.run for observation, _ in batch})
+    targets = target_ids(connection, {observation.target for observation, _ in batch})
     models = model_ids(connection, [(o.observed_at, r.listing) for o, r in batch if r.listing])
-    rows: dict[tuple[Any, ...], tuple[Read, dict[str, Any]]] = {}
+    items: dict[tuple[Any, ...], _New] = {}
     for observation, reading in batch:
         model_id = models[reading.listing.openrouter_id] if reading.listing else None
         target_id = targets[observation.target]
         row = observation_row(observation, reading, runs[observation.run.name], target_id, model_id)
-        key = (target_id, observation.observed_at, reading.outcome, observation.body_digest)
-        rows.setdefault(key, ((observation, reading), row))
-    ids = insert_new(connection, [row for _, row in rows.values()])
-    _prove_better(connection, {key: item for key, item in rows.items() if key not in ids})
-    add_paths(connection, {(row["target_id"], row["model_id"]) for _, row in rows.values() if row["model_id"]})
-    return {id_: rows[key][0] for key, id_ in ids.items()}
+        key = (target_id, observation.observed_at, reading.outcome, row["body_digest"])
+        items.setdefault(key, _New(observation, reading, row))
+    ids = insert_new(connection, [item.row for item in items.values()])
+    _prove_better(connection, {key: item for key, item in items.items() if key not in ids})
+    shown = ((item.row["target_id"], item.row["model_id"]) for item in items.values())
+    add_paths(connection, {(target_id, model_id) for target_id, model_id in shown if model_id})
+    return {id_: items[key] for key, id_ in ids.items()}
 
 
 def _provenance(read: Read) -> tuple[Any, ...]:
@@ -109,26 +134,29 @@ def _provenance(read: Read) -> tuple[Any, ...]:
     return (observation.run.kind != "collect", observation.run.name, observation.archive_line or 0)
 
 
-def _prove_better(connection: Connection, known: dict[tuple[Any, ...], tuple[Read, dict[str, Any]]]) -> None:
+def _prove_better(connection: Connection, known: dict[tuple[Any, ...], _New]) -> None:
     stored = known_looks(connection, known) if known else {}
     better = []
     for key, (id_, *standing) in stored.items():
-        read, row = known[key]
-        if _provenance(read) < tuple(standing):
-            better.append((id_, row))
+        told = known[key]
+        if _provenance((told.observation, told.reading)) < tuple(standing):
+            better.append((id_, told.row))
     prove_by(connection, better)
     mark_looks(connection, [id_ for id_, _ in better])
 
 
-def _list_endpoints(connection: Connection, new: dict[int, Read]) -> Listed:
+def _list_endpoints(connection: Connection, new: dict[int, _New]) -> Listed:
     """What each new `ok` observation lists, its endpoints found or added."""
-    listings = {id_: (o.observed_at, r.listing) for id_, (o, r) in new.items() if r.listing}
-    models = model_ids(connection, list(listings.values()))
-    seen = [(at, models[m.openrouter_id], endpoint) for at, m in listings.values() for endpoint in m.endpoints]
-    ids = endpoint_ids(connection, seen, models.values())
+    listings = [
+        (id_, item.observation.observed_at, item.row["model_id"], item.reading.listing.endpoints)
+        for id_, item in new.items()
+        if item.reading.listing
+    ]
+    seen = [(at, model_id, endpoint) for _, at, model_id, endpoints in listings for endpoint in endpoints]
+    ids = endpoint_ids(connection, seen, {model_id for _, _, model_id, _ in listings})
     return {
-        id_: {ids[models[m.openrouter_id], endpoint.key]: endpoint for endpoint in m.endpoints}
-        for id_, (_, m) in listings.items()
+        id_: {ids[model_id, endpoint.key]: endpoint for endpoint in endpoints}
+        for id_, _, model_id, endpoints in listings
     }
 
 
@@ -168,18 +196,15 @@ def _fill(connection: Connection, stretches: list[Stretch], listed: Listed) -> l
         dataclasses.replace(
             stretch,
             endpoint_ids=by_model[stretch.model_id],
-            evidence=[_filled(connection, stretch.model_id, item, listed) for item in stretch.evidence],
+            listed=listed,
+            seen={
+                item.observation_id: load_seen(connection, stretch.model_id, item.observed_at)
+                for item in stretch.evidence
+                if not item.complete and item.observation_id not in listed
+            },
         )
         for stretch in stretches
     ]
-
-
-def _filled(connection: Connection, model_id: int, item: Evidence, listed: Listed) -> Evidence:
-    if item.observation_id in listed:
-        return dataclasses.replace(item, listed=listed[item.observation_id])
-    if item.complete:
-        return item
-    return dataclasses.replace(item, seen=load_seen(connection, model_id, item.observed_at))
 
 
 def _remove_samples(connection: Connection, looks: Iterable[Look]) -> None:
@@ -194,13 +219,18 @@ def _remove_samples(connection: Connection, looks: Iterable[Look]) -> None:
 
 def _add_samples(connection: Connection, looks: Iterable[Look], listed: Listed) -> None:
     seen = [
-        ({"endpoint_id": endpoint_id, "observed_at": look.sighting.observed_at}, endpoint)
+        (endpoint_id, look.sighting.observed_at, endpoint)
         for look in looks
         for endpoint_id, endpoint in listed.get(look.sighting.id, {}).items()
     ]
-    uptimes = [key | dataclasses.asdict(endpoint.uptime) for key, endpoint in seen]
-    performances = [key | dataclasses.asdict(e.performance) for key, e in seen if e.performance]
+    uptimes = [{"endpoint_id": id_, "observed_at": at, **uptime_row(e.uptime)} for id_, at, e in seen]
+    performances = [
+        {"endpoint_id": id_, "observed_at": at, **dataclasses.asdict(e.performance)}
+        for id_, at, e in seen
+        if e.performance
+    ]
     if uptimes:
+        make_months(connection, {at for _, at, _ in seen})
         connection.execute(uptime_samples.insert(), uptimes)
     if performances:
         connection.execute(performance_samples.insert(), performances)

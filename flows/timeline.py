@@ -6,56 +6,58 @@ at the next evidence after it. What the other evidence inside showed is what the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from flows.change import changes, value_at
+from flows.looks import FOR_EVER
 from flows.rows import ChangeTable
 from models.listing import ABSENT, Absent, EndpointListing
 from models.tables import endpoints, models, observations, targets, uptime_samples
 
 V = TypeVar("V")
 Rows = dict[datetime, tuple[V | Absent, int]]  # (value, observation id) by instant
-_FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One observation that counts. `listed` is what it lists by endpoint id, None where the tables know it already.
-
-    `seen` names the endpoints that an incomplete observation lists: about the others it proves nothing.
-    """
+    """One observation that counts."""
 
     observation_id: int
     observed_at: datetime
     complete: bool
     gone: bool
-    listed: dict[int, EndpointListing] | None = None
-    seen: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Evidence of one model from `start` on, in order of time, up to `end`: beyond it no row can differ."""
+    """Evidence of one model from `start` on, in order of time, up to `end`: beyond it no row can differ.
+
+    `listed` has by observation id what new evidence lists, by endpoint id; what the other evidence lists the tables
+    know already. `seen` names the endpoints that such a one lists if it is incomplete: about the others it proves
+    nothing.
+    """
 
     model_id: int
     start: datetime
     end: datetime
     evidence: Sequence[Evidence]
     endpoint_ids: Sequence[int] = ()
+    listed: Mapping[int, Mapping[int, EndpointListing]] = field(default_factory=dict)
+    seen: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
 
 def load_stretches(connection: Connection, model_ids: Iterable[int], start: datetime, end: datetime) -> list[Stretch]:
     """The evidence of each model from `start` to `end`, and on to the next complete one after it."""
     o = observations
     reach = _next_complete(connection, set(model_ids), end)
-    closed = [id_ for id_, at in reach.items() if at != _FOR_EVER]
-    open_ended = [id_ for id_, at in reach.items() if at == _FOR_EVER]
+    closed = [id_ for id_, at in reach.items() if at != FOR_EVER]
+    open_ended = [id_ for id_, at in reach.items() if at == FOR_EVER]
     last = max((reach[id_] for id_ in closed), default=end)
     query = (
         select(o.c.id, o.c.model_id, o.c.observed_at, o.c.complete, o.c.outcome)
@@ -83,7 +85,7 @@ def _next_complete(connection: Connection, model_ids: set[int], end: datetime) -
         .scalar_subquery()
     )
     query = select(models.c.id, after).where(models.c.id.in_(model_ids))
-    return {id_: at or _FOR_EVER for id_, at in connection.execute(query)}
+    return {id_: at or FOR_EVER for id_, at in connection.execute(query)}
 
 
 def load_seen(connection: Connection, model_id: int, at: datetime) -> frozenset[int]:
@@ -135,13 +137,14 @@ def _values(
     """What each evidence says of one endpoint; those that prove nothing about it are passed over."""
     known = {at: value for at, (value, _) in old.items()}
     for item in stretch.evidence:
+        listed = stretch.listed.get(item.observation_id)
         if item.gone:
             yield item.observed_at, ABSENT
-        elif item.listed is None:
-            if item.complete or endpoint_id in item.seen:
+        elif listed is None:
+            if item.complete or endpoint_id in stretch.seen[item.observation_id]:
                 yield item.observed_at, value_at(item.observed_at, known, before)
-        elif endpoint_id in item.listed:
-            yield item.observed_at, history.value(item.listed[endpoint_id])
+        elif endpoint_id in listed:
+            yield item.observed_at, history.value(listed[endpoint_id])
         elif item.complete:
             yield item.observed_at, ABSENT
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +12,9 @@ from models.listing import PRICE_KEYS
 from models.types import ExactDecimal, Id, Json, UtcEpoch, UtcTime
 
 metadata = rollups.metadata  # one for both: whoever has these tables has those made from them
+
+
+PARTITION_NAME = re.compile("uptime_samples_[0-9]{4}_[0-9]{2}")
 
 
 def _reference(name: str, column: str, comment: str, *, nullable: bool = False) -> sa.Column[int]:
@@ -280,6 +284,7 @@ uptime_samples = sa.Table(
     *_percent("uptime_30m_pct", "30 minutes"),
     *_percent("uptime_1d_pct", "day"),
     sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (observed_at)",  # flows.partitions makes the months
     comment="One row for one endpoint in one look that counts. Share of requests; from 2026-10-08 on, of minutes.",
 )
 

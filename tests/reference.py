@@ -20,6 +20,7 @@ from flows.parse import read_observation
 from flows.rows import LISTINGS, PRICES, ChangeTable
 from models.listing import ABSENT, EndpointKey, EndpointListing, Reading, Uptime, canonical_decimal
 from models.observation import Observation
+from models.rollups import stale_rollups
 from models.tables import drift, endpoints, metadata, models, observations, targets, uptime_samples
 
 FIFTEEN_MINUTES = timedelta(minutes=15)
@@ -191,10 +192,13 @@ def _stored_changes(
 
 
 def visible(connection: sa.Connection) -> dict[str, list[str]]:
-    """Every row of every table as text, sorted, with natural keys in the place of surrogate ids."""
+    """Every row of every table as text, sorted, with natural keys in the place of surrogate ids.
+
+    But the notes of what is to be rolled up: they are no history.
+    """
     names: dict[str, dict[int, str]] = {}
     found = {}
-    for table in metadata.sorted_tables:
+    for table in [table for table in metadata.sorted_tables if table is not stale_rollups]:
         rows = list(connection.execute(sa.select(table)).mappings())
         texts = [_text(table, row, names) for row in rows]
         found[table.name] = sorted(texts)
@@ -207,6 +211,14 @@ def visible(connection: sa.Connection) -> dict[str, list[str]]:
             assert unique, f"what names a row of {table.name}?"
             names[table.name] = {row["id"]: _text(table, row, names, unique) for row in rows}
     return found
+
+
+def without_provenance(found: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The rows that `visible` gives without which run brought what from where."""
+    looks = [json.loads(row) for row in found["observations"]]
+    kept = [{name: look[name] for name in look.keys() - {"run_id", "archive_line", "origin"}} for look in looks]
+    history = {name: rows for name, rows in found.items() if name != "runs"}
+    return history | {"observations": sorted(json.dumps(look, sort_keys=True) for look in kept)}
 
 
 def _text(table: sa.Table, row: sa.RowMapping, names: dict[str, dict[int, str]], only: list[str] | None = None) -> str:
