@@ -51,7 +51,7 @@ schema: $(VENV)/runtime  ## Write docs/schema.md anew from the tables
 
 lock: $(VENV)/dev  ## Resolve the dependencies anew into the lock files
 	@$(COMPILE) --upgrade --group build pyproject.toml --output-file requirements.lock
-	@$(COMPILE) --upgrade --group build --group dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+	@$(COMPILE) --upgrade --group build --group dev --extra export --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
 
 clean:  ## Remove the environment and the tools' caches (data/ stays)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,1 +1,1 @@
-"""Questions that people ask of history, answered exactly."""
+"""What analysts get beside SQL."""

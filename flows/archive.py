@@ -1,4 +1,4 @@
-"""The archive of raw bodies: where bundles lie, how they come there whole, how they are read. The door to fsspec.
+"""The archive of raw bodies: where bundles lie, how they come there whole, how they are read.
 
 A run writes its lines to a part on the local disk. At its end, or by `recover` after a crash, they are compressed under
 a temporary name, which then becomes that of the bundle in one step.
@@ -8,28 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
-
-from flows.address import Address
 from flows.bundle import RUN_NAME, ArchiveDamage, read_bundle, run_name
-from flows.errors import ConfigurationError, HistoryError
+from flows.errors import HistoryError
 from flows.gzip_lines import inflate
 from flows.part import BundleWriter, Part
 from flows.private_files import make_folder, sync_folder
+from flows.storage import Storage
 from models.observation import Observation, Run
 
 __all__ = ["Archive", "ArchiveDamage", "BundleWriter", "run_name"]
 
 _CHUNK_BYTES = 16 * 2**10
-_ONLY_READABLE = ("http://", "https://")
-# These show an object when all of it has come. To move it then would copy it, and ask for the right to delete.
-_SHOW_WHOLE_OBJECTS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
 
 
 class Archive:
@@ -40,10 +34,9 @@ class Archive:
     """
 
     def __init__(self, url: str, spool: Path = Path("data/spool")) -> None:
-        self._address = Address(url)
-        self._files, self._root = _open(url, self._address)
-        self._is_local = isinstance(self._files, LocalFileSystem)
-        self.location = self._root if self._is_local else self._address.location
+        self._storage = Storage(url, "ARCHIVE_URL")
+        self._address, self._files, self._root = self._storage.address, self._storage.files, self._storage.root
+        self._is_local, self.location = self._storage.is_local, self._storage.location
         key = hashlib.sha256(self.location.encode()).hexdigest()[:12]
         self._parts = Path(self._root) if self._is_local else spool / key
 
@@ -87,7 +80,21 @@ class Archive:
 
     def bundles(self) -> list[str]:
         """The names of all bundles, oldest first. Raises HistoryError where they can't be listed."""
-        return sorted(self._sizes())
+        return sorted(self.sizes())
+
+    def sizes(self) -> dict[str, int]:
+        """Name and compressed bytes of every bundle. What else lies in the archive's folders is not ours."""
+        self._files.invalidate_cache()
+        years = self._listed(self._root, "[0-9]{4}")
+        months = [month for year in years for month in self._listed(year["name"], "[0-9]{2}")]
+        files = [file for month in months for file in self._listed(month["name"], r".+\.jsonl\.gz")]
+        sizes: dict[str, int] = {}
+        for file in files:
+            folder, _, filename = file["name"].rpartition("/")
+            name = filename.removesuffix(".jsonl.gz")
+            if RUN_NAME.fullmatch(name) and folder.endswith(f"/{_folder(name)}"):
+                sizes[name] = file["size"]
+        return sizes
 
     def has(self, name: str) -> bool:
         """Whether the bundle of this run is there."""
@@ -96,22 +103,23 @@ class Archive:
 
     def size_bytes(self) -> int:
         """How much all bundles take, compressed."""
-        return sum(self._sizes().values())
+        return sum(self.sizes().values())
 
-    def load(self, name: str) -> Iterator[Observation]:
+    def load(self, name: str, count: Callable[[int], None] = lambda _: None) -> Iterator[Observation]:
         """The observations of a bundle one by one, with their `archive_line`.
 
-        Raises HistoryError where the bundle can't be had, and ArchiveDamage after the last readable line where others
-        can't be read.
+        `count` is told how many compressed bytes are read, as they are. Raises HistoryError where the bundle can't be
+        had, and ArchiveDamage after the last readable line where others can't be read.
         """
-        return read_bundle(self._chunks(name), name, self._path(name))
+        return read_bundle(self._chunks(name, count), name, self.path(name))
 
-    def _path(self, name: str) -> str:
+    def path(self, name: str) -> str:
+        """Where the bundle of this run lies, without credentials."""
         return f"{self._root}/{_folder(name)}/{name}.jsonl.gz"
 
     def _exists(self, name: str) -> bool:
         self._files.invalidate_cache()
-        return bool(self._files.exists(self._path(name)))
+        return bool(self._files.exists(self.path(name)))
 
     def _begin(self, name: str) -> Part:
         path = self._parts / _folder(name) / f".{name}.jsonl.part"
@@ -119,7 +127,7 @@ class Archive:
             make_folder(path.parent)
             # A remote archive is asked at the end only: what keeps it away for an hour must not keep a run from seeing.
             if self._is_local and self._exists(name):
-                raise HistoryError(f"the bundle {self._path(name)} is there already, and none is ever rewritten")
+                raise HistoryError(f"the bundle {self.path(name)} is there already, and none is ever rewritten")
             return Part.create(path)
 
     def _take_over(self, path: Path, name: str) -> bool:
@@ -162,44 +170,17 @@ class Archive:
         except ValueError:
             same = False
         if not same:
-            raise HistoryError(f"{part.path} and {self._path(name)} differ: look at both and remove one")
+            raise HistoryError(f"{part.path} and {self.path(name)} differ: look at both and remove one")
         return True
 
     def _publish(self, packed: Path, name: str) -> None:
         if self._is_local:
-            bundle = Path(self._path(name))
+            bundle = Path(self.path(name))
             make_folder(bundle.parent)
             packed.rename(bundle)
             sync_folder(bundle.parent)
         else:
-            self._upload(packed, self._path(name))
-
-    def _upload(self, packed: Path, path: str) -> None:
-        protocol = self._files.protocol
-        if _SHOW_WHOLE_OBJECTS.isdisjoint([protocol] if isinstance(protocol, str) else protocol):
-            folder = path.rpartition("/")[0]
-            self._files.makedirs(folder, exist_ok=True)
-            self._files.put_file(str(packed), f"{folder}/{packed.name}")
-            self._files.mv(f"{folder}/{packed.name}", path)
-        else:
-            self._files.put_file(str(packed), path)
-        self._files.invalidate_cache()
-        if self._files.size(path) != packed.stat().st_size:
-            raise OSError(f"{path} did not arrive whole")
-
-    def _sizes(self) -> dict[str, int]:
-        """Name and compressed bytes of every bundle. What else lies in the archive's folders is not ours."""
-        self._files.invalidate_cache()
-        years = self._listed(self._root, "[0-9]{4}")
-        months = [month for year in years for month in self._listed(year["name"], "[0-9]{2}")]
-        files = [file for month in months for file in self._listed(month["name"], r".+\.jsonl\.gz")]
-        sizes: dict[str, int] = {}
-        for file in files:
-            folder, _, filename = file["name"].rpartition("/")
-            name = filename.removesuffix(".jsonl.gz")
-            if RUN_NAME.fullmatch(name) and folder.endswith(f"/{_folder(name)}"):
-                sizes[name] = file["size"]
-        return sizes
+            self._storage.upload(packed, self.path(name))
 
     def _listed(self, folder: str, names: str) -> list[dict[str, Any]]:
         with self._address.told(f"can't list {folder or self.location}"):
@@ -209,22 +190,11 @@ class Archive:
                 return []
         return [entry for entry in entries if re.fullmatch(names, entry["name"].rstrip("/").rpartition("/")[2])]
 
-    def _chunks(self, name: str) -> Iterator[bytes]:
-        with self._address.told(f"can't read {self._path(name)}"), self._files.open(self._path(name), "rb") as file:
+    def _chunks(self, name: str, count: Callable[[int], None] = lambda _: None) -> Iterator[bytes]:
+        with self._address.told(f"can't read {self.path(name)}"), self._files.open(self.path(name), "rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
+                count(len(chunk))
                 yield chunk
-
-
-def _open(url: str, address: Address) -> tuple[Any, str]:
-    """The filesystem, and the archive's path in it."""
-    if not url or url.startswith(_ONLY_READABLE):
-        raise ConfigurationError(f"ARCHIVE_URL: nothing can be written to {address.location!r}")
-    with address.told(f"can't open the archive {address.location}"):
-        try:
-            files, root = url_to_fs(url if "://" in url else str(Path(url).expanduser().absolute()))
-        except (ImportError, ValueError) as error:
-            raise ConfigurationError(f"ARCHIVE_URL {address.location}: {address.reason(error)}") from None
-        return files, root.rstrip("/")
 
 
 def _folder(name: str) -> str:

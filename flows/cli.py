@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -19,9 +20,10 @@ from flows.cheapest_cli import cheapest
 from flows.collection import Collected, collect_targets, resolve
 from flows.database import differences, downgrade, location, opened, revisions, told, upgrade
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
+from flows.export_cli import export_history
 from flows.fetch import Fetcher
 from flows.progress import shown_progress
-from flows.report import lines
+from flows.report import lines, printable
 from flows.settings import Settings
 from flows.status import read_status, status_lines
 from flows.targets import TargetList
@@ -40,6 +42,7 @@ db = typer.Typer(no_args_is_help=True, help="Make, move and check the database s
 app.add_typer(db, name="db")
 app.add_typer(backfill, name="backfill")
 app.command()(cheapest)
+app.command(name="export")(export_history)
 
 _INTERRUPTED = 130
 
@@ -56,7 +59,7 @@ def main() -> None:
         app()
     except HistoryError as error:
         hint = "; to see it work without the network: make demo" if isinstance(error, UnreachableError) else ""
-        print(f"endpoint-history: {error}{hint}", file=sys.stderr)
+        print(f"endpoint-history: {printable(str(error))}{hint}", file=sys.stderr)
         sys.exit(error.exit_code)
 
 
@@ -115,8 +118,14 @@ def _collect_with_prefect(targets: list[str] | None, every: int | None) -> int:
     _entries(settings, targets)  # what is wrong with them is told before Prefect is started
     from flows.prefect_run import run_collect  # noqa: PLC0415 - importing Prefect takes a second
 
-    with shown_progress() as progress:
-        return run_collect(targets, every, progress, _show)
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(shown_progress())
+
+        def show(collected: Collected) -> int:
+            stack.close()
+            return _show(collected)
+
+        return run_collect(targets, every, progress, show)
 
 
 def _show(collected: Collected) -> int:

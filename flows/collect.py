@@ -22,6 +22,7 @@ from pydantic import Field
 
 from flows.collection import Collected, Progress, ShardStep, Walk, collect_targets
 from flows.errors import HistoryError
+from flows.progress import Pace
 from flows.report import headline, markdown, payload
 from flows.settings import Settings
 from flows.targets import ENTRY_FORM, TargetList
@@ -63,7 +64,7 @@ async def collect(
             settings,
             entries,
             cadence_seconds=cadence_minutes * 60 if cadence_minutes else None,
-            progress=watch_progress.get() or _log_progress(),
+            progress=watch_progress.get() or Pace(get_run_logger().info, "targets asked"),
             step=_as_task,
         )
     except HistoryError as error:
@@ -93,16 +94,6 @@ def _as_task(walk: Walk) -> ShardStep:
         await collect_shard([str(target) for target in targets], str(targets[0]), len(targets) - 1)
 
     return step
-
-
-def _log_progress() -> Progress:
-    logger = get_run_logger()
-
-    def progress(done: int, total: int) -> None:
-        if done == total or done % 100 == 0:
-            logger.info("%d of %d targets asked", done, total)
-
-    return progress
 
 
 async def _publish(collected: Collected) -> None:

@@ -80,6 +80,7 @@ class Walk:
     progress: Progress
     bundle: BundleWriter = field(init=False)
     done: int = 0
+    last: datetime | None = None
     reached: bool = False
     waiting: int = 0
     waiting_reason: str | None = None
@@ -98,6 +99,7 @@ class Walk:
         response = await self.fetcher.fetch_endpoints(target)
         observation = self.bundle.add(_observation(self.run, target, response))
         self.done += 1
+        self.last = max(self.last or observation.observed_at, observation.observed_at)
         self.reached = self.reached or response.reached
         if not self.reached and self.done >= min(_GIVE_UP_AFTER, len(self.targets)):
             raise UnreachableError(f"{self.base_url} can't be reached: {response.error}")
@@ -222,7 +224,8 @@ def _end(walk: Walk, archive: Archive, troubles: Sequence[str]) -> Collected:
     try:
         with told(walk.engine):
             if not walk.waiting:
-                finish_run(walk.engine, walk.run.name, Counter(look.outcome for look in walk.seen))
+                with writing(walk.engine) as connection:
+                    finish_run(connection, walk.run.name, Counter(look.outcome for look in walk.seen), walk.last)
             with walk.engine.connect() as connection:
                 outcome = outcome_of(connection, walk.run.name, walk.seen)
     except HistoryError as error:

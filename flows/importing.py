@@ -7,38 +7,42 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from flows.archive import Archive, run_name
-from flows.catalogue import run_ids
+from flows.catalogue import known_targets, run_ids
 from flows.database import lock_writers, told, writing
-from flows.errors import ConfigurationError
-from flows.loading import finish_run, take_up
+from flows.errors import ConfigurationError, HistoryError
+from flows.loading import finish_run, seldom_collected, take_up
+from flows.looks import known_looks
 from flows.outcome import Outcome, Seen, count_conflicts, outcome_of
 from flows.parse import read_observation
-from flows.sources.found import Found, Refused
-from flows.store import Read, known, store
+from flows.reading import Progress
+from flows.saved_look import look_of, unlisted
+from flows.sources.found import Found, Known, Refused
+from flows.store import Read, store
 from flows.targets import TargetList
-from models.listing import ModelListing
+from models.listing import Reading
 from models.observation import Observation, Run, Target
 from models.observation import Outcome as LookOutcome
 
-_BATCH = 500
+_BATCH = 5000
+_TRIED = 1000  # what a dry run stores, to tell the first changes
+_BYTES = 32 * 2**20
+_SECONDS = 5.0  # captures come one a second: not many of them may be lost
 _SHOWN = 1000
-_OK = 200
-_CLOCK_ERROR = timedelta(minutes=5)
-_BEFORE_OPENROUTER = datetime(2023, 1, 1, tzinfo=UTC)
-_UNTOLD = Target("unknown", "unknown")
 
-Progress = Callable[[int, int], None]
-Items = Iterable[tuple[int, int, Found | Refused]]  # (how many of the source's things are read, of how many, what)
+Item = Found | Observation | Known | Refused  # an observation is of an archive, and what it is already
+Key = tuple[Target, datetime, LookOutcome, str]  # what makes a look one: with its outcome and its body's digest
+Items = Iterable[tuple[int, int, Item]]  # (how many of the source's things are read, of how many, what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,14 @@ class Wanted:
 class Imported:
     """What became of a source. `refused` holds the first thousand; `changed` counts rows of change tables.
 
-    `conflicts` counts looks that another look of the same target in the same second outweighs, or that outweigh one.
-    `outcome` is what a dry run would have brought, as far as it looked.
+    `run` is None where the source is our own archive, whose looks stay those of their runs. `conflicts` counts looks
+    that another look of the same target in the same second outweighs, or that outweigh one.
+    Of a dry run (`is_dry`) all this would have been, and `outcome` is what the first new looks would have brought.
     """
 
-    run: str
+    run: str | None
+    is_dry: bool = False
+    bundles: int = 0
     new: int = 0
     known: int = 0
     unwanted: int = 0
@@ -85,6 +92,13 @@ class Imported:
     def read(self) -> int:
         """How many bodies the source gave."""
         return self.new + self.known + self.unwanted + self.refusals
+
+    @property
+    def exit_code(self) -> int:
+        """0 all could be taken, 1 nothing, 3 some. That an archive holds nothing new is as it should be."""
+        if self.new or self.known or self.unwanted:
+            return 3 if self.refusals else 0
+        return 1 if self.refusals or self.run else 0
 
     def refuse(self, refused: Refused) -> None:
         """Count one, and keep it to be shown."""
@@ -106,7 +120,9 @@ def import_bodies(
     """Take all that is wanted and not known yet. `at` is now. Raises HistoryError; what was taken stays taken."""
     run = Run(run_name("backfill", at, secrets.token_hex(3)), "backfill", source)
     imported = Imported(run.name, troubles=take_up(engine, archive))
+    last: datetime | None = None
     with ExitStack() as stack:
+        stack.enter_context(seldom_collected())
         bundle = None
         for batch in _batches(items, progress):
             new = _new(engine, run, batch, wanted=wanted, imported=imported, at=at)
@@ -122,10 +138,11 @@ def import_bodies(
                 stored = store(connection, kept)
             imported.changed += stored.changed
             imported.new += len(kept)
-    with told(engine):
-        finish_run(engine, run.name, Counter[LookOutcome]({"ok": imported.new}))
-        with engine.connect() as connection:
-            imported.conflicts = count_conflicts(connection, run.name)
+            newest = max(look.observed_at for look, _ in kept)
+            last = max(last or newest, newest)
+    with told(engine), writing(engine) as connection:
+        finish_run(connection, run.name, Counter[LookOutcome]({"ok": imported.new}), last)
+        imported.conflicts = count_conflicts(connection, run.name)
     return imported
 
 
@@ -138,73 +155,97 @@ def try_bodies(
     at: datetime,
     progress: Progress = lambda *_: None,
 ) -> Imported:
-    """What import_bodies would do, with the changes that the first new bodies would make. Nothing is written."""
+    """What a source would bring, with the changes that the first new bodies would make. Nothing is written."""
     run = Run(run_name("backfill", at, secrets.token_hex(3)), "backfill", source)
-    imported = Imported(run.name)
+    imported = Imported(run.name, is_dry=True)
     first: list[Read] = []
     for batch in _batches(items, progress):
         new = _new(engine, run, batch, wanted=wanted, imported=imported, at=at)
         imported.new += len(new)
-        first += new[: max(0, 2 * _BATCH - len(first))]
+        first += new[: max(0, _TRIED - len(first))]
     with told(engine), engine.connect().execution_options(writing=True) as connection:
         lock_writers(connection)
         imported.changed = store(connection, first).changed
         if first:
-            imported.outcome = outcome_of(connection, run.name, [Seen(look.target, "ok", None) for look, _ in first])
+            seen = [Seen(look.target, reading.outcome, None) for look, reading in first if reading.outcome != "failed"]
+            imported.outcome = outcome_of(connection, run.name, seen)
         connection.rollback()
     return imported
 
 
-def _batches(items: Items, progress: Progress) -> Iterator[list[Found | Refused]]:
-    walk = iter(items)
-    while batch := list(islice(walk, _BATCH)):
-        yield [item for _, _, item in batch]
-        progress(*batch[-1][:2])
+def _batches(items: Items, progress: Progress) -> Iterator[list[Item]]:
+    """What is read, in parts to be stored at once: a kill costs one of them, a source that goes away or Ctrl-C none."""
+    batch: list[Item] = []
+    held, began = 0, time.monotonic()
+    try:
+        for done, total, item in items:
+            batch.append(item)
+            progress(done, total)
+            held += len(item.body or b"") if isinstance(item, Found | Observation) else 0
+            if len(batch) == _BATCH or held >= _BYTES or time.monotonic() - began >= _SECONDS:
+                yield batch
+                batch, held, began = [], 0, time.monotonic()
+    except (HistoryError, SystemExit):
+        yield batch
+        raise
+    if batch:
+        yield batch
 
 
 def _new(
-    engine: sa.Engine, run: Run, batch: list[Found | Refused], *, wanted: Wanted, imported: Imported, at: datetime
+    engine: sa.Engine, run: Run, batch: list[Item], *, wanted: Wanted, imported: Imported, at: datetime
 ) -> list[Read]:
     """What of a batch is wanted and not known, each once; all else is counted."""
-    reads: dict[tuple[Target, datetime, str], Read] = {}
+    looks: list[tuple[Observation, Reading | None]] = []
     for item in batch:
-        read = item if isinstance(item, Refused) else _read(item, run, at)
-        if isinstance(read, Refused):
-            imported.refuse(read)
-        elif not wanted.takes(read[0]):
-            imported.unwanted += 1
-        elif (key := (read[0].target, read[0].observed_at, read[0].body_digest)) in reads:
+        if isinstance(item, Known):
             imported.known += 1
+            continue
+        look = _look(item, run, at)
+        if isinstance(look, Refused):
+            imported.refuse(look)
+        elif not wanted.takes(look[0]):
+            imported.unwanted += 1
         else:
-            reads[key] = read
+            looks.append(look)
     with told(engine), engine.connect() as connection:
-        stored = known(connection, [look for look, _ in reads.values()])
-    imported.known += sum(stored)
-    return [read for read, is_known in zip(reads.values(), stored, strict=True) if not is_known]
+        stored = _known(connection, [_key(look, reading) for look, reading in looks])
+    return _read(looks, stored, imported)
 
 
-def _read(found: Found, run: Run, at: datetime) -> Read | Refused:
-    observed_at = found.observed_at.astimezone(UTC).replace(microsecond=0)
-    if observed_at > at + _CLOCK_ERROR:
-        return Refused(found.origin, f"its time {observed_at:%Y-%m-%d %H:%M:%S} UTC lies in the future")
-    if observed_at < _BEFORE_OPENROUTER:
-        return Refused(found.origin, f"its time {observed_at:%Y-%m-%d %H:%M:%S} UTC is before OpenRouter was")
-    target = found.target or _UNTOLD
-    look = Observation(run, target, observed_at, _OK, body=found.body, origin=found.origin)
-    reading = read_observation(look)
-    if reading.listing is None:
-        return Refused(found.origin, reading.reason or "not an endpoints body")
-    if found.target is None:
-        try:
-            look = dataclasses.replace(look, target=Target.parse(_own_name(reading.listing)))
-        except ValueError as error:
-            return Refused(found.origin, str(error))
-        reading = read_observation(look)
-    return look, reading
+def _look(item: Found | Observation | Refused, run: Run, at: datetime) -> tuple[Observation, Reading | None] | Refused:
+    match item:
+        case Found():
+            return look_of(item, run, at)
+        case Observation():
+            look = dataclasses.replace(item, run=run)
+            return look, read_observation(look)
+        case Refused():
+            return item
 
 
-def _own_name(listing: ModelListing) -> str:
-    """The path that a body was asked for by, as far as it can tell: the id of its endpoints where all are a variant."""
-    variants = {endpoint.key.variant for endpoint in listing.endpoints}
-    only = variants.pop() if len(variants) == 1 else listing.openrouter_id
-    return only if only.startswith(f"{listing.openrouter_id}:") else listing.openrouter_id
+def _key(look: Observation, reading: Reading | None) -> Key:
+    """A body from outside that is not read yet can only be new or known as `ok`."""
+    return look.target, look.observed_at, reading.outcome if reading else "ok", look.body_digest
+
+
+def _known(connection: sa.Connection, keys: Sequence[Key]) -> set[Key]:
+    ids = known_targets(connection, {target for target, *_ in keys})
+    by_row: dict[tuple[Any, ...], Key] = {(ids[key[0]], *key[1:]): key for key in keys if key[0] in ids}
+    return {by_row[row] for row in known_looks(connection, by_row)}
+
+
+def _read(looks: Iterable[tuple[Observation, Reading | None]], stored: set[Key], imported: Imported) -> list[Read]:
+    """Read what is not known: that takes ten times as long as to find that something is."""
+    reads: dict[Key, Read] = {}
+    for look, own_reading in looks:
+        key = _key(look, own_reading)
+        if key in stored or key in reads:
+            imported.known += 1
+            continue
+        reading = own_reading or read_observation(look)
+        if own_reading is None and reading.listing is None:
+            imported.refuse(unlisted(look, reading))
+        else:
+            reads[key] = look, reading
+    return list(reads.values())

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from flows.archive import Archive, ArchiveDamage
+from flows.archive import Archive
 from flows.database import told, writing
-from flows.errors import HistoryError
+from flows.errors import ConfigurationError, HistoryError
 from flows.parse import read_observation
+from flows.reading import Progress, Reading
+from flows.sources.found import Refused
 from flows.store import store
 from models.observation import Observation, Outcome
-from models.tables import observations, runs
+from models.tables import runs
 
-_BATCH = 500
+_BATCH = 5000
+_BATCH_BYTES = 32 * 2**20
 
 
 @dataclass(slots=True)
 class Loaded:
-    """How many observations were read, how many of them were new, and what could not be read of which bundle."""
+    """How many observations were read, left out unread, new, and how many change rows they moved.
+
+    `fresh` names the runs that the new ones are of. `damaged` tells by the name of a bundle what of it can't be read.
+    """
 
     bundles: int = 0
     read: int = 0
+    unwanted: int = 0
     new: int = 0
-    damaged: list[str] = field(default_factory=list)
+    changed: int = 0
+    fresh: set[str] = field(default_factory=set)
+    damaged: dict[str, Refused] = field(default_factory=dict)
 
 
 def take_up(engine: sa.Engine, archive: Archive) -> list[str]:
@@ -47,17 +59,21 @@ def take_up(engine: sa.Engine, archive: Archive) -> list[str]:
         return [*troubles, str(error)]
     for name in names:
         try:
-            (loaded,) = load_bundles(engine, archive, [name])
-            troubles += loaded.damaged
+            loaded = load_bundles(engine, archive, [name])
+            troubles += map(str, loaded.damaged.values())
         except HistoryError as error:
             troubles.append(f"{name}: {error}")
     return troubles
 
 
 def unfinished(engine: sa.Engine, archive: Archive) -> list[str]:
-    """The bundles of runs that were not stored whole: those a crash or a database that was away left behind."""
+    """The bundles of runs that were not stored whole: those a crash or a database that was away left behind.
+
+    Not those of which somebody wanted only a part: their looks are counted.
+    """
+    cut = runs.c.finished_at.is_(None) & (runs.c.ok + runs.c.gone + runs.c.failed == 0)
     with engine.connect() as connection:
-        names = connection.execute(select(runs.c.name).where(runs.c.finished_at.is_(None))).scalars().all()
+        names = connection.execute(select(runs.c.name).where(cut)).scalars().all()
     return [name for name in sorted(names) if archive.has(name)]
 
 
@@ -68,49 +84,131 @@ def unloaded(engine: sa.Engine, archive: Archive) -> list[str]:
     return [name for name in archive.bundles() if name not in whole]
 
 
-def load_bundles(engine: sa.Engine, archive: Archive, names: Sequence[str]) -> Iterator[Loaded]:
-    """Load these bundles, yielding the count so far after each. What was stored before stays as it is."""
-    so_far = Loaded()
-    for name in names:
-        with told(engine):
-            _load_bundle(engine, archive, name, so_far)
-        so_far.bundles += 1
-        yield so_far
+def some_bundles(archive: Archive) -> list[str]:
+    """The bundles of the archive. Raises ConfigurationError where there are none: it is the wrong one."""
+    names = archive.bundles()
+    if not names:
+        raise ConfigurationError(f"there is no bundle in the archive {archive.location}; ARCHIVE_URL names it")
+    return names
 
 
-def _load_bundle(engine: sa.Engine, archive: Archive, name: str, so_far: Loaded) -> None:
-    batch: list[Observation] = []
-    counts: Counter[Outcome] = Counter()
+def load_bundles(
+    engine: sa.Engine,
+    archive: Archive,
+    names: Sequence[str],
+    *,
+    takes: Callable[[Observation], bool] = lambda _: True,
+    progress: Progress | None = None,
+) -> Loaded:
+    """Load what is wanted of these bundles. Where the archive or the database goes away, what is stored stays."""
+    load = _Load(engine)
+    reading = Reading(archive, names, progress)
+    with seldom_collected():
+        for name in names:
+            load.begin(name)
+            for look in reading.looks(name):
+                if isinstance(look, Refused):
+                    load.so_far.damaged[name] = look
+                elif takes(look):
+                    load.take(name, look)
+                else:
+                    load.leave(name)
+            load.end(name)
+        load.store()
+    return load.so_far
+
+
+@dataclass(slots=True)
+class _Part:
+    """What is read of one bundle: its looks by outcome, when the last was, whether something was left out."""
+
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    last: datetime | None = None
+    is_whole: bool = True
+    is_ended: bool = False
+
+
+class _Load:
+    """Looks are stored many at once, of several bundles: a row that each look changes is then written once."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.so_far = Loaded()
+        self._engine = engine
+        self._batch: list[Observation] = []
+        self._bytes = 0
+        self._parts: dict[str, _Part] = {}
+
+    def begin(self, name: str) -> None:
+        self._parts[name] = _Part()
+
+    def take(self, name: str, look: Observation) -> None:
+        part = self._parts[name]
+        part.last = max(part.last or look.observed_at, look.observed_at)
+        self._batch.append(look)
+        self._bytes += len(look.body or b"")
+        if len(self._batch) == _BATCH or self._bytes >= _BATCH_BYTES:
+            self.store()
+
+    def leave(self, name: str) -> None:
+        self.so_far.unwanted += 1
+        self._parts[name].is_whole = False
+
+    def end(self, name: str) -> None:
+        self.so_far.bundles += 1
+        self._parts[name].is_ended = True
+
+    def store(self) -> None:
+        """Store what was taken, and note the bundles that ended, in one transaction."""
+        read = [(look, read_observation(look)) for look in self._batch]
+        for look, reading in read:
+            self._parts[look.run.name].counts[reading.outcome] += 1
+        with told(self._engine), writing(self._engine) as connection:
+            stored = store(connection, read)
+            for name in [name for name, part in self._parts.items() if part.is_ended]:
+                self._note(connection, name, self._parts.pop(name))
+        self.so_far.read += len(read)
+        self.so_far.new += stored.new
+        self.so_far.fresh |= stored.runs
+        self.so_far.changed += stored.changed
+        self._batch, self._bytes = [], 0
+
+    def _note(self, connection: sa.Connection, name: str, part: _Part) -> None:
+        if name in self.so_far.damaged:
+            return  # not stored whole: it is told again until somebody has mended or removed the bundle
+        if part.is_whole:
+            finish_run(connection, name, part.counts, part.last)
+        elif part.counts:
+            _count_part(connection, name, part.counts)
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Let Python's collector of cycles rest: it would walk each batch many times, a quarter of the time of a load."""
+    usual = gc.get_threshold()
+    gc.set_threshold(100_000, *usual[1:])
     try:
-        for observation in archive.load(name):
-            batch.append(observation)
-            if len(batch) == _BATCH:
-                counts += _store_batch(engine, batch, so_far)
-                batch = []
-    except ArchiveDamage as damage:
-        so_far.damaged.append(str(damage))
-        _store_batch(engine, batch, so_far)
-        return  # not stored whole: it is told again until somebody has mended or removed the bundle
-    counts += _store_batch(engine, batch, so_far)
-    finish_run(engine, name, counts)
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
-def _store_batch(engine: sa.Engine, batch: list[Observation], so_far: Loaded) -> Counter[Outcome]:
-    read = [(observation, read_observation(observation)) for observation in batch]
-    with writing(engine) as connection:
-        stored = store(connection, read)
-    so_far.read += len(batch)
-    so_far.new += stored.new
-    return Counter(reading.outcome for _, reading in read)
+def finish_run(connection: sa.Connection, name: str, counted: Counter[Outcome], last: datetime | None) -> None:
+    """Note that a run is stored whole, and how many of its looks had which outcome; it ended with its `last` look.
+
+    Its own, not the last that the database says it proves: another run may tell of the same look.
+    """
+    # A clock that was set back can make the last look older than the run.
+    ended = sa.case((runs.c.started_at < last, last), else_=runs.c.started_at) if last else runs.c.started_at
+    finished = sa.func.coalesce(runs.c.finished_at, ended)
+    connection.execute(runs.update().where(runs.c.name == name).values(finished_at=finished, **_counts(counted)))
 
 
-def finish_run(engine: sa.Engine, name: str, counted: Counter[Outcome]) -> None:
-    """Note that a run is stored whole, and how many of its looks had which outcome; it ended with its last look."""
-    last = select(sa.func.max(observations.c.observed_at)).where(observations.c.run_id == runs.c.id)
+def _count_part(connection: sa.Connection, name: str, counted: Counter[Outcome]) -> None:
+    """Count what is stored of a run, which tells it from one that a crash cut: the rest is not wanted for now."""
+    part = (runs.c.name == name) & runs.c.finished_at.is_(None)
+    connection.execute(runs.update().where(part).values(**_counts(counted)))
+
+
+def _counts(counted: Counter[Outcome]) -> dict[Outcome, int]:
     outcomes: tuple[Outcome, ...] = ("ok", "gone", "failed")
-    counts = {outcome: counted[outcome] for outcome in outcomes}
-    with writing(engine) as connection:
-        # A clock that was set back can make the last look older than the run.
-        ended = last.where(observations.c.observed_at >= runs.c.started_at).scalar_subquery()
-        finished = sa.func.coalesce(runs.c.finished_at, ended, runs.c.started_at)
-        connection.execute(runs.update().where(runs.c.name == name).values(finished_at=finished, **counts))
+    return {outcome: counted[outcome] for outcome in outcomes}

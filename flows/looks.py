@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
@@ -21,6 +21,7 @@ from models.observation import Observation, Target
 from models.tables import models, observations, paths, runs, targets
 from models.types import UtcTime
 
+K = TypeVar("K", int, datetime)
 FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 _ROWS_AT_ONCE = 500
 LOOK_KEY = (observations.c.target_id, observations.c.observed_at, observations.c.outcome, observations.c.body_digest)
@@ -89,6 +90,16 @@ def known_looks(connection: Connection, keys: Iterable[tuple[Any, ...]]) -> dict
         for id_, kind, name, line, *key in connection.execute(query.where(where)):
             found[tuple(key)] = (id_, kind != "collect", name, line or 0)
     return {key: found[key] for key in wanted if key in found}
+
+
+def origins_of(connection: Connection, target: Target, times: Iterable[datetime]) -> list[str]:
+    """Where the bodies from outside lay that looks at this target, at any of these instants, rest on."""
+    of_target = (targets.c.author == target.author) & (targets.c.slug == target.slug)
+    query = select(observations.c.origin).join(targets).where(of_target, observations.c.origin.is_not(None))
+    found: list[str] = []
+    for part in _slices(times):
+        found += connection.execute(query.where(observations.c.observed_at.in_(part))).scalars()
+    return found
 
 
 def prove_by(connection: Connection, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
@@ -193,7 +204,7 @@ def _look(row: sa.Row[Any]) -> Look:
     return Look(sighting, model_id, is_evidence)
 
 
-def _slices(ids: Iterable[int]) -> Iterable[list[int]]:
+def _slices(values: Iterable[K]) -> Iterable[list[K]]:
     """Parts that fit into one statement of any database."""
-    items = sorted(set(ids))
+    items = sorted(set(values))
     return (items[start : start + _ROWS_AT_ONCE] for start in range(0, len(items), _ROWS_AT_ONCE))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,9 @@ from flows.archive import Archive
 from flows.aside import Aside, beside
 from flows.database import lock_writers
 from flows.errors import HistoryError
-from flows.loading import Loaded, load_bundles, unloaded
+from flows.loading import Loaded, load_bundles, some_bundles, unloaded
+from flows.partitions import copy_months
+from flows.reading import Progress
 from models.tables import metadata, observations, runs
 
 _PATIENCE_SECONDS = 300.0
@@ -32,8 +34,6 @@ _NAMES = {
     "endpoints": ("model_id", "variant", "route", "ordinal"),
     "observations": ("target_id", "observed_at", "outcome", "body_digest"),
 }
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,13 @@ class Difference:
 def rebuild(engine: sa.Engine, archive: Archive, progress: Progress = lambda *_: None) -> Loaded:
     """Put a history built anew in the place of the live one in one transaction, or leave all as it was.
 
-    Raises HistoryError where a bundle is damaged, or the archive lacks a run that the database holds.
+    Raises HistoryError where there is no bundle, one is damaged, or one is lacking of a run that the database holds.
     """
     with beside(engine) as aside:
         loaded = _load_all(aside, archive, progress)
         if loaded.damaged:
-            raise HistoryError(f"nothing was changed, as the archive is damaged: {loaded.damaged[0]}")
-        with _caught_up(aside, archive, writing=True) as connection:
+            raise HistoryError(f"nothing was changed, as the archive is damaged: {next(iter(loaded.damaged.values()))}")
+        with _caught_up(aside, archive, loaded, writing=True) as connection:
             _put_in_place(connection, aside.schema)
             connection.commit()
     return loaded
@@ -67,59 +67,60 @@ def verify(
     """What was read, and where the live tables differ from what the archive gives, row for row."""
     with beside(engine) as aside:
         loaded = _load_all(aside, archive, progress)
-        with _caught_up(aside, archive, writing=False) as connection:
+        with _caught_up(aside, archive, loaded, writing=False) as connection:
             found = [_difference(connection, table, aside.schema) for table in metadata.sorted_tables]
     return loaded, [difference for difference in found if difference.only_database or difference.only_archive]
 
 
 def _load_all(aside: Aside, archive: Archive, progress: Progress) -> Loaded:
     archive.recover()
-    names = archive.bundles()
-    loaded = Loaded()
-    for loaded in load_bundles(aside.engine, archive, names):
-        progress(loaded.bundles, len(names))
-    return loaded
+    return load_bundles(aside.engine, archive, some_bundles(archive), progress=progress)
 
 
 @contextlib.contextmanager
-def _caught_up(aside: Aside, archive: Archive, *, writing: bool) -> Iterator[sa.Connection]:
+def _caught_up(aside: Aside, archive: Archive, loaded: Loaded, *, writing: bool) -> Iterator[sa.Connection]:
     """A connection in whose transaction the tables beside hold every run that the live ones hold.
 
-    A run under way beside has no bundle yet, so this waits for its end.
+    A run under way beside has no bundle yet, so this waits for its end. What is lost raises HistoryError where the
+    tables are to be written, and is a difference else.
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
+    found: list[str] | None = None
     while True:
         with aside.joined(writing=writing) as connection:
             if writing:
                 lock_writers(connection)
             missing = _missing(connection, aside.schema)
-            if not missing:
+            under_way = [name for name, is_open in missing.items() if is_open and name not in loaded.damaged]
+            is_lost = time.monotonic() > deadline or (found == [] and not under_way)
+            if not missing or (is_lost and not writing):
                 yield connection
                 return
-        if time.monotonic() > deadline:
+        if is_lost:
             raise HistoryError(
-                f"nothing was changed: the run {missing[0]} is in the database, but its bundle is not in the archive"
+                f"nothing was changed: the run {min(missing)} is in the database, but its bundle is not in the archive"
                 f" {archive.location}, or can't be read whole, or the run is still under way"
             )
-        archive.recover()
-        found = unloaded(aside.engine, archive)
-        for _ in load_bundles(aside.engine, archive, found):
-            pass
-        if not found:
+        if found == []:
             time.sleep(_PAUSE_SECONDS)
+        archive.recover()
+        found = [name for name in unloaded(aside.engine, archive) if name not in loaded.damaged]
+        loaded.damaged |= load_bundles(aside.engine, archive, found).damaged
 
 
-def _missing(connection: sa.Connection, schema: str) -> list[str]:
-    """The runs whose looks the live tables hold, and that are not whole beside."""
+def _missing(connection: sa.Connection, schema: str) -> dict[str, bool]:
+    """The runs whose looks the live tables hold, and that are not whole beside: whether each may be under way."""
     built = _beside(runs, schema).alias("built")
     whole = sa.exists().where(built.c.name == runs.c.name, built.c.finished_at.is_not(None))
     looked = sa.exists().where(observations.c.run_id == runs.c.id)
-    return list(connection.execute(select(runs.c.name).where(looked, ~whole).order_by(runs.c.name)).scalars())
+    query = select(runs.c.name, runs.c.finished_at.is_(None)).where(looked, ~whole)
+    return {name: bool(is_open) for name, is_open in connection.execute(query)}
 
 
 def _put_in_place(connection: sa.Connection, schema: str) -> None:
     for table in reversed(metadata.sorted_tables):
         connection.execute(table.delete())
+    copy_months(connection, schema)
     for table in metadata.sorted_tables:
         built = _beside(table, schema)
         connection.execute(table.insert().from_select([column.name for column in table.c], select(*built.c)))
@@ -131,12 +132,15 @@ def _put_in_place(connection: sa.Connection, schema: str) -> None:
 
 def _difference(connection: sa.Connection, table: sa.Table, schema: str) -> Difference:
     live, built = _natural(table, None), _natural(table, schema)
-    sides = [(live, built), (built, live)]
+    if table is runs:
+        # One that was cut off, or is still, before its first look has no bundle: nobody misses it.
+        live = live.where(runs.c.finished_at.is_not(None) | sa.exists().where(observations.c.run_id == runs.c.id))
+    sides = [("database", live, built), ("archive", built, live)]
     counts, examples = [], []
-    for here, there in sides:
+    for side, here, there in sides:
         only = sa.except_(here, there)
         counts.append(int(connection.execute(select(sa.func.count()).select_from(only.subquery())).scalar_one()))
-        examples += [_told(row) for row in connection.execute(only.limit(_SHOWN)).mappings()]
+        examples += [f"{side}: {_told(row)}" for row in connection.execute(only.limit(_SHOWN)).mappings()]
     return Difference(table.name, counts[0], counts[1], tuple(examples))
 
 

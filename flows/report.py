@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from flows.collection import Collected
-from flows.importing import Imported
 from flows.outcome import Offer, Outcome, PriceMove
 from models.listing import canonical_decimal
 
@@ -40,7 +39,7 @@ def lines(collected: Collected) -> Iterator[str]:
     outcome = collected.outcome
     yield f"Targets    {outcome.ok} ok, {outcome.gone} gone, {len(outcome.failed)} failed, of {collected.targets}"
     yield from outcome_lines(outcome)
-    yield from _cut(f"  trouble: {line}" for line in collected.troubles)
+    yield from cut(f"  trouble: {line}" for line in collected.troubles)
     if collected.waiting:
         yield f"  {collected.waiting} answers wait in the archive, bundle {outcome.run}: {collected.waiting_reason}"
         yield "  the next collect loads them, or: endpoint-history backfill archive"
@@ -52,29 +51,12 @@ def outcome_lines(outcome: Outcome) -> Iterator[str]:
     """What looks brought: endpoints, prices, and what is odd."""
     yield f"Endpoints  {outcome.endpoints} seen, {_count_arrivals(outcome)}"
     yield f"Prices     {outcome.new_prices} new, {outcome.repriced} changed"
-    yield from _cut(f"  {_move(move)}" for move in outcome.price_moves)
+    yield from cut(f"  {_move(move)}" for move in outcome.price_moves)
     yield from (f"  failed: {target}: {printable(reason)}" for target, reason in outcome.failed)
-    yield from _cut(f"  nothing there, now or before: {target}; misspelt?" for target in outcome.never_seen)
-    yield from _cut(f"  read in part: {target}: {printable(reason)}" for target, reason in outcome.unread)
-    yield from _cut(f"  counted once: {target} is {printable(model)}" for target, model in outcome.same_model)
-    yield from _cut(f"  unknown upstream: {_drift(item)}" for item in outcome.drift)
-
-
-def imported_lines(imported: Imported, *, dry_run: bool) -> Iterator[str]:
-    """What became of a backfill, for a terminal."""
-    yield f"Read       {imported.read}: {imported.new} new, {imported.known} known, {imported.unwanted} not wanted"
-    yield f"Refused    {imported.refusals}"
-    yield from (f"  {printable(item.origin)}: {printable(item.reason)}" for item in imported.refused[:_MOST])
-    if imported.refusals > _MOST:
-        yield "  …"
-    if dry_run:
-        yield f"Changes    {imported.changed} rows of prices and listings, by the first new ones; nothing was written"
-        yield from outcome_lines(imported.outcome) if imported.outcome else ()
-        return
-    yield f"Changes    {imported.changed} rows of prices and listings"
-    yield f"Conflicts  {imported.conflicts} looks that another of the same second contradicts"
-    yield from (f"Trouble    {line}" for line in imported.troubles)
-    yield f"Run        {imported.run}"
+    yield from cut(f"  nothing there, now or before: {target}; misspelt?" for target in outcome.never_seen)
+    yield from cut(f"  read in part: {target}: {printable(reason)}" for target, reason in outcome.unread)
+    yield from cut(f"  counted once: {target} is {printable(model)}" for target, model in outcome.same_model)
+    yield from cut(f"  unknown upstream: {_drift(item)}" for item in outcome.drift)
 
 
 def markdown(collected: Collected) -> str:
@@ -177,7 +159,8 @@ def _cell(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>|#!~$])", r"\\\1", printable(text))
 
 
-def _cut(items: Iterable[str]) -> Iterator[str]:
+def cut(items: Iterable[str]) -> Iterator[str]:
+    """The first of them, and a sign that there are more."""
     for number, item in enumerate(items):
         if number == _MOST:
             yield "  …"

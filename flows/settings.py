@@ -16,7 +16,8 @@ _BASE_URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-def _checked_base_url(url: str) -> str:
+def checked_base_url(url: str) -> str:
+    """An http or https address without its last slash. Raises ValueError for what is none, or holds a secret."""
     if not _BASE_URL.fullmatch(url) or not _has_host_and_port(url):
         raise ValueError("expected an http or https address such as https://openrouter.ai/api/v1")
     if any(sign in url for sign in "@?#"):
@@ -46,7 +47,7 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = SecretStr("sqlite:///data/history.db")
     archive_url: SecretStr = SecretStr("data/archive")
-    openrouter_base_url: Annotated[str, AfterValidator(_checked_base_url)] = "https://openrouter.ai/api/v1"
+    openrouter_base_url: Annotated[str, AfterValidator(checked_base_url)] = "https://openrouter.ai/api/v1"
     openrouter_api_key: Annotated[SecretStr, AfterValidator(_checked_key)] | None = None
     targets_file: Path = Path("targets.toml")
     requests_per_second: float = Field(default=5, ge=0, le=1000)

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from flows.catalogue import add_drift, add_paths, endpoint_ids, known_targets, model_ids, run_ids, target_ids
+from flows.catalogue import add_drift, add_paths, endpoint_ids, model_ids, run_ids, target_ids
 from flows.evidence import Sighting
 from flows.looks import (
     Flip,
@@ -31,6 +31,7 @@ from flows.looks import (
     prove_by,
     settle,
 )
+from flows.partitions import make_months
 from flows.rows import LISTINGS, PRICES, uptime_row
 from flows.timeline import Stretch, load_seen, load_stretches, rewrite
 from models.listing import EndpointListing, Reading
@@ -44,11 +45,15 @@ _APART = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """How many observations of a batch were new, how many known already, and how many change rows they moved."""
+    """How many observations of a batch were new, how many known already, and how many change rows they moved.
+
+    `runs` names those that the new ones are of.
+    """
 
     new: int
     known: int
     changed: int = field(default=0, compare=False)
+    runs: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 Listed = dict[int, dict[int, EndpointListing]]  # by observation id: what it lists, by endpoint id
@@ -85,7 +90,8 @@ def store(connection: Connection, batch: Sequence[Read]) -> Stored:
         within = looks[bisect_left(looks, start, key=_observed_at) : bisect_right(looks, end, key=_observed_at)]
         flips = settle(connection, [*around, *within], gones | listed.keys())
         changed += _apply(connection, flips, losses & set(cluster), listed)
-    return Stored(new=len(new), known=len(batch) - len(new), changed=changed)
+    runs = frozenset(item.observation.run.name for item in new.values())
+    return Stored(new=len(new), known=len(batch) - len(new), changed=changed, runs=runs)
 
 
 def _observed_at(look: Look) -> datetime:
@@ -99,14 +105,6 @@ def _look(id_: int, new: _New) -> Look:
     digest = new.row["body_digest"]
     sighting = Sighting(id_, o.target, o.observed_at, "ok", new.reading.complete, digest, listing.openrouter_id)
     return Look(sighting, new.row["model_id"], is_evidence=False)
-
-
-def known(connection: Connection, looks: Sequence[Observation]) -> list[bool]:
-    """Which of these looks, all `ok`, the tables hold already."""
-    ids = known_targets(connection, {look.target for look in looks})
-    keys = [(ids.get(look.target), look.observed_at, "ok", look.body_digest) for look in looks]
-    stored = known_looks(connection, [key for key in keys if key[0] is not None])
-    return [key in stored for key in keys]
 
 
 def _insert(connection: Connection, batch: Sequence[Read]) -> dict[int, _New]:
@@ -227,6 +225,7 @@ def _add_samples(connection: Connection, looks: Iterable[Look], listed: Listed) 
         if e.performance
     ]
     if uptimes:
+        make_months(connection, {at for _, at, _ in seen})
         connection.execute(uptime_samples.insert(), uptimes)
     if performances:
         connection.execute(performance_samples.insert(), performances)

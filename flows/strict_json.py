@@ -31,7 +31,7 @@ def load_json(body: bytes) -> Any:
     if text.lstrip().startswith("<"):
         raise NotJsonError("a web page, not JSON")
     try:
-        value = _DECODER.decode(text)
+        value = DECODER.decode(text)
     except NotJsonError:
         raise
     except RecursionError:
@@ -40,8 +40,7 @@ def load_json(body: bytes) -> Any:
         raise NotJsonError(f"not JSON: {error.msg} at character {error.pos}") from None
     except (ValueError, ArithmeticError):
         raise NotJsonError("a number with too many digits") from None
-    if text.count("[") + text.count("{") > _MAX_DEPTH:  # else it can't be nested deeper
-        _refuse_depth(value)
+    refuse_depth(value, text)
     return value
 
 
@@ -82,12 +81,16 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-_DECODER = json.JSONDecoder(
+# What load_json reads with. Its own methods raise ValueError, ArithmeticError and RecursionError, and bound no depth.
+DECODER = json.JSONDecoder(
     parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object_without_duplicates
 )
 
 
-def _refuse_depth(value: Any) -> None:
+def refuse_depth(value: Any, text: str, start: int = 0, end: int | None = None) -> None:
+    """Raise NotJsonError where a value, read from this part of a text, is nested too deeply."""
+    if text.count("[", start, end) + text.count("{", start, end) <= _MAX_DEPTH:
+        return
     level = [value]
     for _ in range(_MAX_DEPTH):
         level = [child for item in level for child in _children(item) if isinstance(child, dict | list)]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from alembic import context
 
-from flows.database import migrating
+from flows.database import is_ours, migrating
 from flows.settings import Settings
 from models.tables import metadata
 
@@ -36,6 +36,7 @@ def _run(connection: sa.Connection) -> None:
         target_metadata=metadata,
         compare_type=True,
         compare_server_default=True,
+        include_name=is_ours,
         render_item=_render_plain_type,
         transaction_per_migration=True,
     )

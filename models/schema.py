@@ -1,4 +1,4 @@
-"""Write docs/schema.md from the comments of the tables: `python -m models.schema > docs/schema.md`."""
+"""Write docs/schema.md from the comments of the tables and views: `python -m models.schema > docs/schema.md`."""
 
 from __future__ import annotations
 
@@ -8,23 +8,33 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.tables import metadata
+from models.views import views
 
 _HEAD = """\
 # The schema
 
-Generated from the tables by `make schema`; a test keeps it true. The same tables, columns and constraints stand on
-SQLite and on PostgreSQL, where every comment below is also a comment in the database. How rows come to stand is told in
-[history.md](history.md).
+Generated from the code by `make schema`; a test keeps it true. The same tables, views, columns and constraints stand on
+SQLite and on PostgreSQL, where every comment below is also a comment in the database. To answer questions, begin with
+the [views](#views). How rows come to stand is told in [history.md](history.md), what the data can't tell in
+[data-notes.md](data-notes.md).
 
 Times are UTC. On SQLite they are text, `YYYY-MM-DD HH:MM:SS`, as its own `datetime()` gives them, except in the two
 sample tables, where they are unix seconds: `datetime(observed_at, 'unixepoch')`. Prices are exact decimals; on SQLite
 they are text, so compare and sum them as numbers: `CAST(prompt_usd AS DOUBLE PRECISION)`.
 """
 
+_VIEWS = """\
+# Views
+
+Made for questions: model and provider by name, prices per million tokens beside the exact ones, times as text on SQLite
+everywhere. A question about one model or one day costs no more than that.
+"""
+
 
 def page() -> str:
     """The whole page as Markdown."""
-    return "\n".join([_HEAD, *(line for table in metadata.sorted_tables for line in _table(table))])
+    tables = (line for table in metadata.sorted_tables for line in _table(table))
+    return "\n".join([_HEAD, *tables, _VIEWS, *(line for view in views.tables.values() for line in _view(view))])
 
 
 def _table(table: sa.Table) -> Iterator[str]:
@@ -36,6 +46,14 @@ def _table(table: sa.Table) -> Iterator[str]:
     yield ""
     yield from sorted(filter(None, map(_constraint, table.constraints)))
     yield from sorted(map(_index, table.indexes))
+    yield ""
+
+
+def _view(view: sa.Table) -> Iterator[str]:
+    yield f"## {view.name}\n\n{view.comment}\n"
+    yield "| column | SQLite | PostgreSQL | meaning |\n|---|---|---|---|"
+    for column in view.columns:
+        yield f"| `{column.name}` | {_type(column, sqlite)} | {_type(column, postgresql)} | {column.comment} |"
     yield ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,9 @@ metadata = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+PARTITION_NAME = re.compile("uptime_samples_[0-9]{4}_[0-9]{2}")
 
 
 def _reference(name: str, column: str, comment: str, *, nullable: bool = False) -> sa.Column[int]:
@@ -280,6 +284,7 @@ uptime_samples = sa.Table(
     *_percent("uptime_30m_pct", "30 minutes"),
     *_percent("uptime_1d_pct", "day"),
     sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (observed_at)",  # flows.partitions makes the months
     comment="One row for one endpoint in one look that counts. Share of requests; from 2026-10-08 on, of minutes.",
 )
 

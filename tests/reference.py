@@ -200,6 +200,14 @@ def visible(connection: sa.Connection) -> dict[str, list[str]]:
     return found
 
 
+def without_provenance(found: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The rows that `visible` gives without which run brought what from where."""
+    looks = [json.loads(row) for row in found["observations"]]
+    kept = [{name: look[name] for name in look.keys() - {"run_id", "archive_line", "origin"}} for look in looks]
+    history = {name: rows for name, rows in found.items() if name != "runs"}
+    return history | {"observations": sorted(json.dumps(look, sort_keys=True) for look in kept)}
+
+
 def _text(table: sa.Table, row: sa.RowMapping, names: dict[str, dict[int, str]], only: list[str] | None = None) -> str:
     cells = {}
     for column in table.columns:

@@ -1,8 +1,10 @@
-"""`endpoint-history backfill` from each source, as people type it, and as Prefect runs it."""
+"""`endpoint-history backfill` from each source, as people type it."""
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,18 +13,12 @@ import pytest
 import stamina
 
 from flows.archive import Archive
-from flows.database import opened, upgrade
+from flows.database import downgrade, opened, upgrade
 from flows.rebuild import verify
 from models.tables import observations
-from simulator.faults import Faults
-from simulator.market import Market
-from simulator.wayback import Archive as SimulatedArchive
-from simulator.wayback import serving_wayback
 from tests.collecting import count, history
 from tests.factories import MODEL, a_body, an_endpoint
-from tests.prefect_server import ask, until
 from tests.test_cli import Command, command
-from tests.test_collect_flow import command as process
 
 __all__ = ["command"]
 
@@ -91,6 +87,21 @@ def test_since_until_and_only_choose(command: Command, saved: Path) -> None:
         (("files", "saved", "--only", "acme"), "'acme' is no target"),
         (("git", "saved", "*.json"), "saved"),
         (("wayback", "swift-1"), "'swift-1' is not an author/slug pair"),
+        (
+            ("wayback", "acme/swift-1", "--base-url", "ftp://me:sesame@x"),
+            "base-url: expected an http or https address such as",
+        ),
+        (("archive", "--since", "May"), "since: 'May' is no time such as 2026-05-16"),
+        (("archive", "--only", "acme"), "'acme' is no target"),
+        (("archive", "--rebuild", "--verify"), "--rebuild and --verify can't go together"),
+        (("archive", "--dry-run", "--rebuild"), "--dry-run and --rebuild can't go together"),
+        (("archive", "--dry-run", "--verify"), "--dry-run and --verify can't go together"),
+        (("archive", "--rebuild", "--since", "2026-05-02"), "rebuild is always of the whole archive"),
+        (("archive", "--verify", "--only", "acme/*"), "verify is always of the whole archive"),
+        (("archive", "--verify", "--until", "2026-05-02"), "verify is always of the whole archive"),
+        (("archive", "--rebuild", "--all"), "rebuild is always of the whole archive"),
+        (("archive",), "there is no bundle in the archive "),
+        (("archive", "--rebuild"), "there is no bundle in the archive "),
     ],
 )
 def test_wrong_usage_gets_its_reason_before_anything_is_written(
@@ -99,7 +110,63 @@ def test_wrong_usage_gets_its_reason_before_anything_is_written(
     code, out, err = command("backfill", *words)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert told in err
+    assert "sesame" not in err
     assert archive().bundles() == []
+
+
+@pytest.fixture
+def kept(command: Command, saved: Path) -> list[str]:
+    """An archive of four looks on four days, in two bundles, and an empty database; yields the bundles."""
+    command("backfill", "files", "saved/*0501*", "saved/*0502*", *TIME)
+    command("backfill", "files", "saved", *TIME)
+    downgrade(URL, "base")
+    upgrade(URL)
+    return archive().bundles()
+
+
+def test_the_archive_fills_an_empty_database_and_tells_it_as_every_source_does(
+    command: Command, kept: list[str]
+) -> None:
+    code, out, err = command("backfill", "archive")
+    assert (code, [line.split("  ")[0] for line in out.splitlines()]) == (
+        0,
+        ["Read", "Refused", "Changes", "Conflicts"],
+    )
+    assert out.startswith("Read       4 of 2 bundles: 4 new, 0 known, 0 not wanted\nRefused    0\n")
+    assert re.fullmatch(r"(\d) of \1 kB read, 4 observations(, [\d.,]+/s)?\n", err)
+    assert command("backfill", "archive")[1].startswith("Read       0 of 0 bundles: 0 new, 0 known")
+    assert command("backfill", "archive", "--all")[1].startswith("Read       4 of 2 bundles: 0 new, 4 known")
+
+
+def test_a_part_of_the_archive_and_then_all(command: Command, kept: list[str]) -> None:
+    words = ("--since", "2026-05-02", "--until", "2026-05-04T00:00Z", "--only", "acme/*")
+    code, out, _ = command("backfill", "archive", *words)
+    assert (code, out.splitlines()[0]) == (0, "Read       4 of 2 bundles: 2 new, 0 known, 2 not wanted")
+    assert command("backfill", "archive")[1].startswith("Read       4 of 2 bundles: 2 new, 2 known, 0 not wanted")
+    assert command("backfill", "archive", "--verify")[0] == 0
+
+
+def test_a_dry_run_of_the_archive_shows_the_first_changes_alone(command: Command, kept: list[str]) -> None:
+    code, out, _ = command("backfill", "archive", "--dry-run")
+    assert code == 0
+    assert out.startswith("Read       4 of 2 bundles: 4 new, 0 known, 0 not wanted\nRefused    0\nChanges    4 rows")
+    assert "acme/swift-1 at North (north/fp8): prompt $1/M -> $2/M" in out
+    assert count(URL, observations) == 0
+
+
+def test_damage_of_the_archive_is_named_and_exits_with_three(command: Command, kept: list[str]) -> None:
+    (path,) = Path("data/archive").absolute().rglob(f"{kept[1]}*")
+    lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
+    path.write_bytes(gzip.compress(lines[0] + lines[1].replace(b"0.000001", b"0.000009")))
+    told = f"Refused    1\n  {path}: line 2 at byte {len(lines[0])}: its checksum is wrong\n"
+    code, out, _ = command("backfill", "archive")
+    assert (code, told in out) == (3, True)
+    assert out.startswith("Read       4 of 2 bundles: 3 new, 0 known, 0 not wanted\n")
+    code, out, _ = command("backfill", "archive", "--verify")
+    assert (code, told in out) == (3, True)
+    code, out, err = command("backfill", "archive", "--rebuild")
+    assert (code, out) == (1, "")
+    assert f"nothing was changed, as the archive is damaged: {path}: line 2 at byte " in err
 
 
 def test_a_git_history_comes_in_by_its_commits(command: Command) -> None:
@@ -117,18 +184,6 @@ def test_a_git_history_comes_in_by_its_commits(command: Command) -> None:
     assert "Changes    4 rows" in out
 
 
-def test_captures_come_in_through_every_fault_of_the_archive(command: Command) -> None:
-    market = Market(models=3)
-    with serving_wayback(SimulatedArchive(market, faults=Faults(["429:0.02", "503:0.1"]))) as base_url:
-        words = ("backfill", "wayback", *market.paths()[:2], "--base-url", base_url)
-        code, out, _ = command(*words, REQUESTS_PER_SECOND="0")
-        assert code in {0, 3}, out
-        again = command(*words, REQUESTS_PER_SECOND="0")[1]
-    assert count(URL, observations) > 10
-    assert count(URL, observations, observations.c.origin.like(f"{base_url}/web/%")) == count(URL, observations)
-    assert " 0 rows of prices" in again or "known" in again
-
-
 def test_all_sources_together_can_be_rebuilt_from_our_archive(command: Command, saved: Path) -> None:
     command("backfill", "files", "saved", *TIME)
     look = {"detailsPath": f"/api/v1/models/{MODEL}/endpoints", "response": json.loads(a_body(an_endpoint()))}
@@ -136,18 +191,3 @@ def test_all_sources_together_can_be_rebuilt_from_our_archive(command: Command, 
     assert command("backfill", "files", "walk.json")[0] == 0
     with opened(URL) as engine:
         assert verify(engine, archive())[1] == []
-
-
-def test_prefect_runs_a_backfill_and_tells_its_end_alone(prefect_api: str, saved: Path) -> None:
-    upgrade("sqlite:///history.db")
-    code = (
-        "import asyncio; from flows.backfill import backfill;"
-        "state = asyncio.run(backfill('files', ['saved'], time='name:%Y%m%dT%H%M%SZ', return_state=True));"
-        "print(state.name, state.message)"
-    )
-    done = process("python", "-c", code, PREFECT_API_URL=prefect_api)
-    assert done.stdout == "Completed 4 read, 4 new, 0 known, 0 refused\n", done.stderr
-    named = {"event": {"prefix": ["endpoint-history.backfill"]}}
-    (event,) = until(lambda: ask(prefect_api, "events", filter=named), 30)
-    assert event["event"] == "endpoint-history.backfilled"
-    assert event["payload"]["new"] == 4

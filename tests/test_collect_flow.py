@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -79,7 +80,8 @@ def changes(api: str) -> list[dict[str, Any]]:
 def test_a_server_shows_the_run_its_shards_and_its_outcome(prefect_api: str, simulator: Simulator) -> None:
     simulator.answers[PATHS[3]] = faults.KINDS["html"]
     done = command("endpoint-history", "collect", PREFECT_API_URL=prefect_api)
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (3, f"{len(PATHS)} of {len(PATHS)} targets asked")
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1].startswith(f"{len(PATHS)} of {len(PATHS)} targets asked")
     (run,) = runs_named(prefect_api, "collect all targets 20")
     ok = len(PATHS) - 1
     assert run["state"]["name"] == "Completed"
@@ -104,7 +106,8 @@ def test_one_event_tells_what_changed_and_none_that_nothing_did(prefect_api: str
 
 def test_a_temporary_server_leaves_no_word_of_its_own(simulator: Simulator) -> None:
     done = command("endpoint-history", "collect", PATHS[0], PATHS[1])
-    assert (done.returncode, done.stderr) == (0, "2 of 2 targets asked\n")
+    assert done.returncode == 0
+    assert re.fullmatch(r"2 of 2 targets asked, [\d.,]+/s\n", done.stderr)
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
         "Targets", "Endpoints", "Prices", "Database", "Archive",
     ]  # fmt: skip

@@ -73,7 +73,7 @@ def test_the_database_can_be_built_anew_from_the_archive(given: Settings, tmp_pa
     rebuilt = f"sqlite:///{tmp_path}/rebuilt.db"
     upgrade(rebuilt)
     with opened(rebuilt) as engine:
-        list(load_bundles(engine, archive(), unloaded(engine, archive())))
+        load_bundles(engine, archive(), unloaded(engine, archive()))
     assert history(rebuilt) == history(url_of(given))
 
 

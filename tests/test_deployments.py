@@ -111,3 +111,7 @@ def test_deployed_to_a_real_server_the_schedule_makes_runs(prefect_api: str, tmp
     (deployment,) = ask(prefect_api, "deployments", **of_deployment)
     assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     assert deployment["schedules"][0]["schedule"]["timezone"] == "UTC"
+    (backfill,) = ask(prefect_api, "deployments", deployments={"name": {"any_": ["backfill"]}})
+    form = backfill["parameter_openapi_schema"]
+    assert form["properties"]["mode"]["enum"] == ["load", "dry-run", "rebuild", "verify"]
+    assert (form["required"], backfill["schedules"]) == (["source"], [])

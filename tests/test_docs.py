@@ -108,10 +108,12 @@ def test_every_query_of_the_readme_returns_rows(query: str, connection: sa.Conne
 def test_the_first_query_tells_what_is_charged_now(connection: sa.Connection) -> None:
     assert _answers(connection, QUERIES[0]) == [
         {
-            "provider_name": "North",
+            "provider": "North",
             "route": "north/fp8",
             "prompt_usd_per_mtok": pytest.approx(3),
             "completion_usd_per_mtok": pytest.approx(2),
+            "discount": None,
+            "has_conditional_prices": False,
         }
     ]
 
@@ -122,8 +124,14 @@ def test_the_second_query_tells_what_moved(connection: sa.Connection) -> None:
     assert str(row["observed_at"])[:10] == str(at(30))[:10]
 
 
-def test_the_third_query_tells_the_mean_uptime(connection: sa.Connection) -> None:
-    assert _answers(connection, QUERIES[2]) == [
+def test_the_third_query_tells_how_the_lowest_price_moved(connection: sa.Connection) -> None:
+    [row] = _answers(connection, QUERIES[2])
+    prices = (row["before_blended_usd_per_mtok"], row["after_blended_usd_per_mtok"])
+    assert (row["why"], *prices) == ("repriced", pytest.approx(1.25), pytest.approx(2.75))
+
+
+def test_the_fourth_query_tells_the_mean_uptime(connection: sa.Connection) -> None:
+    assert _answers(connection, QUERIES[3]) == [
         {"provider_name": "North", "samples": 2, "mean_uptime_30m_pct": 99.5, "worst": 99.5}
     ]
 
@@ -177,4 +185,6 @@ def test_every_link_to_a_file_leads_to_one(path: Path) -> None:
 
 
 def test_the_readme_links_to_the_docs_and_the_target_list() -> None:
-    assert {"docs/history.md", "docs/schema.md", "targets.toml"} <= set(_links(ROOT / "README.md"))
+    assert {"docs/data-notes.md", "docs/history.md", "docs/schema.md", "targets.toml"} <= set(
+        _links(ROOT / "README.md")
+    )

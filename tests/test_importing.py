@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from flows import importing
 from flows.database import opened, upgrade, writing
-from flows.errors import ConfigurationError
+from flows.errors import ConfigurationError, HistoryError
 from flows.importing import Imported, Wanted, import_bodies, try_bodies
 from flows.parse import read_observation
 from flows.rebuild import verify
-from flows.sources.found import Found, Refused
+from flows.sources.found import Found, Known, Refused
 from flows.store import store
 from flows.targets import TargetList
 from models.observation import Target
@@ -46,7 +46,7 @@ def a_found(minute: float = 0, prompt: str = "0.1", origin: str = "a.json", **fi
     return Found(**given | fields)
 
 
-def load(engine: sa.Engine, *items: Found | Refused, wanted: Wanted | None = None) -> Imported:
+def load(engine: sa.Engine, *items: importing.Item, wanted: Wanted | None = None) -> Imported:
     numbered = [(number, len(items), item) for number, item in enumerate(items, 1)]
     return import_bodies(engine, archive(), "files", numbered, wanted or Wanted(), at=NOW)
 
@@ -81,6 +81,55 @@ def test_what_is_known_is_not_taken_again(engine: sa.Engine) -> None:
     assert len(archive().bundles()) == 1
     with engine.connect() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(runs)).scalar() == 1
+
+
+def test_what_is_known_is_not_even_parsed(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(engine, a_found())
+    monkeypatch.setattr(importing, "read_observation", None)
+    assert load(engine, a_found(), Known("c.json")).known == 2
+
+
+def test_what_a_source_gave_before_it_went_away_is_kept(engine: sa.Engine) -> None:
+    def going_away() -> Iterator[tuple[int, int, Found]]:
+        yield 1, 2, a_found()
+        raise HistoryError("it went away")
+
+    with pytest.raises(HistoryError, match="it went away"):
+        import_bodies(engine, archive(), "files", going_away(), Wanted(), at=NOW)
+    assert load(engine, a_found()).known == 1
+
+
+def test_what_comes_slowly_is_stored_as_it_comes(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_SECONDS", 0)
+    stored: list[int] = []
+
+    def slow() -> Iterator[tuple[int, int, Found]]:
+        for number in range(3):
+            stored.append(len(rows(engine, observations.c.id)))
+            yield number + 1, 3, a_found(number)
+
+    import_bodies(engine, archive(), "files", slow(), Wanted(), at=NOW)
+    assert stored == [0, 1, 2]
+
+
+def test_large_bodies_are_not_held_many_at_once(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_BYTES", 2 * len(a_found().body))
+    held: list[int] = []
+
+    def items() -> Iterator[tuple[int, int, Found]]:
+        for number in range(1, 6):
+            held.append(len(rows(engine, observations.c.id)))
+            yield number, 5, a_found(number)
+
+    import_bodies(engine, archive(), "files", items(), Wanted(), at=NOW)
+    assert held == [0, 0, 2, 2, 4]
+
+
+def test_progress_is_told_for_every_body(engine: sa.Engine) -> None:
+    told: list[tuple[int, int]] = []
+    items = [(number, 5, a_found(number)) for number in range(1, 6)]
+    import_bodies(engine, archive(), "files", items, Wanted(), at=NOW, progress=lambda *place: told.append(place))
+    assert told == [(number, 5) for number in range(1, 6)]
 
 
 def test_without_a_target_the_body_names_its_own(engine: sa.Engine) -> None:

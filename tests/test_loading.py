@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
+import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,25 +14,24 @@ from flows.archive import Archive
 from flows.catalogue import run_ids
 from flows.database import opened, upgrade, writing
 from flows.loading import Loaded, load_bundles, take_up, unfinished, unloaded
-from models.observation import Observation, Run
-from models.tables import metadata, observations, runs
+from models.observation import Run
+from models.tables import observations, runs
 from simulator.market import Market
 from simulator.server import Simulator, serving
-from tests.archived import write
 from tests.collecting import archive, collect, history, settings
-from tests.factories import a_failed_look, a_gone_look, a_look, an_endpoint, at
-from tests.reference import visible
-
-OTHER = "acme/heron-2"
-FIRST = Run("20260516T090000Z-collect-aaaaaa", "collect", "live", 1800)
-SECOND = Run("20260516T093000Z-collect-bbbbbb", "collect", "live", 1800)
-THIRD = Run("20260516T100000Z-collect-cccccc", "collect", "live")
-RUNS = {
-    FIRST: [a_look(an_endpoint(), an_endpoint("south")), a_look(an_endpoint(), target=OTHER, model=OTHER)],
-    SECOND: [a_look(an_endpoint(prompt="0.5", novelty=1), minute=30), a_failed_look(31, target=OTHER)],
-    THIRD: [a_look(an_endpoint(), an_endpoint("south"), minute=60), a_gone_look(62, target=OTHER)],
-}
-NAMES = [run.name for run in RUNS]
+from tests.factories import a_look, an_endpoint, at
+from tests.three_runs import (
+    FIRST,
+    NAMES,
+    SECOND,
+    THIRD,
+    bundle,
+    damage,
+    emptied,
+    full_archive,
+    path_of,
+    tables,
+)
 
 
 @pytest.fixture
@@ -45,45 +43,16 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
 
 @pytest.fixture
 def full() -> Archive:
-    """An archive with the bundles of three runs."""
-    given = archive()
-    for run, looks in RUNS.items():
-        bundle(given, run, *looks)
-    return given
-
-
-def bundle(given: Archive, run: Run, *looks: Observation) -> None:
-    write(given, *(replace(look, run=run) for look in looks), run=run)
+    return full_archive()
 
 
 def load(engine: sa.Engine, given: Archive, *names: str) -> Loaded:
-    *_, loaded = load_bundles(engine, given, names)
-    return loaded
-
-
-def tables(engine: sa.Engine) -> dict[str, list[str]]:
-    with engine.connect() as connection:
-        return visible(connection)
+    return load_bundles(engine, given, names)
 
 
 def begin(engine: sa.Engine, *begun: Run) -> None:
     with writing(engine) as connection:
         run_ids(connection, begun)
-
-
-def damage(run: Run, line: int, found: str, instead: str) -> None:
-    """Change a text within one line of a run's bundle, as a failing disk would."""
-    (path,) = Path("archive").rglob(f"{run.name}.jsonl.gz")
-    lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
-    assert found.encode() in lines[line - 1]
-    lines[line - 1] = lines[line - 1].replace(found.encode(), instead.encode())
-    path.write_bytes(gzip.compress(b"".join(lines)))
-
-
-def emptied(engine: sa.Engine) -> None:
-    with writing(engine) as connection:
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
 
 
 def test_an_empty_archive_has_nothing_to_load(engine: sa.Engine) -> None:
@@ -111,16 +80,30 @@ def test_what_was_loaded_is_loaded_and_finished(engine: sa.Engine, full: Archive
     assert (unloaded(engine, full), unfinished(engine, full)) == ([], [])
 
 
-def test_progress_is_told_after_every_bundle(engine: sa.Engine, full: Archive) -> None:
-    told = [(so_far.bundles, so_far.read, so_far.new) for so_far in load_bundles(engine, full, NAMES)]
-    assert told == [(1, 2, 2), (2, 4, 4), (3, 6, 6)]
+def test_a_load_tells_its_progress_look_by_look_to_the_end(engine: sa.Engine, full: Archive) -> None:
+    told: list[tuple[int, int]] = []
+    loaded = load_bundles(engine, full, NAMES, progress=lambda done, total: told.append((done, total)))
+    assert (loaded.bundles, loaded.read, loaded.new, loaded.fresh) == (3, 6, 6, set(NAMES))
+    assert (len(told), told[-1][0], told) == (6, told[-1][1], sorted(told))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5])
+def test_a_batch_may_end_anywhere_in_a_bundle(
+    engine: sa.Engine, full: Archive, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(engine, full, *NAMES)
+    whole = tables(engine)
+    emptied(engine)
+    monkeypatch.setattr(loading, "_BATCH", batch)
+    load(engine, full, *NAMES)
+    assert tables(engine) == whole
 
 
 def test_loading_twice_gives_the_same_tables(engine: sa.Engine, full: Archive) -> None:
     load(engine, full, *NAMES)
     before = tables(engine)
     again = load(engine, full, *NAMES)
-    assert (again.read, again.new, again.damaged) == (6, 0, [])
+    assert (again.read, again.new, again.damaged) == (6, 0, {})
     assert tables(engine) == before
 
 
@@ -154,24 +137,22 @@ def test_small_batches_give_the_same_tables(engine: sa.Engine, full: Archive, mo
 
 
 def test_a_damaged_bundle_loads_what_can_be_read(engine: sa.Engine, full: Archive) -> None:
-    damage(FIRST, 1, "0.000001", "0.000007")
+    damage(FIRST, 1)
     loaded = load(engine, full, *NAMES)
     assert (loaded.bundles, loaded.read, loaded.new) == (3, 5, 5)
 
 
 def test_the_damage_of_a_bundle_is_named(engine: sa.Engine, full: Archive) -> None:
-    damage(FIRST, 2, "0.000001", "0.000007")
-    (told,) = load(engine, full, *NAMES).damaged
-    assert f"{FIRST.name}.jsonl.gz, line 2 at byte " in told
-    assert told.endswith("its checksum is wrong")
+    damage(FIRST, 2)
+    told = load(engine, full, *NAMES).damaged[FIRST.name]
+    assert told.origin.endswith(f"/{FIRST.name}.jsonl.gz")
+    assert re.fullmatch(r"line 2 at byte \d+: its checksum is wrong", told.reason)
 
 
 def test_a_bundle_that_is_no_gzip_stops_no_other(engine: sa.Engine, full: Archive) -> None:
-    (path,) = Path("archive").rglob(f"{FIRST.name}.jsonl.gz")
-    path.write_bytes(b"not gzip at all")
+    path_of(FIRST).write_bytes(b"not gzip at all")
     loaded = load(engine, full, *NAMES)
-    assert (loaded.bundles, loaded.read, len(loaded.damaged)) == (3, 4, 1)
-    assert FIRST.name in loaded.damaged[0]
+    assert (loaded.bundles, loaded.read, list(loaded.damaged)) == (3, 4, [FIRST.name])
 
 
 def test_a_loaded_run_ends_with_its_last_look(engine: sa.Engine, full: Archive) -> None:
@@ -195,6 +176,16 @@ def test_looks_that_two_runs_share_count_for_both(engine: sa.Engine) -> None:
         assert connection.execute(sa.select(runs.c.ok).order_by(runs.c.name)).scalars().all() == [1, 2]
 
 
+@pytest.mark.parametrize("order", [[FIRST, SECOND], [SECOND, FIRST]], ids=["in order", "reversed"])
+def test_a_run_ends_with_its_last_look_whichever_run_proves_that(engine: sa.Engine, order: list[Run]) -> None:
+    given = archive()
+    bundle(given, FIRST, a_look(an_endpoint(), minute=40))
+    bundle(given, SECOND, a_look(an_endpoint(), minute=35), a_look(an_endpoint(), minute=40))
+    load(engine, given, *(run.name for run in order))
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(runs.c.finished_at)).scalars().all() == [at(40), at(40)]
+
+
 def test_the_archive_gives_the_counts_of_the_live_run(database_url: str, tmp_path: Path) -> None:
     upgrade(database_url)
     market = Market(models=5)
@@ -210,13 +201,13 @@ def test_the_archive_gives_the_counts_of_the_live_run(database_url: str, tmp_pat
 
 def test_a_damaged_bundle_is_told_until_it_is_mended(engine: sa.Engine, full: Archive) -> None:
     begin(engine, FIRST)
-    damage(FIRST, 1, "0.000001", "0.000007")
+    damage(FIRST, 1)
     assert [len(take_up(engine, full)) for _ in range(2)] == [1, 1]
 
 
 def test_damage_that_came_later_takes_nothing_back(engine: sa.Engine, full: Archive) -> None:
     load(engine, full, *NAMES)
     before = tables(engine)
-    damage(FIRST, 1, "0.000001", "0.000007")
+    damage(FIRST, 1)
     assert load(engine, full, FIRST.name).damaged
     assert tables(engine) == before

@@ -129,7 +129,7 @@ def test_a_shuffled_replay_into_postgresql_twice_leaves_the_same_history(
             batch = [(observation, read_observation(observation)) for observation in shuffled[start : start + 97]]
             with writing(engine) as connection:
                 store(connection, batch)
-        list(load_bundles(engine, archive, archive.bundles()))
+        load_bundles(engine, archive, archive.bundles())
         with engine.connect() as there, live.connect() as here:
             assert visible(there) == visible(here)
 

@@ -12,7 +12,7 @@ from flows import rebuild as rebuild_module
 from flows.database import opened, upgrade, writing
 from flows.errors import HistoryError
 from flows.rebuild import rebuild, verify
-from models.tables import metadata, pricing_snapshots, uptime_samples
+from models.tables import metadata, pricing_snapshots, runs, uptime_samples
 from simulator.market import Market
 from simulator.server import Simulator, serving
 from tests.collecting import archive, collect, history, settings
@@ -90,14 +90,42 @@ def test_ids_go_on_after_a_rebuild(collected: str) -> None:
         assert verify(engine, archive())[1] == []
 
 
-def test_a_run_that_the_archive_lacks_keeps_all_as_it_was(collected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rebuild_module, "_PATIENCE_SECONDS", -1)
+def test_a_run_that_the_archive_lacks_keeps_all_as_it_was(collected: str) -> None:
     before = history(collected)
     lost = archive().bundles()[1]
     next(Path("archive").rglob(f"{lost}*")).unlink()
     with opened(collected) as engine, pytest.raises(HistoryError, match=f"nothing was changed: the run {lost} is in"):
         rebuild(engine, archive())
     assert history(collected) == before
+    assert left_over(collected) == []
+
+
+def test_a_run_that_the_archive_lacks_is_a_difference(collected: str) -> None:
+    next(Path("archive").rglob(f"{archive().bundles()[1]}*")).unlink()
+    with opened(collected) as engine:
+        differences = {difference.table: difference for difference in verify(engine, archive())[1]}
+    assert differences["observations"].only_database == len(MARKET.paths()) + 1
+    assert differences["runs"].only_database == 1
+
+
+def test_a_damaged_bundle_is_told_beside_what_differs(collected: str) -> None:
+    name = archive().bundles()[1]
+    bundle = next(Path("archive").rglob(f"{name}*"))
+    bundle.write_bytes(bundle.read_bytes()[:-300])
+    with opened(collected) as engine:
+        loaded, differences = verify(engine, archive())
+    assert list(loaded.damaged) == [name]
+    assert {"observations", "runs"} <= {difference.table for difference in differences}
+
+
+def test_a_run_that_goes_on_beside_is_not_waited_for_forever(collected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rebuild_module, "_PATIENCE_SECONDS", -1)
+    with opened(collected) as engine:
+        with writing(engine) as connection:
+            connection.execute(runs.update().values(finished_at=None))
+        next(Path("archive").rglob(f"{archive().bundles()[1]}*")).unlink()
+        with pytest.raises(HistoryError, match="or the run is still under way"):
+            rebuild(engine, archive())
     assert left_over(collected) == []
 
 

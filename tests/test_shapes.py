@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.bundle import encode_line
-from flows.sources.shapes import Document, documents, looks_like
+from flows.decode import MAX_BODY_BYTES
+from flows.sources.likeness import looks_like
+from flows.sources.shapes import Document, documents
 from models.observation import Target
 from tests.factories import MODEL, MORNING, NOT_FOUND, a_body, a_failed_look, a_gone_look, a_look, an_endpoint
 
@@ -178,6 +180,7 @@ def test_a_named_field_gives_the_time_and_no_field_gives_none() -> None:
         (b"hello\nworld", "not JSON: Expecting value at character 0"),
         (b"\x1f\x8b\x08", "not JSON: not UTF-8 at byte 1"),
         (BODY[:-9], "not JSON: "),
+        (b'{"data": {}}]', "not JSON: Extra data at character 12"),
         (b"3", "JSON without an endpoints list"),
         (b"[]", "JSON without an endpoints list"),
         (b"{}", "JSON without an endpoints list"),
@@ -224,6 +227,31 @@ def test_a_refused_body_never_stops_the_others(bad: str) -> None:
     assert (taken[0], taken[-1], set(taken[1:-1])) == (BODY, OTHER, {None})
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        '"endpoints": [NaN]',
+        '"endpoints": [], "endpoints": []',
+        f'"endpoints": [{"1" * 5000}]',
+        f'"endpoints": [1e{"9" * 30}]',
+        f'"endpoints": {"[" * 49}{"]" * 49}',
+        f'"endpoints": {"[" * 2000}{"]" * 2000}',
+        '"endpoints": ["\x01"]',
+    ],
+)
+def test_a_body_within_another_document_is_read_as_strictly_as_one_alone(inner: str) -> None:
+    body = f'{{"data": {{"id": "a/b", {inner}}}}}'.encode()
+    alone = only(body)
+    assert (alone.body, (alone.reason or "")[:8]) == (None, "not JSON")
+    assert [d.reason for d in read(walk(item(body)))] == [alone.reason]
+    assert [d.reason for d in read(b"[" + body + b", " + BODY + b"]")] == [alone.reason, None]
+
+
+def test_a_body_may_be_nested_as_deeply_within_another_document_as_alone() -> None:
+    body = f'{{"data": {{"id": "a/b", "endpoints": {"[" * 48}{"]" * 48}}}}}'.encode()
+    assert [only(content).body for content in (body, b"[" + body + b"]", walk(item(body)))] == [body] * 3
+
+
 def test_a_bad_line_costs_itself_wherever_it_stands() -> None:
     for lines in ([b"\xff", BODY], [b"nope", BODY], [BODY[:40], BODY]):
         assert [d.body for d in read(b"\n".join(lines))] == [None, BODY]
@@ -244,6 +272,12 @@ def test_reasons_are_one_short_line() -> None:
     reason = only(json.dumps({"error": {"code": 1, "message": message}}).encode()).reason or ""
     assert len(reason) <= 300
     assert "\n" not in reason
+
+
+def test_a_body_that_no_archive_line_would_hold_is_refused() -> None:
+    content = BODY[:-1] + b" " * (MAX_BODY_BYTES + 1 - len(BODY)) + b"}"
+    assert only(content).reason == "a body larger than 5 MiB"
+    assert only(content.replace(b"  ", b" ", 1)).body is not None
 
 
 def test_looks_like_names_an_endpoints_body() -> None:

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -421,7 +422,8 @@ def test_a_tar_that_is_cut_off_gives_what_came_before(suffix: str) -> None:
     assert 100 < len(origins(items)) < 700
     ((origin, reason),) = refused(items)
     assert origin == name
-    assert reason.startswith("damaged tar: nothing can be read from byte ")
+    place = r"byte \d+" if suffix == "tar" else r"byte \d+ of its content"
+    assert re.match(rf"damaged tar: nothing can be read from {place} on \(.+\)$", reason)
 
 
 def test_a_tar_with_a_broken_header_in_its_middle_says_so() -> None:

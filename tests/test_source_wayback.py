@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -20,7 +20,7 @@ from flows.errors import ConfigurationError, HistoryError
 from flows.fetch import Fetcher
 from flows.politeness import Politeness
 from flows.settings import Settings
-from flows.sources.found import Found, Refused
+from flows.sources.found import Found, Known, Refused
 from flows.sources.wayback import open_wayback
 from models.observation import Target
 from simulator import faults
@@ -31,7 +31,7 @@ PATHS = [path for path in Market().paths() if len({saved.digest for saved in Arc
 PATH = PATHS[0]
 CDX = "/cdx/search/cdx"
 COLUMNS = ["timestamp", "original"]
-Item = tuple[int, int, Found | Refused]
+Item = tuple[int, int, Found | Refused | Known]
 
 
 @pytest.fixture(autouse=True)
@@ -186,6 +186,35 @@ def test_a_capture_listed_twice_is_fetched_once() -> None:
     assert len(asked(archive)) == 3
 
 
+# The third of three days, under another spelling and from another archive.
+HAD = f"https://web.archive.org/web/20260303000000id_/http://openrouter.ai:80/api/v1/models/{PATH}/endpoints/"
+
+
+def the_third(target: Target, times: Sequence[datetime]) -> list[str]:
+    assert (str(target), len(times)) == (PATH, 3)
+    return ["saved/20260303000000.json", HAD]
+
+
+def test_what_is_had_is_not_asked_for_again() -> None:
+    days = [f"2026030{day}000000" for day in range(1, 4)]
+    archive = an_archive_of(*((day, good(day.encode())) for day in [*days, days[2]]))
+    with serving_wayback(archive) as base_url:
+        known, *rest = walk(base_url, PATH, had=the_third)
+    assert (known[:2], [item[:2] for item in rest]) == ((2, 4), [(3, 4), (4, 4)])
+    assert known[2] == Known(HAD)
+    assert [item.body.decode() for _, _, item in rest if isinstance(item, Found)] == days[:2]
+    assert not any(days[2] in url for url in asked(archive))
+
+
+def test_a_redirect_to_what_is_had_gives_nothing_new() -> None:
+    days = [f"2026030{day}000000" for day in range(1, 4)]
+    handlers = [faults.redirect(place(days[2])), good(), good()]
+    archive = an_archive_of(*zip(days, handlers, strict=True))
+    with serving_wayback(archive) as base_url:
+        kinds = [type(item) for _, _, item in walk(base_url, PATH, had=the_third)]
+    assert kinds == [Known, Found]
+
+
 def test_a_redirect_to_a_neighbour_takes_the_neighbours_time() -> None:
     archive = an_archive_of(("20260301000000", faults.redirect(place("20260301000730"))))
     archive.answers[place("20260301000730")] = good(b"{}")
@@ -336,14 +365,34 @@ def test_passing_troubles_leave_no_trace(archive: Archive) -> None:
     }
 
 
-def test_an_archive_that_stays_away_ends_the_walk_in_one_line() -> None:
+def test_an_archive_that_is_away_is_told_in_one_line() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         away = f"http://127.0.0.1:{probe.getsockname()[1]}"
-        assert len(walk(away, *(f"a/b{number}" for number in range(4)))) == 4
         with pytest.raises(HistoryError) as told:
-            walk(away, *(f"a/b{number}" for number in range(5)))
+            walk(away, PATH)
     assert str(told.value) == f"{away} can't be reached: connection refused"
+
+
+@pytest.mark.parametrize("silent", [4, 5])
+def test_an_archive_that_stays_away_ends_the_walk(silent: int) -> None:
+    days = [f"202603{day:02}000000" for day in range(1, 8)]
+    handlers = [good(), *[faults.KINDS["reset"]] * silent, good()]
+    archive = an_archive_of(*zip(days, handlers, strict=False))
+    if silent == 4:
+        assert [len(part) for part in walked(archive)] == [2, 4]
+    else:
+        with pytest.raises(HistoryError, match="can't be reached: connection closed without an answer"):
+            walked(archive)
+
+
+def test_an_archive_that_wants_long_silence_is_left_alone() -> None:
+    days = [f"202603{day:02}000000" for day in range(1, 9)]
+    busy = faults.answer(429, b"", {"Retry-After": "300"})
+    archive = an_archive_of(*((day, busy) for day in days))
+    with pytest.raises(HistoryError, match=r"is left alone: not asked: the server wants silence for another 300 s$"):
+        walked(archive)
+    assert len(asked(archive)) < 4
 
 
 def test_an_answer_between_shows_that_the_archive_is_there() -> None:

@@ -41,8 +41,9 @@ def collect(
     with writing(engine) as connection:
         run_ids(connection, [run])
         store(connection, read)
-    if finished:
-        finish_run(engine, run.name, Counter(reading.outcome for _, reading in read))
+        if finished:
+            last = max(look.observed_at for look in mine)
+            finish_run(connection, run.name, Counter(reading.outcome for _, reading in read), last)
     return run
 
 

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from flows.database import opened, upgrade
+from flows.partitions import make_months
 from models.listing import PRICE_KEYS
 from models.tables import metadata
 from tests import postgres
@@ -184,6 +185,7 @@ def engine(url: str) -> Iterator[sa.Engine]:
     upgrade(url)
     with opened(url) as engine:
         with engine.begin() as connection:
+            make_months(connection, [MORNING, at(30), *TIMES])
             for name, row in ROWS.items():
                 connection.execute(sa.insert(metadata.tables[name]).values(row))
         yield engine
@@ -234,6 +236,16 @@ def test_a_column_that_must_be_filled_refuses_null(name: str, filled: sa.Connect
 def test_exact_decimals_survive_the_round_trip(column: str, text: str, filled: sa.Connection) -> None:
     row = _add(filled, "pricing_snapshots", observed_at=at(30), **{column: Decimal(text)})
     assert row[column] == Decimal(text)
+
+
+@pytest.mark.parametrize("features", [{"b": {"d": 1, "c": 2}, "a": 3}, {"a": 3, "b": {"c": 2, "d": 1}}], ids=str)
+def test_equal_json_is_equal_text_whatever_the_order_of_its_keys(
+    features: dict[str, Any], filled: sa.Connection
+) -> None:
+    table = metadata.tables["endpoints"]
+    filled.execute(table.update().values(features=features))
+    text = filled.execute(sa.select(sa.cast(sa.type_coerce(table.c.features, sa.Text), sa.Text))).scalars().first()
+    assert text == '{"a": 3, "b": {"c": 2, "d": 1}}'
 
 
 def test_a_float_is_refused_as_a_price(filled: sa.Connection) -> None:

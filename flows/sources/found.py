@@ -30,6 +30,16 @@ class Refused:
     origin: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Something that is not read again, as what it would give is had already: where it lay."""
+
+    origin: str
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

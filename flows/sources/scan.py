@@ -1,35 +1,62 @@
-"""Where the parts of one saved document stand: its fields, and the items of its list. Pure; nothing is read yet."""
+"""Where the parts of one saved document stand, its fields and the items of its list, and what they look like. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from flows.sources.spans import Cursor, Span
-from flows.strict_json import NotJsonError, clean_text
+from flows.sources.likeness import ENDPOINTS_BODY, looks_like, value_looks_like
+from flows.sources.spans import UNREAD, Cursor, Span
+from flows.strict_json import NotJsonError, clean_text, load_json, refuse_depth
 
 BODY_FIELDS = ("response", "body_base64", "body")
 _LEVELS = 2  # a list of walks; whatever is deeper is for the reader of bodies
 
 
+class Field(NamedTuple):
+    """Where a field's value stands. Kept of it is the value where it is small, else what it looks like."""
+
+    start: int
+    end: int
+    value: Any = UNREAD
+    looks: str | None = None
+
+
 @dataclass(slots=True)
 class Scanned:
-    """Where the parts of a document stand. `trouble` says what could not be followed after them."""
+    """Where the parts of a document stand: a whole file, or an item of one. `trouble` says what ends them early."""
 
     text: str
-    span: Span
-    fields: dict[str, Span]
+    start: int
+    end: int
+    fields: dict[str, Field]
+    content: bytes | None = None
+    looks: str | None = None
     items: list[Scanned] | None = None
     twice: str | None = None
     trouble: str | None = None
+
+    def written(self) -> bytes:
+        """The document as it is written."""
+        return self.text[self.start : self.end].encode() if self.content is None else self.content
+
+    def likeness(self) -> str:
+        """What the document looks like."""
+        return (not self.trouble and self.looks) or looks_like(self.written())
 
     def raw(self, field: str) -> bytes:
         """The value of a field as it is written."""
         return self.text[self.fields[field].start : self.fields[field].end].encode()
 
+    def value(self, field: str) -> Any:
+        """What a field says. Raises NotJsonError."""
+        value = self.fields[field].value
+        return load_json(self.raw(field)) if value is UNREAD else value
+
     @property
     def holds_body(self) -> bool:
         """Whether a body stands under one of its keys, as in an item of a walk."""
-        return any(field in self.fields for field in BODY_FIELDS)
+        return not self.fields.keys().isdisjoint(BODY_FIELDS)
 
 
 def scan(content: bytes) -> Scanned:
@@ -37,8 +64,8 @@ def scan(content: bytes) -> Scanned:
     try:
         cursor = Cursor(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        return Scanned("", Span(0, 0), {}, trouble=f"not JSON: not UTF-8 at byte {error.start}")
-    scanned = Scanned(cursor.text, Span(0, len(cursor.text)), {})
+        return Scanned("", 0, 0, {}, content, trouble=f"not JSON: not UTF-8 at byte {error.start}")
+    scanned = Scanned(cursor.text, 0, len(cursor.text), {}, content)
     first = cursor.peek()
     if first == "[":
         _scan_items(cursor, scanned, _LEVELS)
@@ -53,21 +80,45 @@ def scan(content: bytes) -> Scanned:
 
 def _scan_fields(cursor: Cursor, scanned: Scanned, levels: int) -> None:
     start = cursor.at
+    values: dict[str, Any] = {}
     try:
         for key in cursor.members():
             if key in scanned.fields:
                 scanned.twice = f"not JSON: the key {clean_text(key)[:100]!r} stands twice in one object"
-            value_start = cursor.at
             if levels and key == "data" and cursor.peek() == "[":
+                value_start = cursor.at
                 _scan_items(cursor, scanned, levels)
                 if scanned.trouble:
                     return
-                scanned.fields[key] = Span(value_start, cursor.at)
+                span = Span(value_start, cursor.at)
             else:
-                scanned.fields[key] = cursor.skip()
-        scanned.span = Span(start, cursor.at)
+                span = cursor.skip()
+            values[key] = span.value
+            scanned.fields[key] = _field(cursor.text, span)
     except NotJsonError as error:
         scanned.trouble = str(error)
+        return
+    if "data" in values:
+        scanned.looks = _looks(cursor.text, Span(start, cursor.at, values))
+
+
+def _field(text: str, span: Span) -> Field:
+    if isinstance(span.value, dict):
+        return Field(span.start, span.end, looks=_looks(text, span))
+    return Field(span.start, span.end, UNREAD if isinstance(span.value, list) else span.value)
+
+
+def _looks(text: str, span: Span) -> str | None:
+    """What an object looks like; None where that is for its bytes to tell."""
+    if any(value is UNREAD for value in span.value.values()):
+        return None
+    looks = value_looks_like(span.value)
+    if looks == ENDPOINTS_BODY:
+        try:
+            refuse_depth(span.value, text, span.start, span.end)
+        except NotJsonError:
+            return None
+    return looks
 
 
 def _scan_items(cursor: Cursor, scanned: Scanned, levels: int) -> None:
@@ -82,10 +133,11 @@ def _scan_items(cursor: Cursor, scanned: Scanned, levels: int) -> None:
 def _scan_item(cursor: Cursor, levels: int) -> Scanned:
     """One item of a list. An item that is broken within its brackets costs nothing but itself."""
     is_object, start = cursor.peek() == "{", cursor.at
-    item = Scanned(cursor.text, Span(start, start), {})
+    item = Scanned(cursor.text, start, start, {})
     if is_object:
         _scan_fields(cursor, item, levels)
     if not is_object or item.trouble:
         cursor.at = start
-        item.span = cursor.skip()
+        cursor.skip()
+    item.end = cursor.at
     return item

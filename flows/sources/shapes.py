@@ -11,21 +11,18 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from flows.decode import MAX_BODY_BYTES
+from flows.sources.likeness import ENDPOINTS_BODY, looks_like, not_json, one_line
 from flows.sources.scan import BODY_FIELDS, Scanned, scan
 from flows.sources.times import read_time
-from flows.strict_json import NotJsonError, clean_text, load_json
+from flows.strict_json import NotJsonError
 from models.observation import Target
 
 TIME_FIELDS = ("observed_at", "fetched_at", "fetchedAt", "timestamp")
-ENDPOINTS_BODY = "an endpoints body"
-_NO_ENDPOINTS = "JSON without an endpoints list"
-_MODELS = "a list of models (a /models page), whose prices are only the cheapest provider's"
 _DETAILS_PATH = re.compile(r"(?:https?://[^/]+)?(?:/api/v1)?/models/(?P<target>[^/?]+/[^/?]+)(?:/endpoints)?/?")
-_MAX_REASON = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,46 +51,9 @@ def documents(content: bytes, *, time_fields: Sequence[str] = TIME_FIELDS) -> It
     if whole.trouble and _is_json_lines(content):
         for number, raw in enumerate(content.split(b"\n"), 1):
             if line := raw.strip():
-                yield from _read(scan(line), line, _Beside(f"line {number}", tuple(time_fields)))
+                yield from _read(scan(line), _Beside(f"line {number}", tuple(time_fields)))
     else:
-        yield from _read(whole, content, _Beside("", tuple(time_fields)))
-
-
-def looks_like(content: bytes) -> str:
-    """What one JSON document is in a few words: ENDPOINTS_BODY, or what else it looks like."""
-    try:
-        value = load_json(content)
-    except NotJsonError as error:
-        return _not_json(error)
-    if isinstance(value, list):
-        return _MODELS if any(_is_model(item) for item in value) else _NO_ENDPOINTS
-    if not isinstance(value, dict):
-        return _NO_ENDPOINTS
-    return _object_looks_like(value)
-
-
-def _object_looks_like(value: dict[str, Any]) -> str:
-    data, error = value.get("data"), value.get("error")
-    if isinstance(error, dict) and ("code" in error or "message" in error):
-        return _one_line(f"an API error body: {error.get('message') or error.get('code')}")
-    if isinstance(data, list) and any(_is_model(item) for item in data):
-        return _MODELS
-    if not isinstance(data, dict) or not isinstance(data.get("endpoints"), list):
-        return _NO_ENDPOINTS
-    if not isinstance(data.get("id"), str) or not data["id"]:
-        return "an endpoints list without a model id"
-    return ENDPOINTS_BODY
-
-
-def _is_model(item: Any) -> bool:
-    return isinstance(item, dict) and "id" in item and "endpoints" not in item
-
-
-def _not_json(error: NotJsonError) -> str:
-    message = str(error)
-    if message.startswith("a web page"):
-        return "a web page"
-    return message if message == "empty" or message.startswith("not JSON") else f"not JSON: {message}"
+        yield from _read(whole, _Beside("", tuple(time_fields)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +65,7 @@ class _Beside:
     time: datetime | str | None = None
 
     def item(self, number: int) -> _Beside:
-        return replace(self, where=f"{self.where} item {number}".lstrip())
+        return _Beside(f"{self.where} item {number}".lstrip(), self.time_fields, self.time)
 
 
 def _is_json_lines(content: bytes) -> bool:
@@ -124,34 +84,32 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def _read(scanned: Scanned, content: bytes, beside: _Beside) -> Iterator[Document]:
-    """The documents of one scanned text; `content` is its bytes as they were saved."""
+def _read(scanned: Scanned, beside: _Beside) -> Iterator[Document]:
+    """The documents of one scanned text."""
     if scanned.twice:
         yield _refused(beside, scanned.twice)
     elif scanned.items is not None:
-        yield from _read_items(scanned, content, beside)
+        yield from _read_items(scanned, scanned.items, beside)
     elif scanned.trouble:
-        looks = looks_like(content)
+        looks = scanned.likeness()
         yield _refused(beside, scanned.trouble if looks == ENDPOINTS_BODY else looks)
     elif scanned.holds_body and "data" not in scanned.fields:
         yield _read_held(scanned, beside)
     else:
-        yield _judged(content, _time(scanned, beside), None, beside)
+        yield _judged(scanned.written(), scanned.likeness(), _time(scanned, beside), None, beside)
 
 
-def _read_items(scanned: Scanned, content: bytes, beside: _Beside) -> Iterator[Document]:
-    items = scanned.items or []
+def _read_items(scanned: Scanned, items: Sequence[Scanned], beside: _Beside) -> Iterator[Document]:
     is_walk = any(item.holds_body for item in items)
-    if not scanned.trouble and not any(item.holds_body or "data" in item.fields for item in items):
-        yield _refused(beside, looks_like(content))
+    if not scanned.trouble and not is_walk and not any("data" in item.fields for item in items):
+        yield _refused(beside, scanned.likeness())
         return
-    around = replace(beside, time=_time(scanned, beside))
+    around = _Beside(beside.where, beside.time_fields, _time(scanned, beside))
     for number, item in enumerate(items, 1):
-        part = item.text[item.span.start : item.span.end].encode()
         if is_walk and not item.trouble and "data" not in item.fields and not item.holds_body:
             yield _refused(around.item(number), "an item without a response")
         else:
-            yield from _read(item, part, around.item(number))
+            yield from _read(item, around.item(number))
     if scanned.trouble:
         yield _refused(beside.item(len(items) + 1), f"{scanned.trouble}; the rest can't be read")
 
@@ -159,33 +117,35 @@ def _read_items(scanned: Scanned, content: bytes, beside: _Beside) -> Iterator[D
 def _read_held(scanned: Scanned, beside: _Beside) -> Document:
     """The body that an object holds under one of its keys."""
     try:
-        body, target = _held_body(scanned), _target(scanned)
+        body, looks = _held_body(scanned)
+        target = _target(scanned)
     except ValueError as error:  # NotJsonError is one
-        return _refused(beside, _not_json(error) if isinstance(error, NotJsonError) else str(error))
-    return _judged(body, _time(scanned, beside), target, beside)
+        return _refused(beside, not_json(error) if isinstance(error, NotJsonError) else str(error))
+    return _judged(body, looks, _time(scanned, beside), target, beside)
 
 
-def _held_body(scanned: Scanned) -> bytes:
-    error = load_json(scanned.raw("error")) if "error" in scanned.fields else None
+def _held_body(scanned: Scanned) -> tuple[bytes, str]:
+    """The body, and what it looks like. Raises ValueError."""
+    error = scanned.value("error") if "error" in scanned.fields else None
     if isinstance(error, str) and error:
         raise ValueError(f"a look that failed: {error}")
     field = next(field for field in BODY_FIELDS if field in scanned.fields)
-    raw = scanned.raw(field)
-    if raw.startswith(b"{"):
-        return raw
-    value = load_json(raw)
+    if (raw := scanned.raw(field)).startswith(b"{"):
+        return raw, scanned.fields[field].looks or looks_like(raw)
+    value = scanned.value(field)
     if value is None:
         raise ValueError("a look without a body")
     try:
-        return base64.b64decode(value, validate=True) if field == "body_base64" else str(value).encode()
+        body = base64.b64decode(value, validate=True) if field == "body_base64" else str(value).encode()
     except (TypeError, ValueError):  # UnicodeError and binascii.Error are ValueErrors
         raise ValueError(f"its {field} is no text and no base64") from None
+    return body, looks_like(body)
 
 
 def _target(scanned: Scanned) -> Target | None:
     """The requested path, from `detailsPath`, `canonicalSlug` or `author` and `slug`. Raises ValueError."""
     given = {
-        field: load_json(scanned.raw(field))
+        field: scanned.value(field)
         for field in ("detailsPath", "canonicalSlug", "author", "slug")
         if field in scanned.fields
     }
@@ -196,7 +156,7 @@ def _target(scanned: Scanned) -> Target | None:
     if isinstance(given.get("canonicalSlug"), str):
         return Target.parse(given["canonicalSlug"])
     if path is not None:
-        raise ValueError(_one_line(f"the detailsPath {path!r} names no model"))
+        raise ValueError(one_line(f"the detailsPath {path!r} names no model"))
     if "author" in given and "slug" in given:
         return Target.parse(f"{given['author']}/{given['slug']}")
     return None
@@ -207,7 +167,7 @@ def _time(scanned: Scanned, beside: _Beside) -> datetime | str | None:
     for field in beside.time_fields:
         if field in scanned.fields:
             try:
-                value = load_json(scanned.raw(field))
+                value = scanned.value(field)
                 if value is not None:
                     return read_time(value)
             except ValueError as error:
@@ -215,18 +175,15 @@ def _time(scanned: Scanned, beside: _Beside) -> datetime | str | None:
     return beside.time
 
 
-def _judged(body: bytes, time: datetime | str | None, target: Target | None, beside: _Beside) -> Document:
-    looks = looks_like(body)
+def _judged(body: bytes, looks: str, time: datetime | str | None, target: Target | None, beside: _Beside) -> Document:
     if looks != ENDPOINTS_BODY:
         return _refused(beside, looks)
+    if len(body) > MAX_BODY_BYTES:
+        return _refused(beside, f"a body larger than {MAX_BODY_BYTES // 2**20} MiB")
     if isinstance(time, str):
         return _refused(beside, time)
     return Document(body, target, time, beside.where)
 
 
 def _refused(beside: _Beside, reason: str) -> Document:
-    return Document(None, where=beside.where, reason=_one_line(reason))
-
-
-def _one_line(text: str) -> str:
-    return " ".join(clean_text(text).split())[:_MAX_REASON]
+    return Document(None, where=beside.where, reason=one_line(reason))

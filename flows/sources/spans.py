@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from flows.strict_json import NotJsonError
+from flows.strict_json import DECODER, NotJsonError
 
-# Numbers are looked at by nobody here: as text they can't be too long.
-_DECODER = json.JSONDecoder(parse_float=str, parse_int=str)
+UNREAD = object()  # the value of what load_json would refuse
+# For what load_json refuses: numbers as text can't be too long.
+_LENIENT = json.JSONDecoder(parse_float=str, parse_int=str)
 _BLANK = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKET_OR_STRING = re.compile(rf"[\[\]{{}}]|{_STRING.pattern}", re.DOTALL)
 _BARE = re.compile(r"[^\s,\[\]{}\"]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """From where to where a value stands, in characters, the end excluded."""
+class Span(NamedTuple):
+    """From where to where a value stands, in characters, the end excluded, and what it says."""
 
     start: int
     end: int
+    value: Any = UNREAD
 
 
 class Cursor:
@@ -38,19 +39,21 @@ class Cursor:
 
     def peek(self) -> str:
         """The next character that is not blank, which is then the next to be taken; empty at the end."""
-        blank = _BLANK.match(self.text, self.at)
-        self.at = blank.end() if blank else self.at
-        return self.text[self.at : self.at + 1]
+        char = self.text[self.at : self.at + 1]
+        if char in " \t\n\r" and (blank := _BLANK.match(self.text, self.at)):
+            self.at = blank.end()
+            char = self.text[self.at : self.at + 1]
+        return char
 
     def skip(self) -> Span:
         """Pass over one value of any kind; a broken list or object ends with its bracket."""
         self.peek()
         start = self.at
         try:
-            _, self.at = _DECODER.raw_decode(self.text, start)
-        except (ValueError, RecursionError):
-            self.at = self._end_of_broken(start)
-        return Span(start, self.at)
+            value, self.at = DECODER.raw_decode(self.text, start)
+        except (ValueError, ArithmeticError, RecursionError):
+            value, self.at = UNREAD, self._end_of_unread(start)
+        return Span(start, self.at, value)
 
     def items(self) -> Iterator[None]:
         """Stop at each value of the list that begins here."""
@@ -70,19 +73,19 @@ class Cursor:
             self.at += 1
             return
         while True:
-            key = self._key()
-            self._take(":")
-            yield key
+            yield self._key()
             if self._take(",}") == "}":
                 return
 
     def _key(self) -> str:
+        """Take a key and its colon."""
         if self.peek() != '"':
             raise self._unexpected("a key in quotes")
         try:
-            key, self.at = _DECODER.raw_decode(self.text, self.at)
+            key, self.at = DECODER.raw_decode(self.text, self.at)
         except ValueError:
             raise self._unexpected("a key in quotes") from None
+        self._take(":")
         return str(key)
 
     def _take(self, expected: str) -> str:
@@ -96,6 +99,13 @@ class Cursor:
         if not self.peek():
             return NotJsonError(f"not JSON: cut off at character {self.at}")
         return NotJsonError(f"not JSON: expected {expected} at character {self.at}")
+
+    def _end_of_unread(self, start: int) -> int:
+        try:
+            _, end = _LENIENT.raw_decode(self.text, start)
+        except (ValueError, RecursionError):
+            return self._end_of_broken(start)
+        return end
 
     def _end_of_broken(self, start: int) -> int:
         if self.text[start : start + 1] not in {"[", "{"}:

@@ -67,7 +67,8 @@ def tar_members(path: Path) -> Iterator[Member]:
             # gzip and bz2 tell of damage by an OSError without a number.
             if isinstance(error, OSError) and error.errno is not None:
                 raise
-            yield Member("", reason=f"damaged tar: nothing can be read from byte {file.tell()} on ({error})")
+            place = f"byte {file.tell()}{'' if plain is raw else ' of its content'}"
+            yield Member("", reason=f"damaged tar: nothing can be read from {place} on ({error})")
 
 
 def _decompressed(name: str, raw: BinaryIO) -> BinaryIO:

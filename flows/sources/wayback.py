@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,10 +13,12 @@ from flows.decode import Decoder
 from flows.errors import ConfigurationError, HistoryError
 from flows.fetch import Response
 from flows.sources.captures import Capture, capture_url, listing_url, page_of, read_capture_url, read_listing
-from flows.sources.found import Found, Refused
+from flows.sources.found import Found, Known, Refused
 from models.observation import Target
 
 Get = Callable[[str], Awaitable[Response]]
+Had = Callable[[Target, Sequence[datetime]], Iterable[str]]
+Item = tuple[int, int, Found | Refused | Known]
 
 _AT_ONCE = 2
 _MAX_LISTINGS = 1000
@@ -34,13 +36,14 @@ class AsyncSource:
     """
 
     name: str
-    items: AsyncGenerator[tuple[int, int, Found | Refused]]
+    items: AsyncGenerator[Item]
 
 
 def open_wayback(
     get: Get,
     targets: Sequence[Target],
     *,
+    had: Had = lambda *_: (),
     base_url: str = "https://web.archive.org",
     page_url: str = "openrouter.ai/api/v1/models/{target}/endpoints",
     since: datetime | None = None,
@@ -48,10 +51,11 @@ def open_wayback(
 ) -> AsyncSource:
     """What the archive at `base_url` captured of each target's page, from `since` on and before `until` (both aware).
 
-    `get` asks for one address of that host, patiently and politely, and never raises. `{target}` in `page_url` stands
+    `get` asks for one address of that host, patiently and politely, and never raises. `had` gives the addresses of what
+    is had already of a target at these times: such captures are not asked for again. `{target}` in `page_url` stands
     for the target. Each capture comes once, with the time and the address of the capture that the archive really gave.
     What can't be had is refused and the rest goes on. Raises ConfigurationError at once for a `page_url` without
-    `{target}`; `items` raises HistoryError when the archive has given no answer five times in a row.
+    `{target}`; `items` raises HistoryError when the archive gives no answer at first, or five times in a row.
     """
     if "{target}" not in page_url:
         raise ConfigurationError(f"the captured page has to name its {{target}}: {page_url[:200]!r}")
@@ -59,23 +63,24 @@ def open_wayback(
         page_of(page_url)
     except ValueError as error:
         raise ConfigurationError(f"the captured page can't be read: {error}") from None
-    return AsyncSource("wayback", _Walk(get, base_url.rstrip("/"), since, until).items(targets, page_url))
+    return AsyncSource("wayback", _Walk(get, had, base_url.rstrip("/"), since, until).items(targets, page_url))
 
 
 class _Walk:
     """Goes through the captures of one page after the other."""
 
-    def __init__(self, get: Get, base_url: str, since: datetime | None, until: datetime | None) -> None:
+    def __init__(self, get: Get, had: Had, base_url: str, since: datetime | None, until: datetime | None) -> None:
         self._get = get
+        self._had = had
         self._base = base_url
         self._since = since
         self._until = until
         self._size = 0
         self._asked: set[tuple[datetime, str]] = set()
         self._taken: set[tuple[datetime, str]] = set()
-        self._unreached = 0
+        self._unreached = _MAX_UNREACHED - 1  # one that has never answered gets no patience
 
-    async def items(self, targets: Sequence[Target], page_url: str) -> AsyncGenerator[tuple[int, int, Found | Refused]]:
+    async def items(self, targets: Sequence[Target], page_url: str) -> AsyncGenerator[Item]:
         """(done, size so far, item) of all captures of all targets."""
         for target in targets:
             async with aclosing(self._listings(page_url.replace("{target}", str(target)))) as listings:
@@ -84,7 +89,14 @@ class _Walk:
                     self._size += len(captures)
                     for refused in refusals:
                         yield before, self._size, refused
-                    async with aclosing(_ahead(self._get, self._requests(captures, before))) as answers:
+                    had = self._had_among(target, captures)
+                    rest = [capture for capture in captures if capture.key not in had]
+                    before += len(captures) - len(rest)
+                    for key, origin in had.items():
+                        if key not in self._taken:
+                            self._taken.add(key)
+                            yield before, self._size, Known(origin)
+                    async with aclosing(_ahead(self._get, self._requests(rest, before))) as answers:
                         async for request, response in answers:
                             if item := self._take(request, response, target):
                                 yield request.number, self._size, item
@@ -106,6 +118,15 @@ class _Walk:
                 return
             yield listing.captures, [Refused(f"{url} row {number}", reason) for number, reason in listing.refused]
             key = listing.resume_key
+
+    def _had_among(self, target: Target, captures: Sequence[Capture]) -> dict[tuple[datetime, str], str]:
+        """Where those of the captures lay that are had already, by their keys."""
+        listed = {capture.key for capture in captures}
+        had: dict[tuple[datetime, str], str] = {}
+        for origin in self._had(target, sorted({at for at, _ in listed})):
+            with suppress(ValueError):  # it lay elsewhere
+                had[read_capture_url(origin).key] = origin
+        return {key: origin for key, origin in had.items() if key in listed}
 
     def _requests(self, captures: Iterable[Capture], before: int) -> Iterator[_Request]:
         """What is still to be asked for: decided as late as can be, as a redirect may have brought it."""
@@ -138,7 +159,8 @@ class _Walk:
         """The body of a good answer. Raises ValueError for others, HistoryError when the archive stays away."""
         self._unreached = 0 if response.reached else self._unreached + 1
         if self._unreached == _MAX_UNREACHED:
-            raise HistoryError(f"{self._base} can't be reached: {response.error}")
+            how = "can't be reached" if response.url else "is left alone"
+            raise HistoryError(f"{self._base} {how}: {response.error}")
         if response.error:
             raise ValueError(response.error)
         if response.status != 200:  # noqa: PLR2004

@@ -1,0 +1,73 @@
+"""Tell people what became of a backfill: lines for a terminal and Prefect's artifact, one for its state. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from flows.backfilling import Rebuilt
+from flows.importing import Imported
+from flows.rebuild import Difference
+from flows.report import cut, outcome_lines, printable
+from flows.sources.found import Refused
+
+
+def backfill_headline(ended: Imported | Rebuilt) -> str:
+    """One line: what happened."""
+    if isinstance(ended, Imported):
+        told = f"{ended.read} read, {ended.new} new, {ended.known} known, {ended.refusals} refused"
+        return f"dry run: {told}" if ended.is_dry else told
+    loaded = ended.loaded
+    of = f"{loaded.read} observations of {loaded.bundles} bundles"
+    parts = [f"{len(loaded.damaged)} bundles are damaged"] if loaded.damaged else []
+    if ended.differences:
+        parts.append(f"the database differs from its archive in {', '.join(map(_difference, ended.differences))}")
+    return "; ".join(parts) or f"the database is what its archive gives: {of}"
+
+
+def backfill_lines(ended: Imported | Rebuilt) -> Iterator[str]:
+    """The same with its details."""
+    return _imported_lines(ended) if isinstance(ended, Imported) else _rebuilt_lines(ended)
+
+
+def backfill_payload(ended: Imported | Rebuilt) -> dict[str, Any]:
+    """The counts, for the event that tells of its end."""
+    if isinstance(ended, Rebuilt):
+        return {"bundles": ended.loaded.bundles, "read": ended.loaded.read}
+    counts = {"read": ended.read, "new": ended.new, "known": ended.known, "refused": ended.refusals}
+    return {"run": ended.run, **counts, "changed": ended.changed}
+
+
+def _imported_lines(imported: Imported) -> Iterator[str]:
+    of = "" if imported.run else f" of {imported.bundles} bundles"
+    yield f"Read       {imported.read}{of}: {imported.new} new, {imported.known} known, {imported.unwanted} not wanted"
+    yield from _refused_lines(imported.refusals, imported.refused)
+    if imported.is_dry:
+        yield f"Changes    {imported.changed} rows of prices and listings, by the first new ones; nothing was written"
+        yield from outcome_lines(imported.outcome) if imported.outcome else ()
+        return
+    yield f"Changes    {imported.changed} rows of prices and listings"
+    yield f"Conflicts  {imported.conflicts} looks that another of the same second contradicts"
+    yield from (f"Trouble    {line}" for line in imported.troubles)
+    if imported.run and imported.new:
+        yield f"Run        {imported.run}"
+
+
+def _rebuilt_lines(rebuilt: Rebuilt) -> Iterator[str]:
+    loaded = rebuilt.loaded
+    yield f"Read       {loaded.read} of {loaded.bundles} bundles"
+    yield from _refused_lines(len(loaded.damaged), loaded.damaged.values())
+    for difference in rebuilt.differences:
+        yield f"Differs    {_difference(difference)}"
+        yield from (f"  {printable(example)}" for example in difference.examples)
+    yield f"Database   {rebuilt.database}, {'compared' if rebuilt.mode == 'verify' else 'built anew'}"
+
+
+def _refused_lines(refusals: int, refused: Iterable[Refused]) -> Iterator[str]:
+    yield f"Refused    {refusals}"
+    yield from cut(f"  {printable(str(item))}" for item in refused)
+
+
+def _difference(difference: Difference) -> str:
+    counts = f"{difference.only_database} rows only in the database, {difference.only_archive} only by the archive"
+    return f"{difference.table} ({counts})"

@@ -1,0 +1,45 @@
+"""The months of `uptime_samples` on PostgreSQL: a partition for each, made before anything is put into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+_PARTITIONS = """
+SELECT partition.relname FROM pg_inherits
+JOIN pg_class AS partition ON partition.oid = inhrelid
+JOIN pg_class AS parent ON parent.oid = inhparent
+WHERE parent.relname = 'uptime_samples' AND parent.relnamespace = CAST(%s AS regnamespace)
+"""
+
+
+def make_months(connection: sa.Connection, times: Iterable[datetime]) -> None:
+    """Make the partitions that samples of these aware times belong to, where there are none yet.
+
+    Inside the write transaction at hand. A table is made whole and then attached, which lets readers go on. SQLite has
+    no partitions.
+    """
+    if connection.dialect.name == "postgresql":
+        _make({f"{time.astimezone(UTC):uptime_samples_%Y_%m}" for time in times}, connection)
+
+
+def copy_months(connection: sa.Connection, schema: str) -> None:
+    """Make the partitions that the table of another schema has."""
+    if connection.dialect.name == "postgresql":
+        _make(_names(connection, schema), connection)
+
+
+def _make(names: set[str], connection: sa.Connection) -> None:
+    here = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
+    for name in sorted(names - _names(connection, here)):
+        month = datetime.strptime(name, "uptime_samples_%Y_%m").replace(tzinfo=UTC)
+        after = month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
+        bounds = f"FROM ('{month.isoformat()}') TO ('{after.isoformat()}')"
+        connection.exec_driver_sql(f"CREATE TABLE {name} (LIKE uptime_samples INCLUDING ALL)")
+        connection.exec_driver_sql(f"ALTER TABLE uptime_samples ATTACH PARTITION {name} FOR VALUES {bounds}")
+
+
+def _names(connection: sa.Connection, schema: str) -> set[str]:
+    return set(connection.exec_driver_sql(_PARTITIONS, (schema,)).scalars())

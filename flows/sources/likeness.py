@@ -1,0 +1,57 @@
+"""What a saved document looks like: an endpoints body, or what else. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows.strict_json import NotJsonError, clean_text, load_json
+
+ENDPOINTS_BODY = "an endpoints body"
+_NO_ENDPOINTS = "JSON without an endpoints list"
+_MODELS = "a list of models (a /models page), whose prices are only the cheapest provider's"
+_MAX_LENGTH = 300
+
+
+def looks_like(content: bytes) -> str:
+    """What one JSON document is in a few words: ENDPOINTS_BODY, or what else it looks like."""
+    try:
+        return value_looks_like(load_json(content))
+    except NotJsonError as error:
+        return not_json(error)
+
+
+def value_looks_like(value: Any) -> str:
+    """The same of a document that is read."""
+    if isinstance(value, list):
+        return _MODELS if any(_is_model(item) for item in value) else _NO_ENDPOINTS
+    return _object_looks_like(value) if isinstance(value, dict) else _NO_ENDPOINTS
+
+
+def _object_looks_like(value: dict[str, Any]) -> str:
+    data, error = value.get("data"), value.get("error")
+    if isinstance(error, dict) and ("code" in error or "message" in error):
+        return one_line(f"an API error body: {error.get('message') or error.get('code')}")
+    if isinstance(data, list) and any(_is_model(item) for item in data):
+        return _MODELS
+    if not isinstance(data, dict) or not isinstance(data.get("endpoints"), list):
+        return _NO_ENDPOINTS
+    if not isinstance(data.get("id"), str) or not data["id"]:
+        return "an endpoints list without a model id"
+    return ENDPOINTS_BODY
+
+
+def not_json(error: NotJsonError) -> str:
+    """What something looks like that can't be read."""
+    message = str(error)
+    if message.startswith("a web page"):
+        return "a web page"
+    return message if message == "empty" or message.startswith("not JSON") else f"not JSON: {message}"
+
+
+def one_line(text: str) -> str:
+    """A text for people in one short line."""
+    return " ".join(clean_text(text).split())[:_MAX_LENGTH]
+
+
+def _is_model(item: Any) -> bool:
+    return isinstance(item, dict) and "id" in item and "endpoints" not in item

@@ -1,0 +1,104 @@
+"""The benchmarks run, and notice what they are there to notice. At their real size nobody waits for them here."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import git_history, late, real_bodies, rebuild
+from tests import postgres
+from tests.factories import MODEL, a_body, an_endpoint
+
+
+def here(function: Callable[..., Any], *args: Any) -> Any:
+    """In this process: a fresh one takes a second to start."""
+    return function(*args)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """A folder of three recorded bodies, the price of the second its own."""
+    for number, prompt in enumerate(["0.000001", "0.000003", "0.000001"]):
+        body = a_body(an_endpoint(prompt=prompt))
+        (tmp_path / f"{MODEL.replace('/', '__')}__20260516T0{number}0000Z.json").write_bytes(body)
+    return tmp_path
+
+
+def test_the_rebuild_is_measured_against_its_floor(capsys: pytest.CaptureFixture[str]) -> None:
+    rebuild.main(["--bodies", "20"])
+    told = capsys.readouterr().out
+    assert "20 bodies of 1 runs" in told
+    assert re.search(
+        r"SQLite\n +rebuild +[0-9.]+ s \([0-9.]+ of CPU here\), [0-9,]+ bodies/s, .* times the floor", told
+    )
+    assert re.search(r"memory +[0-9]+ MiB at most", told)
+
+
+def test_late_looks_are_measured_against_those_at_the_end(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late, "in_fresh_process", here)
+    late.main(["--history", "20", "--looks", "2"])
+    assert re.search(r"SQLite +median late +[0-9.]+ ms, at the end +[0-9.]+ ms, ratio [0-9.]+", capsys.readouterr().out)
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+def test_a_git_repository_is_measured_against_its_floor(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_history, "in_fresh_process", here)
+    git_history.main(["--commits", "1"])
+    told = capsys.readouterr().out
+    assert "170 bodies in 1 commits" in told
+    for what in ("source only", "import, SQLite"):
+        assert re.search(rf"{what} +[0-9.]+ s .*, [0-9,]+ bodies/s, [0-9.]+ times the floor", told)
+
+
+def test_recorded_bodies_make_one_history_in_every_order(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    real_bodies.main([str(recorded)])
+    told = capsys.readouterr().out
+    assert re.findall("SQLite +([a-z]+ [a-z]+)", told) == ["in name", "in time", "twice over"]
+    assert re.findall("shuffled, ([0-9])", told) == ["1", "2", "3"]
+    assert told.endswith("all are equal\n")
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "arguments", "reason"),
+    [
+        (rebuild, ["--bodies", "0"], "'0' is not a whole number from 1 on"),
+        (late, ["--looks", "few"], "'few' is not a whole number from 1 on"),
+        (real_bodies, ["."], "there is no file author__slug__TIME.json in ."),
+    ],
+)
+def test_what_cannot_be_measured_is_told(
+    benchmark: Any, arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        benchmark.main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(f"{reason}\n")
+
+
+def test_a_missing_postgresql_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEST_DATABASE_URL", raising=False)
+    monkeypatch.setattr(postgres, "_PROGRAMS", ("no-such-program",))
+    with pytest.raises(SystemExit) as ended:
+        late.main(["--postgres"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("no PostgreSQL server programs")
+
+
+def test_histories_that_differ_are_told(
+    recorded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = sorted(path.name for path in recorded.glob("*.json"))
+    monkeypatch.setattr(real_bodies, "loads", lambda names: [("all", [names]), ("some", [others]), ("one", [[first]])])
+    with pytest.raises(SystemExit) as ended:
+        real_bodies.main([str(recorded)])
+    assert ended.value.code == 1
+    assert capsys.readouterr().out.endswith("3 different histories\n")
