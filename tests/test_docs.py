@@ -185,4 +185,6 @@ def test_every_link_to_a_file_leads_to_one(path: Path) -> None:
 
 
 def test_the_readme_links_to_the_docs_and_the_target_list() -> None:
-    assert {"docs/data-notes.md", "docs/history.md", "docs/schema.md", "targets.toml"} <= set(_links(ROOT / "README.md"))
+    assert {"docs/data-notes.md", "docs/history.md", "docs/schema.md", "targets.toml"} <= set(
+        _links(ROOT / "README.md")
+    )
