@@ -31,6 +31,11 @@ class Dataset:
         """That of the table or view."""
         return self.table.name
 
+    @property
+    def is_view(self) -> bool:
+        """Whether its values are worked out by the database."""
+        return self.table.metadata is not tables.metadata
+
 
 # A new table or view needs its line here; what has none must be named in tests/test_datasets.py.
 DATASETS: Final = (

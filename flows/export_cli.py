@@ -38,7 +38,7 @@ def export_history(
     destination = Destination(dest)
     with (
         opened(Settings.read().database_url.get_secret_value()) as engine,
-        shown_progress("parts made") as progress,
+        shown_progress("months of tables read") as progress,
     ):
         exported = export(engine, destination, file_format, scope, progress)
     for line in _lines(exported, destination.location):

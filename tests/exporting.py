@@ -23,6 +23,8 @@ OTHER = "zeta/swift-2"
 LONG_PRICE = "0.00000010000000000000001"  # 23 decimals, as upstream had it
 LONGEST_PRICE = f"0.{'0' * 58}12"  # 60, the most that is read
 NIGHT = {"utc_start": 0, "utc_end": 600, "prompt": "0.0000005"}
+MISREAD_PRICE = "0.00000491"  # which SQLite casts to another double than PostgreSQL does
+ODD = {"discount": -0.25, "completion": MISREAD_PRICE, "request": LONGEST_PRICE, "video": "0.1"}
 LATENCY = {"p50": 100, "p75": 200.5, "p90": 300, "p99": 400}
 
 
@@ -30,7 +32,7 @@ def eventful_months() -> list[Observation]:
     """Looks of three months: repricing, twins, an absence, a failure, another path, odd prices, drift, percentiles."""
     north, south = an_endpoint(), an_endpoint("South_é", status=-2, uptime_last_30m=None)
     twins = [an_endpoint("west", context_length=length) for length in (8192, 4096)]
-    dear = an_endpoint(prompt=LONG_PRICE, pricing={"discount": -0.25, "request": LONGEST_PRICE, "video": "0.1"})
+    dear = an_endpoint(prompt=LONG_PRICE, pricing=ODD)
     timed = an_endpoint("South_é", pricing={"overrides": [NIGHT]}, native_tools={"search": True, "a": 1.5})
     fast = an_endpoint(model_id=OTHER, latency_last_30m=LATENCY, throughput_last_30m=None, provider_name="=SUM(A1)")
     return [

@@ -42,7 +42,7 @@ def test_the_first_and_the_second_export_tell_what_they_did(command: Command) ->
         rf"Export     {Path.cwd()}/out\n",
         out,
     )
-    assert re.fullmatch(r"(\d+) of \1 parts made, .*\n", err)
+    assert re.fullmatch(r"(\d+) of \1 months of tables read, .*\n", err)
     assert f"Files      0 written, {files} unchanged, 0 removed" in command("out")[1]
 
 
