@@ -18,6 +18,7 @@ from flows.database import opened, upgrade, writing
 from flows.errors import ConfigurationError, HistoryError
 from flows.loading import finish_run
 from flows.parse import read_observation
+from flows.rollups import roll_up
 from flows.store import store
 from models.observation import Observation, Run, Target
 from models.tables import runs
@@ -47,6 +48,7 @@ def make_history(url: str) -> None:
                     of_run = [(look, reading) for look, reading in read if look.run.name == run]
                     outcomes = Counter(reading.outcome for _, reading in of_run)
                     finish_run(connection, run, outcomes, max(look.observed_at for look, _ in of_run))
+        roll_up(engine)
 
 
 def _days() -> Iterator[list[Observation]]:
