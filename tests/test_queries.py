@@ -8,11 +8,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from analysis.cheapest import cheapest
+from analysis.conditions import Conditions
+from analysis.cost import Usage
 from flows.database import opened
 from simulator import history
 from simulator.cookbook import DATASETTE, PAGE, Question, answer, answered, asking, datasette, questions
@@ -72,6 +77,18 @@ def test_the_page_shows_what_the_database_answers(question: Question, connection
 @pytest.mark.parametrize("question", QUESTIONS, ids=_by_title)
 def test_an_answer_has_rows_and_not_too_many(question: Question) -> None:
     assert 1 <= len(question.shown.splitlines()) - 2 <= MOST_ROWS
+
+
+def test_the_cheapest_that_met_an_uptime_floor_are_those_of_the_command(connection: sa.Connection) -> None:
+    [question] = [question for question in QUESTIONS if "met-an-uptime-floor" in question.name]
+    told = connection.exec_driver_sql(question.sql).all()
+    as_of, mix = datetime(2026, 3, 20, tzinfo=UTC), Usage(750, 250)
+    found = cheapest(
+        connection, asking(question.sql)[1]["model"], mix, Conditions(uptime_pct=Decimal(99)), as_of=as_of
+    ).offers
+    assert [(row[0], row[1], pytest.approx(row[2])) for row in told] == [
+        (offer.provider, offer.route, 1000 * float(offer.cost_usd or 0)) for offer in found
+    ]
 
 
 def test_every_query_of_the_page_is_a_question_of_its_own() -> None:
