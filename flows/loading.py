@@ -17,6 +17,7 @@ from flows.database import told, writing
 from flows.errors import ConfigurationError, HistoryError
 from flows.parse import read_observation
 from flows.reading import Progress, Reading
+from flows.rollups import roll_up
 from flows.sources.found import Refused
 from flows.store import store
 from models.observation import Observation, Outcome
@@ -115,6 +116,8 @@ def load_bundles(
                     load.leave(name)
             load.end(name)
         load.store()
+        with told(engine):
+            roll_up(engine)
     return load.so_far
 
 
