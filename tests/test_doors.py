@@ -30,7 +30,7 @@ DOORS: dict[str, set[str]] = {
     "pydantic_settings": {"flows/settings.py"},
     "aiohttp": set(),
     "fastapi": set(),
-    "pandas": {"analysis/frames.py"},
+    "pandas": {"analysis/dataframe.py"},
     "psycopg": set(),
 }
 PURE = [
