@@ -18,13 +18,14 @@ class Dataset:
     `month` names the time or date, never null, by whose month (UTC) the rows lie in files; None: one file holds all.
     `owner` names the reference by which a table is read that is too large to sort: rows lie owner by owner, in order of
     time. All others are held a month at a time. `without` names columns that say something else at every reading, such
-    as an age.
+    as an age; `json_or_text` those whose text is JSON in some rows, which each database writes in its own way.
     """
 
     table: sa.Table
     month: str | None = None
     owner: str | None = None
     without: tuple[str, ...] = ()
+    json_or_text: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -56,7 +57,7 @@ DATASETS: Final = (
     Dataset(views.price_changes, "observed_at"),
     Dataset(views.model_price_changes, "observed_at"),
     Dataset(views.endpoint_intervals, "valid_from"),
-    Dataset(views.endpoint_changes, "observed_at"),
+    Dataset(views.endpoint_changes, "observed_at", json_or_text=("before", "after")),
 )
 
 # What names a row where others point to it, and as what. A look is named by its path; its time stands beside.
