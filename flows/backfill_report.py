@@ -49,7 +49,7 @@ def _imported_lines(imported: Imported) -> Iterator[str]:
     yield f"Changes    {imported.changed} rows of prices and listings"
     yield f"Conflicts  {imported.conflicts} looks that another of the same second contradicts"
     yield from (f"Trouble    {line}" for line in imported.troubles)
-    if imported.run:
+    if imported.run and imported.new:
         yield f"Run        {imported.run}"
 
 

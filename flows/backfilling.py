@@ -18,8 +18,9 @@ from flows.database import location, opened, told
 from flows.errors import ConfigurationError
 from flows.fetch import Fetcher
 from flows.importing import Imported, Items, Wanted, import_bodies, try_bodies
-from flows.loading import Loaded, Progress
+from flows.loading import Loaded
 from flows.looks import origins_of
+from flows.reading import Progress
 from flows.rebuild import Difference, rebuild, verify
 from flows.replay import replay, try_replay
 from flows.settings import LOOPBACK, Settings, checked_base_url
@@ -65,10 +66,6 @@ class Origin:
             raise ConfigurationError(f"{name} means nothing for a backfill from {self.source}")
         for name in sorted(options & _NEEDED - given):
             raise ConfigurationError(f"a backfill from {self.source} needs {name}")
-        try:
-            checked_base_url(self.base_url or WAYBACK_URL)
-        except ValueError:
-            raise ConfigurationError(f"base_url: expected a plain address such as {WAYBACK_URL}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ class Job:
     ) -> Self:
         """Read what a person wrote. Raises ConfigurationError."""
         targets = TargetList.given(only) if only else None
-        job = cls(origin, Wanted(_read_time(since, "since"), _read_time(until, "until"), targets), mode)
+        job = cls(origin, Wanted(read_time(since, "since"), read_time(until, "until"), targets), mode)
         if mode in {"rebuild", "verify"}:
             if origin.source != "archive":
                 raise ConfigurationError(f"{mode} means nothing for a backfill from {origin.source}")
@@ -198,7 +195,7 @@ def polite(settings: Settings, base_url: str) -> Settings:
         url = checked_base_url(base_url)
     except ValueError:
         raise ConfigurationError(
-            "base-url: expected an http or https address such as https://web.archive.org, without user or query"
+            f"base-url: expected an http or https address such as {WAYBACK_URL}, without user or query"
         ) from None
     rate = settings.requests_per_second
     if urlsplit(url).hostname not in LOOPBACK:
@@ -226,7 +223,8 @@ def _target(text: str) -> Target:
         raise ConfigurationError(str(error)) from None
 
 
-def _read_time(text: str | None, name: str) -> datetime | None:
+def read_time(text: str | None, name: str) -> datetime | None:
+    """The UTC time that a person wrote; without a zone it is UTC. Raises ConfigurationError."""
     if text is None:
         return None
     utc = None

@@ -16,6 +16,7 @@ import typer
 
 from flows.archive import Archive
 from flows.backfill_cli import backfill
+from flows.cheapest_cli import cheapest
 from flows.collection import Collected, collect_targets, resolve
 from flows.database import differences, downgrade, location, opened, revisions, told, upgrade
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
@@ -40,6 +41,7 @@ app = typer.Typer(
 db = typer.Typer(no_args_is_help=True, help="Make, move and check the database schema.")
 app.add_typer(db, name="db")
 app.add_typer(backfill, name="backfill")
+app.command()(cheapest)
 app.command(name="export")(export_history)
 
 _INTERRUPTED = 130

@@ -25,6 +25,7 @@ from flows.fetch import Clock, Fetcher, Response, now
 from flows.loading import finish_run, take_up
 from flows.outcome import Outcome, Seen, outcome_of
 from flows.parse import read_observation
+from flows.rollups import roll_up
 from flows.settings import Settings
 from flows.store import store
 from flows.targets import TargetList
@@ -226,6 +227,7 @@ def _end(walk: Walk, archive: Archive, troubles: Sequence[str]) -> Collected:
             if not walk.waiting:
                 with writing(walk.engine) as connection:
                     finish_run(connection, walk.run.name, Counter(look.outcome for look in walk.seen), walk.last)
+            roll_up(walk.engine)
             with walk.engine.connect() as connection:
                 outcome = outcome_of(connection, walk.run.name, walk.seen)
     except HistoryError as error:

@@ -1,11 +1,23 @@
-"""The one statement that SQLite and PostgreSQL spell alike and SQLAlchemy does not: insert, or on conflict."""
+"""What SQLite and PostgreSQL both have and SQLAlchemy does not spell for both: insert or on conflict, unix seconds."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+
+from models.types import UtcTime
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """An insert with `on_conflict_do_nothing` and `on_conflict_do_update` for the database at hand."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def unix_seconds(connection: sa.Connection, column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    """The seconds of a time as a number: as datetimes, a million take a second to make."""
+    if connection.dialect.name == "postgresql":
+        return sa.cast(sa.extract("epoch", column), sa.BigInteger)
+    as_text = isinstance(column.type, UtcTime)
+    return sa.func.unixepoch(column) if as_text else sa.type_coerce(column, sa.BigInteger)

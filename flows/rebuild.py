@@ -18,8 +18,11 @@ from flows.archive import Archive
 from flows.aside import Aside, beside
 from flows.database import lock_writers
 from flows.errors import HistoryError
-from flows.loading import Loaded, Progress, load_bundles, some_bundles, unloaded
+from flows.loading import Loaded, load_bundles, some_bundles, unloaded
 from flows.partitions import copy_months
+from flows.reading import Progress
+from flows.rollups import roll_up
+from flows.stale import is_stale
 from models.tables import metadata, observations, runs
 
 _PATIENCE_SECONDS = 300.0
@@ -86,15 +89,20 @@ def _caught_up(aside: Aside, archive: Archive, loaded: Loaded, *, writing: bool)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     found: list[str] | None = None
     while True:
+        if not writing:
+            roll_up(aside.live)  # what a process left that was killed
         with aside.joined(writing=writing) as connection:
             if writing:
                 lock_writers(connection)
             missing = _missing(connection, aside.schema)
+            stale = not writing and is_stale(connection)
             under_way = [name for name, is_open in missing.items() if is_open and name not in loaded.damaged]
             is_lost = time.monotonic() > deadline or (found == [] and not under_way)
-            if not missing or (is_lost and not writing):
+            if not stale and (not missing or (is_lost and not writing)):
                 yield connection
                 return
+        if stale:
+            continue  # a run beside was quicker
         if is_lost:
             raise HistoryError(
                 f"nothing was changed: the run {min(missing)} is in the database, but its bundle is not in the archive"

@@ -33,6 +33,7 @@ from flows.looks import (
 )
 from flows.partitions import make_months
 from flows.rows import LISTINGS, PRICES, uptime_row
+from flows.stale import forget, mark, mark_looks
 from flows.timeline import Stretch, load_seen, load_stretches, rewrite
 from models.listing import EndpointListing, Reading
 from models.observation import Observation
@@ -141,6 +142,7 @@ def _prove_better(connection: Connection, known: dict[tuple[Any, ...], _New]) ->
         if _provenance((told.observation, told.reading)) < tuple(standing):
             better.append((id_, told.row))
     prove_by(connection, better)
+    mark_looks(connection, [id_ for id_, _ in better])
 
 
 def _list_endpoints(connection: Connection, new: dict[int, _New]) -> Listed:
@@ -175,6 +177,7 @@ def _apply(connection: Connection, flips: list[Flip], losses: set[Touch], listed
     touched = {(flip.look.sighting.observed_at, flip.look.model_id) for flip in flips} | losses
     if not touched:
         return 0
+    mark(connection, touched)
     start, end = min(touched)[0], max(touched)[0]
     stretches = _fill(connection, load_stretches(connection, {id_ for _, id_ in touched}, start, end), listed)
     changed = rewrite(connection, PRICES, stretches) + rewrite(connection, LISTINGS, stretches)
@@ -205,7 +208,9 @@ def _fill(connection: Connection, stretches: list[Stretch], listed: Listed) -> l
 
 
 def _remove_samples(connection: Connection, looks: Iterable[Look]) -> None:
-    keys = [{"at": look.sighting.observed_at, "model": look.model_id} for look in looks]
+    lost = [(look.sighting.observed_at, look.model_id) for look in looks]
+    forget(connection, lost)
+    keys = [{"at": at, "model": model_id} for at, model_id in lost]
     for table in (uptime_samples, performance_samples) if keys else ():
         of_model = select(endpoints.c.id).where(endpoints.c.model_id == sa.bindparam("model"))
         where = table.c.endpoint_id.in_(of_model) & (table.c.observed_at == sa.bindparam("at"))

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.tables import metadata
+from models.uptime_views import uptime_views
 from models.views import views
 
 _HEAD = """\
@@ -19,8 +20,8 @@ the [views](#views). How rows come to stand is told in [history.md](history.md),
 [data-notes.md](data-notes.md).
 
 Times are UTC. On SQLite they are text, `YYYY-MM-DD HH:MM:SS`, as its own `datetime()` gives them, except in the two
-sample tables, where they are unix seconds: `datetime(observed_at, 'unixepoch')`. Prices are exact decimals; on SQLite
-they are text, so compare and sum them as numbers: `CAST(prompt_usd AS DOUBLE PRECISION)`.
+sample tables and `uptime_hourly`, where they are unix seconds: `datetime(observed_at, 'unixepoch')`. Prices are exact
+decimals; on SQLite they are text, so compare and sum them as numbers: `CAST(prompt_usd AS DOUBLE PRECISION)`.
 """
 
 _VIEWS = """\
@@ -34,7 +35,8 @@ everywhere. A question about one model or one day costs no more than that.
 def page() -> str:
     """The whole page as Markdown."""
     tables = (line for table in metadata.sorted_tables for line in _table(table))
-    return "\n".join([_HEAD, *tables, _VIEWS, *(line for view in views.tables.values() for line in _view(view))])
+    every = [*views.tables.values(), *uptime_views.tables.values()]
+    return "\n".join([_HEAD, *tables, _VIEWS, *(line for view in every for line in _view(view))])
 
 
 def _table(table: sa.Table) -> Iterator[str]:

@@ -7,18 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from models import rollups
 from models.listing import PRICE_KEYS
 from models.types import ExactDecimal, Id, Json, UtcEpoch, UtcTime
 
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+metadata = rollups.metadata  # one for both: whoever has these tables has those made from them
 
 
 PARTITION_NAME = re.compile("uptime_samples_[0-9]{4}_[0-9]{2}")
@@ -131,6 +124,13 @@ sa.Index(
     observations.c.observed_at,
     sqlite_where=sa.text("outcome = 'gone'"),
     postgresql_where=sa.text("outcome = 'gone'"),
+)
+sa.Index(
+    "ix_observations_failed",
+    observations.c.target_id,
+    observations.c.observed_at,
+    sqlite_where=sa.text("outcome = 'failed'"),
+    postgresql_where=sa.text("outcome = 'failed'"),
 )
 sa.Index("ix_observations_run_id", observations.c.run_id)
 sa.Index(

@@ -20,7 +20,8 @@ _QUANTIZATION = "Such as fp8; null where upstream says unknown, null or nothing.
 _FIRST_SEEN = "The look that first saw it (UTC)."
 
 
-def _names() -> Columns:
+def names() -> Columns:
+    """What names an endpoint in every view, with the ids to join by."""
     return [
         sa.Column("model", sa.Text, comment=_MODEL),
         sa.Column("provider", sa.Text, comment="Display name of the provider, as last seen."),
@@ -81,7 +82,7 @@ def _uptime(window: str, text: str) -> sa.Column[Any]:
 current_prices = sa.Table(
     "current_prices",
     views,
-    *_names(),
+    *names(),
     sa.Column("valid_from", UtcTime, comment="The look that first saw these prices (UTC)."),
     sa.Column("observed_at", UtcTime, comment="The last look that confirmed them (UTC)."),
     sa.Column("evidence_age_seconds", sa.BigInteger, comment="How long ago that was, by the database's clock."),
@@ -103,7 +104,7 @@ current_prices = sa.Table(
 price_intervals = sa.Table(
     "price_intervals",
     views,
-    *_names(),
+    *names(),
     *_span(),
     *_prices(),
     comment="One row for one span of time in which an endpoint was listed at one price set.",
@@ -112,7 +113,7 @@ price_intervals = sa.Table(
 conditional_prices = sa.Table(
     "conditional_prices",
     views,
-    *_names(),
+    *names(),
     sa.Column("valid_from", UtcTime, comment="From when it is published (UTC)."),
     sa.Column("valid_to", UtcTime, comment="Until when, exclusive (UTC); null: it is now."),
     sa.Column("place", sa.BigInteger, comment="Which entry of the list, from 1; of those that hold, a later one wins."),
@@ -133,7 +134,7 @@ conditional_prices = sa.Table(
 price_changes = sa.Table(
     "price_changes",
     views,
-    *_names(),
+    *names(),
     sa.Column("observed_at", UtcTime, comment=_FIRST_SEEN),
     sa.Column(
         "price_key",
@@ -198,7 +199,7 @@ model_price_changes = sa.Table(
 endpoint_intervals = sa.Table(
     "endpoint_intervals",
     views,
-    *_names(),
+    *names(),
     *_span(),
     sa.Column("provider_name", sa.Text, comment="Display name of the provider in that time."),
     sa.Column("context_length", sa.BigInteger, comment="Context window in tokens."),
@@ -213,7 +214,7 @@ endpoint_intervals = sa.Table(
 endpoint_changes = sa.Table(
     "endpoint_changes",
     views,
-    *_names(),
+    *names(),
     sa.Column("observed_at", UtcTime, comment=_FIRST_SEEN),
     sa.Column("kind", sa.Text, comment="came, left, returned or terms changed."),
     sa.Column("term", sa.Text, comment="Which term changed; null where it came, left or returned."),

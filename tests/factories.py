@@ -79,6 +79,8 @@ def a_gone_look(minute: float = 0, target: str = MODEL, **fields: Any) -> Observ
     return a_look(minute=minute, target=target, status=404, body=NOT_FOUND, **fields)
 
 
-def a_failed_look(minute: float = 0, target: str = MODEL, error: str = "connection refused") -> Observation:
+def a_failed_look(
+    minute: float = 0, target: str = MODEL, error: str = "connection refused", **fields: Any
+) -> Observation:
     """No answer."""
-    return a_look(minute=minute, target=target, status=None, body=None, error=error)
+    return a_look(minute=minute, target=target, status=None, body=None, error=error, **fields)

@@ -20,6 +20,7 @@ from flows.parse import read_observation
 from flows.rows import LISTINGS, PRICES, ChangeTable
 from models.listing import ABSENT, EndpointKey, EndpointListing, Reading, Uptime, canonical_decimal
 from models.observation import Observation
+from models.rollups import stale_rollups
 from models.tables import drift, endpoints, metadata, models, observations, targets, uptime_samples
 
 FIFTEEN_MINUTES = timedelta(minutes=15)
@@ -61,14 +62,8 @@ class History:
 
 def history_of(looks: Iterable[Observation]) -> History:
     """The history that these observations make, in whatever order they stand here."""
-    distinct = {}
-    for observation in looks:
-        reading = read_observation(observation)
-        distinct[observation.target, observation.observed_at, reading.outcome, observation.body_digest] = (
-            observation,
-            reading,
-        )
-    facts = _facts(list(distinct.values()))
+    read = _distinct(looks)
+    facts = _facts(read)
     evidence = [fact for fact in facts if _counts(fact, facts)]
     keys = {(fact.model, key) for fact in facts for key in fact.lists()}
     return History(
@@ -81,8 +76,23 @@ def history_of(looks: Iterable[Observation]) -> History:
             for key, endpoint in fact.lists().items()
         },
         seen={_name(m, k): _seen([f.at for f in facts if f.model == m and k in f.lists()]) for m, k in keys},
-        drift=_drift(list(distinct.values())),
+        drift=_drift(read),
     )
+
+
+def evidence_of(looks: Iterable[Observation]) -> list[Fact]:
+    """The observations that count, each proved by our own run before an import, then by the older run."""
+    facts = _facts(_distinct(looks))
+    return [fact for fact in facts if _counts(fact, facts)]
+
+
+def _distinct(looks: Iterable[Observation]) -> list[tuple[Observation, Reading]]:
+    distinct: dict[Any, tuple[Observation, Reading]] = {}
+    for observation in sorted(looks, key=lambda o: (o.run.kind != "collect", o.run.name, o.archive_line or 0)):
+        reading = read_observation(observation)
+        key = (observation.target, observation.observed_at, reading.outcome, observation.body_digest)
+        distinct.setdefault(key, (observation, reading))
+    return list(distinct.values())
 
 
 def _facts(read: list[tuple[Observation, Reading]]) -> list[Fact]:
@@ -182,10 +192,13 @@ def _stored_changes(
 
 
 def visible(connection: sa.Connection) -> dict[str, list[str]]:
-    """Every row of every table as text, sorted, with natural keys in the place of surrogate ids."""
+    """Every row of every table as text, sorted, with natural keys in the place of surrogate ids.
+
+    But the notes of what is to be rolled up: they are no history.
+    """
     names: dict[str, dict[int, str]] = {}
     found = {}
-    for table in metadata.sorted_tables:
+    for table in [table for table in metadata.sorted_tables if table is not stale_rollups]:
         rows = list(connection.execute(sa.select(table)).mappings())
         texts = [_text(table, row, names) for row in rows]
         found[table.name] = sorted(texts)

@@ -87,7 +87,10 @@ def test_since_until_and_only_choose(command: Command, saved: Path) -> None:
         (("files", "saved", "--only", "acme"), "'acme' is no target"),
         (("git", "saved", "*.json"), "saved"),
         (("wayback", "swift-1"), "'swift-1' is not an author/slug pair"),
-        (("wayback", "acme/swift-1", "--base-url", "ftp://me:sesame@x"), "base_url: expected a plain address such as"),
+        (
+            ("wayback", "acme/swift-1", "--base-url", "ftp://me:sesame@x"),
+            "base-url: expected an http or https address such as",
+        ),
         (("archive", "--since", "May"), "since: 'May' is no time such as 2026-05-16"),
         (("archive", "--only", "acme"), "'acme' is no target"),
         (("archive", "--rebuild", "--verify"), "--rebuild and --verify can't go together"),

@@ -140,7 +140,7 @@ def test_what_is_wrong_with_a_form_fails_with_one_line(prefect_api: str, saved: 
         "rebuild is always of the whole archive: no since, until, only or all": (
             ARCHIVE | {"mode": "rebuild", "since": "2026-05-01"}
         ),
-        "base_url: expected a plain address such as https://web.archive.org": {
+        "base-url: expected an http or https address such as https://web.archive.org, without user or query": {
             "source": "wayback", "paths": ["acme/swift-1"], "base_url": "https://me:sesame@x"
         },
         "since: 'May' is no time such as 2026-05-16 or 2026-05-16T09:00Z": FILES | {"since": "May"},

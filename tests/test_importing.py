@@ -114,10 +114,22 @@ def test_what_comes_slowly_is_stored_as_it_comes(engine: sa.Engine, monkeypatch:
 
 def test_large_bodies_are_not_held_many_at_once(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "_BYTES", 2 * len(a_found().body))
-    told: list[int] = []
+    held: list[int] = []
+
+    def items() -> Iterator[tuple[int, int, Found]]:
+        for number in range(1, 6):
+            held.append(len(rows(engine, observations.c.id)))
+            yield number, 5, a_found(number)
+
+    import_bodies(engine, archive(), "files", items(), Wanted(), at=NOW)
+    assert held == [0, 0, 2, 2, 4]
+
+
+def test_progress_is_told_for_every_body(engine: sa.Engine) -> None:
+    told: list[tuple[int, int]] = []
     items = [(number, 5, a_found(number)) for number in range(1, 6)]
-    import_bodies(engine, archive(), "files", items, Wanted(), at=NOW, progress=lambda done, _: told.append(done))
-    assert told == [2, 4, 5]
+    import_bodies(engine, archive(), "files", items, Wanted(), at=NOW, progress=lambda *place: told.append(place))
+    assert told == [(number, 5) for number in range(1, 6)]
 
 
 def test_without_a_target_the_body_names_its_own(engine: sa.Engine) -> None:
@@ -143,23 +155,6 @@ def test_without_a_target_the_body_names_its_own(engine: sa.Engine) -> None:
 def test_what_cannot_be_booked_is_refused_and_the_rest_goes_on(engine: sa.Engine, found: Found, reason: str) -> None:
     imported = load(engine, found, a_found(30, origin="good.json"))
     assert (imported.refused, imported.refusals, imported.new) == ([Refused("a.json", reason)], 1, 1)
-
-
-def test_a_slow_source_is_stored_as_it_comes(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "_BATCH_SECONDS", 0)
-    held: list[int] = []
-
-    def slow() -> Iterator[tuple[int, int, Found | Refused]]:
-        for number in range(3):
-            held.append(len(rows(engine, observations.c.id)))
-            yield number + 1, 3, a_found(number)
-
-    told: list[tuple[int, int]] = []
-    import_bodies(
-        engine, archive(), "files", slow(), Wanted(), at=NOW, progress=lambda done, total: told.append((done, total))
-    )
-    assert held == [0, 1, 2]
-    assert told == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_only_what_is_wanted_is_taken(engine: sa.Engine) -> None:

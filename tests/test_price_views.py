@@ -15,6 +15,7 @@ from flows.store import store
 from models.observation import Observation
 from models.tables import uptime_samples
 from models.types import UtcTime
+from models.uptime_views import uptime_views
 from models.views import (
     conditional_prices,
     current_prices,
@@ -26,6 +27,7 @@ from models.views import (
 )
 from tests.factories import MODEL, a_failed_look, a_gone_look, a_look, an_endpoint, at
 
+EVERY_VIEW = [*views.tables.values(), *uptime_views.tables.values()]
 DAY = 1440
 DEARER = "0.000002"
 NIGHT = [{"utc_start": 1630, "utc_end": 30, "prompt": "0.0000005"}]
@@ -66,15 +68,15 @@ def at_night(prompt: str) -> dict[str, Any]:
 
 
 def test_the_database_has_the_views_that_are_described_and_no_other(engine: sa.Engine) -> None:
-    assert set(sa.inspect(engine).get_view_names()) == set(views.tables)
+    assert set(sa.inspect(engine).get_view_names()) == {view.name for view in EVERY_VIEW}
 
 
-@pytest.mark.parametrize("view", views.tables.values(), ids=str)
+@pytest.mark.parametrize("view", EVERY_VIEW, ids=str)
 def test_a_view_has_the_columns_that_are_described_in_their_order(view: sa.Table, engine: sa.Engine) -> None:
     assert [column["name"] for column in sa.inspect(engine).get_columns(view.name)] == view.c.keys()
 
 
-@pytest.mark.parametrize("view", views.tables.values(), ids=str)
+@pytest.mark.parametrize("view", EVERY_VIEW, ids=str)
 def test_the_types_of_a_view_on_postgresql_are_those_described(view: sa.Table, postgres_url: str) -> None:
     upgrade(postgres_url)
     with opened(postgres_url) as engine:
@@ -82,7 +84,7 @@ def test_the_types_of_a_view_on_postgresql_are_those_described(view: sa.Table, p
         assert found == {column.name: column.type.compile(engine.dialect) for column in view.c}
 
 
-@pytest.mark.parametrize("view", views.tables.values(), ids=str)
+@pytest.mark.parametrize("view", EVERY_VIEW, ids=str)
 def test_postgresql_has_every_description_as_a_comment(view: sa.Table, postgres_url: str) -> None:
     upgrade(postgres_url)
     with opened(postgres_url) as engine:
@@ -92,7 +94,7 @@ def test_postgresql_has_every_description_as_a_comment(view: sa.Table, postgres_
     assert found == {column.name: column.comment for column in view.c}
 
 
-@pytest.mark.parametrize("view", views.tables.values(), ids=str)
+@pytest.mark.parametrize("view", EVERY_VIEW, ids=str)
 def test_the_text_of_a_view_on_sqlite_holds_every_description(view: sa.Table, tmp_path: Any) -> None:
     url = f"sqlite:///{tmp_path}/history.db"
     upgrade(url)
@@ -150,8 +152,9 @@ def test_the_list_price_is_that_before_the_discount(discount: float, listed: flo
 
 def test_a_night_price_that_comes_and_goes_past_midnight_is_scheduled(engine: sa.Engine) -> None:
     low, plain = at_night("0.0000005"), at_night("0.000001")
-    # 09:00, 17:00, 00:00, 01:00
-    assert kinds(engine, (0, plain), (480, low), (900, low), (960, plain)) == ["first", "scheduled", "scheduled"]
+    opens, closes = 450, 930
+    assert (f"{at(opens):%H%M}", f"{at(closes):%H%M}") == ("1630", "0030")
+    assert kinds(engine, (0, plain), (opens, low), (closes, plain)) == ["first", "scheduled", "scheduled"]
 
 
 def test_a_plain_price_that_moved_behind_a_window_is_repriced(engine: sa.Engine) -> None:
@@ -192,6 +195,13 @@ def test_conditions_that_nobody_understands_break_no_view(entry: dict[str, Any],
 def test_a_price_that_is_back_within_a_week_is_reverted(days: int, kind: str, engine: sa.Engine) -> None:
     prices = [(0.0, "0.000001"), (30.0, DEARER), (30.0 + days * DAY, "0.000001")]
     assert kinds(engine, *prices) == ["first", "repriced", kind]
+
+
+def test_what_was_before_an_absence_is_not_reverted_to(engine: sa.Engine) -> None:
+    cached = an_endpoint(pricing={"input_cache_read": "0.0000001"})
+    for minute, listed in enumerate([[cached], [an_endpoint()], [], [an_endpoint()], [cached]]):
+        keep(engine, a_look(*listed, minute=30 * minute))
+    assert told(engine, price_changes.c.kind, key="input_cache_read") == ["first", "repriced", "repriced"]
 
 
 def test_a_price_is_compared_with_that_before_an_absence(engine: sa.Engine) -> None:

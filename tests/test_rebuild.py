@@ -167,4 +167,4 @@ def test_a_rebuild_waits_for_the_run_beside_it(collected: str, monkeypatch: pyte
 
 
 def test_every_table_is_compared() -> None:
-    assert len({table.name for table in metadata.sorted_tables}) == len(metadata.sorted_tables) == 11
+    assert len({table.name for table in metadata.sorted_tables}) == len(metadata.sorted_tables) == 18

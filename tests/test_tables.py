@@ -19,6 +19,16 @@ from tests import postgres
 from tests.factories import MORNING, at
 
 ONE = Decimal(1)
+DAY = MORNING.date()
+SUMS = {
+    "uptime_pct": 90.0,
+    "min_uptime_pct": 80.0,
+    "samples": 2,
+    "covered_seconds": 3600,
+    "null_seconds": 0,
+    "below_95_seconds": 1800,
+    "below_80_seconds": 0,
+}
 ROWS: dict[str, dict[str, Any]] = {
     "runs": {"id": 1, "name": "r", "kind": "collect", "source": "live", "started_at": MORNING},
     "targets": {"id": 1, "author": "acme", "slug": "swift-1"},
@@ -73,6 +83,26 @@ ROWS: dict[str, dict[str, Any]] = {
     },
     "uptime_samples": {"endpoint_id": 1, "observed_at": MORNING},
     "performance_samples": {"endpoint_id": 1, "observed_at": MORNING},
+    "uptime_hourly": {"endpoint_id": 1, "hour_at": MORNING, **SUMS},
+    "uptime_daily": {"endpoint_id": 1, "day": DAY, **SUMS},
+    "catalogue_daily": {"day": DAY, "endpoints": 1, "rated_endpoints": 1},
+    "incident_spans": {"endpoint_id": 1, "started_at": MORNING, "samples": 2, "worst_uptime_pct": 50.0},
+    "evidence_daily": {
+        "model_id": 1,
+        "day": DAY,
+        "observed": 1,
+        "imported": 0,
+        "lacking": 0,
+        "covered_seconds": 1800,
+    },
+    "evidence_gaps": {
+        "model_id": 1,
+        "started_at": MORNING,
+        "ended_at": at(90),
+        "cadence_seconds": 1800,
+        "lacking": 2,
+    },
+    "stale_rollups": {"model_id": 1, "day": 20_589},
     "drift": {"path": "data.new", "value": "", "first_seen_at": MORNING, "last_seen_at": MORNING, "observations": 1},
 }
 ABSENT = {"listed": False, "prompt_usd": None, "completion_usd": None}
@@ -130,6 +160,32 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("uptime_samples", {"observed_at": at(30), "endpoint_id": 7}),
     ("performance_samples", {}),
     ("performance_samples", {"observed_at": at(30), "endpoint_id": 7}),
+    ("uptime_hourly", {}),
+    *(
+        (table, key | wrong)
+        for table, key in (("uptime_hourly", {"hour_at": at(60)}), ("uptime_daily", {"day": at(1440).date()}))
+        for wrong in (
+            {"samples": 0},
+            {"uptime_pct": None},
+            {"below_95_seconds": 3601},
+            {"below_80_seconds": 1801},
+            {"endpoint_id": 7},
+        )
+    ),
+    ("incident_spans", {}),
+    ("incident_spans", {"started_at": at(30), "ended_at": at(30), "ended_by": "left"}),
+    ("incident_spans", {"started_at": at(30), "ended_at": at(60)}),
+    ("incident_spans", {"started_at": at(30), "ended_by": "left"}),
+    ("incident_spans", {"started_at": at(30), "ended_at": at(60), "ended_by": "magic"}),
+    ("incident_spans", {"started_at": at(30), "endpoint_id": 7}),
+    ("evidence_daily", {}),
+    ("evidence_daily", {"model_id": 7}),
+    ("evidence_gaps", {}),
+    ("evidence_gaps", {"started_at": at(90)}),
+    ("evidence_gaps", {"model_id": 7}),
+    ("stale_rollups", {}),
+    ("stale_rollups", {"model_id": 7}),
+    ("catalogue_daily", {}),
     ("drift", {}),
     ("drift", {"path": "data.newer", "last_seen_at": at(-1)}),
 ]
@@ -222,7 +278,7 @@ def test_a_row_that_can_be_true_is_kept(name: str, changes: dict[str, Any], fill
     assert {key: row[key] for key in changes} == changes
 
 
-@pytest.mark.parametrize("name", sorted(ROWS.keys() - {"paths"}))
+@pytest.mark.parametrize("name", sorted(ROWS.keys() - {"paths", "stale_rollups"}))
 def test_a_column_that_must_be_filled_refuses_null(name: str, filled: sa.Connection) -> None:
     table = metadata.tables[name]
     required = [column for column in table.columns if not (column.nullable or column.primary_key)]

@@ -1,0 +1,79 @@
+"""How well a model was observed, against the schedule. Pure: looks in, days and gaps out.
+
+The schedule in force is that of the newest look under one, until such a look tells another; before the first, nothing
+was promised. Where two looks lie further apart than one and a half of its intervals is a gap. It lacks as many looks as
+would have kept the interval, evenly spread over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+WINDOW = 1800  # as the uptime it brings: a look stands for so many seconds before it, or those since the last
+_DAY = 86_400
+
+
+class Look(NamedTuple):
+    """A look that counts: when (unix seconds), whether we made it ourselves, and its schedule's interval in seconds."""
+
+    at: int
+    own: bool
+    cadence: int | None
+
+
+@dataclass(slots=True)
+class Day:
+    """What a day has: our own looks, imported ones, how many lack, and how many seconds they stand for."""
+
+    observed: int = 0
+    imported: int = 0
+    lacking: int = 0
+    covered: int = 0
+
+
+class Gap(NamedTuple):
+    """A time between two looks, in unix seconds, in which some lack."""
+
+    start: int
+    end: int
+    cadence: int
+    lacking: int
+
+
+def coverage(looks: Iterable[Look], cadence: int | None = None) -> tuple[dict[int, Day], list[Gap]]:
+    """The days (since 1970-01-01) and gaps of one model's looks, in order of time; of one second the first counts.
+
+    `cadence` was in force before them.
+    """
+    days: dict[int, Day] = {}
+    gaps: list[Gap] = []
+    last: int | None = None
+    for at, own, own_cadence in looks:
+        if at == last:  # two paths may answer in the same second that a model is gone
+            continue
+        day = days.get(at // _DAY) or days.setdefault(at // _DAY, Day())
+        day.observed += own
+        day.imported += not own
+        day.covered += WINDOW if last is None else min(WINDOW, at - last)
+        if last is not None and cadence and 2 * (at - last) > 3 * cadence:
+            gap = Gap(last, at, cadence, lacking=(2 * (at - last) + cadence) // (2 * cadence) - 1)
+            gaps.append(gap)
+            for on, lacking in _spread(gap):
+                days.setdefault(on, Day()).lacking += lacking
+        cadence = own_cadence or cadence
+        last = at
+    return days, gaps
+
+
+def _spread(gap: Gap) -> Iterator[tuple[int, int]]:
+    """How many of the looks that lack fall on which day."""
+    before = 0
+    for day in range(gap.start // _DAY, gap.end // _DAY + 1):
+        # The gap is cut into lacking + 1 parts, one look at each cut: so many cuts lie before the day's end.
+        cuts = ((_DAY * (day + 1) - gap.start) * (gap.lacking + 1) - 1) // (gap.end - gap.start)
+        until = min(cuts, gap.lacking)
+        if until > before:
+            yield day, until - before
+        before = until

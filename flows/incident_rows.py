@@ -1,0 +1,173 @@
+"""Keep the table of incidents right where samples changed. Inside one write transaction.
+
+Of an endpoint is read what matters to a span of days: from `REACH` before it, and past its end until nothing of it can
+go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, select
+
+from flows.dialect import unix_seconds
+from flows.incidents import BAD_BELOW, CLOSES_AFTER, REACH, SILENCE, Incident, incidents
+from flows.replace import Rows, replace
+from flows.stale import Span
+from models.rollups import incident_spans, uptime_daily
+from models.tables import endpoints, listing_changes, uptime_samples
+from models.types import UtcTime
+
+_SAMPLES_AT_ONCE = 200
+Sample = tuple[int, float | None]  # unix seconds, percent
+_u, _i, _d = uptime_samples.c, incident_spans.c, uptime_daily.c
+
+
+def roll_up_incidents(connection: Connection, span: Span) -> None:
+    """The incidents of these models' endpoints, as far as the samples of these days can have changed them."""
+    since = span.start - timedelta(seconds=REACH)
+    stored = _load_incidents(connection, span, since)
+    ids = stored.keys() | _in_trouble(connection, span, since)
+    absences = _load_absences(connection, ids)
+    samples = _load_samples(connection, ids, since, span.end)
+    sampled_later = _sampled_later(connection, ids, span.end)
+    old: Rows = {}
+    new: Rows = {}
+    for id_ in sorted(ids):
+        before = stored.get(id_, [])
+        later = _load_until_calm(connection, id_, span.end) if id_ in sampled_later else []
+        running = _load_running(connection, id_, before, since)
+        found = incidents([*samples.get(id_, []), *later], absences.get(id_, []), *running)
+        new |= {(id_, _time(incident.started_at)): _row(incident) for incident in found}
+        reached = [incident for incident in before if not later or incident.started_at <= later[-1][0]]
+        old |= {(id_, _time(incident.started_at)): _row(incident) for incident in reached}
+    replace(connection, incident_spans, old, new)
+
+
+def _load_incidents(connection: Connection, span: Span, since: datetime) -> dict[int, list[Incident]]:
+    """The incidents that go on at `since` or began later, by endpoint id in order of time."""
+    earlier = incident_spans.alias()
+    last = select(sa.func.max(earlier.c.started_at)).where(
+        earlier.c.endpoint_id == _i.endpoint_id, earlier.c.started_at < since
+    )
+    query = (
+        select(incident_spans)
+        .join(endpoints)
+        .where(endpoints.c.model_id.in_(span.model_ids))
+        .where(_i.started_at >= sa.func.coalesce(last.scalar_subquery(), sa.literal(since, UtcTime())))
+        .order_by(_i.endpoint_id, _i.started_at)
+    )
+    found: dict[int, list[Incident]] = {}
+    for row in connection.execute(query).mappings():
+        goes_on = row["ended_at"] is None or row["ended_at"] > since or row["started_at"] >= since
+        if goes_on or _may_wake(connection, row, span.start):
+            found.setdefault(row["endpoint_id"], []).append(_incident(row))
+    return found
+
+
+def _may_wake(connection: Connection, row: sa.RowMapping, start: datetime) -> bool:
+    """Whether only looks of the span or later show the silence that ended it: where they went, it goes on."""
+    if row["ended_by"] != "silent":
+        return False
+    shown_from = row["ended_at"] - timedelta(seconds=1) + timedelta(seconds=SILENCE)
+    between = (_u.endpoint_id == row["endpoint_id"]) & (_u.observed_at >= shown_from) & (_u.observed_at < start)
+    return connection.execute(select(_u.observed_at).where(between).limit(1)).first() is None
+
+
+def _in_trouble(connection: Connection, span: Span, since: datetime) -> set[int]:
+    """The endpoints that have a bad sample on a day from `since` on."""
+    bad = (_d.endpoint_id == endpoints.c.id) & (_d.day >= since.date()) & (_d.below_95_seconds > 0)
+    query = select(endpoints.c.id).where(endpoints.c.model_id.in_(span.model_ids), sa.exists().where(bad))
+    return set(connection.execute(query).scalars())
+
+
+def _load_samples(
+    connection: Connection, ids: Iterable[int], since: datetime, end: datetime
+) -> dict[int, list[Sample]]:
+    query = (
+        select(_u.endpoint_id, unix_seconds(connection, _u.observed_at), _u.uptime_30m_pct)
+        .where(_u.endpoint_id.in_(ids), _u.observed_at >= since, _u.observed_at < end)
+        .order_by(_u.endpoint_id, _u.observed_at)
+    )
+    rows = connection.execute(query)
+    return {id_: [(at, uptime) for _, at, uptime in group] for id_, group in groupby(rows, key=lambda row: row[0])}
+
+
+def _sampled_later(connection: Connection, ids: Iterable[int], end: datetime) -> set[int]:
+    later = sa.exists().where(_u.endpoint_id == endpoints.c.id, _u.observed_at >= end)
+    return set(connection.execute(select(endpoints.c.id).where(endpoints.c.id.in_(ids), later)).scalars())
+
+
+def _load_until_calm(connection: Connection, id_: int, end: datetime) -> list[Sample]:
+    """The samples from `end` on, up to where enough good ones in a row end any incident; all, if they never come."""
+    query = (
+        select(unix_seconds(connection, _u.observed_at), _u.uptime_30m_pct, _u.observed_at)
+        .where(_u.endpoint_id == id_)
+        .order_by(_u.observed_at)
+        .limit(_SAMPLES_AT_ONCE)
+    )
+    found: list[Sample] = []
+    good, after = 0, end - timedelta(seconds=1)
+    while rows := connection.execute(query.where(_u.observed_at > after)).all():
+        after = rows[-1][2]
+        for at, uptime, _ in rows:
+            found.append((at, uptime))
+            good = good if uptime is None else good + 1 if uptime >= BAD_BELOW else 0
+            if good == CLOSES_AFTER:
+                return found
+    return found
+
+
+def _load_absences(connection: Connection, ids: Iterable[int]) -> dict[int, list[int]]:
+    """When each of these endpoints was found to be listed no more, in unix seconds."""
+    c = listing_changes.c
+    query = select(c.endpoint_id, c.observed_at).where(c.endpoint_id.in_(ids), ~c.listed)
+    found: dict[int, list[int]] = {}
+    for id_, at in connection.execute(query.order_by(c.endpoint_id, c.observed_at)):
+        found.setdefault(id_, []).append(_seconds(at))
+    return found
+
+
+def _load_running(
+    connection: Connection, id_: int, stored: Sequence[Incident], since: datetime
+) -> tuple[()] | tuple[Incident, int]:
+    """The incident that goes on at `since` with what it had until then, and its last sample with a value."""
+    if not stored or stored[0].started_at >= _seconds(since):
+        return ()
+    start = _time(stored[0].started_at)
+    midnight = start.replace(hour=0, minute=0, second=0) + timedelta(days=1)
+    first_day = (_u.observed_at >= start) & (_u.observed_at < midnight)
+    samples = select(sa.func.count(_u.uptime_30m_pct), sa.func.min(_u.uptime_30m_pct))
+    days = select(sa.func.coalesce(sa.func.sum(_d.samples), 0), sa.func.min(_d.min_uptime_pct))
+    between = (_d.day >= midnight.date()) & (_d.day < since.date())
+    parts = [
+        connection.execute(samples.where(_u.endpoint_id == id_, first_day)).one(),
+        connection.execute(days.where(_d.endpoint_id == id_, between)).one(),
+    ]
+    has_value = (_u.endpoint_id == id_) & (_u.observed_at < since) & _u.uptime_30m_pct.is_not(None)
+    last = select(_u.observed_at).where(has_value).order_by(_u.observed_at.desc()).limit(1)
+    worst = min(worst for _, worst in parts if worst is not None)
+    running = Incident(stored[0].started_at, sum(count for count, _ in parts), worst)
+    return running, _seconds(connection.execute(last).scalar_one())
+
+
+def _incident(row: sa.RowMapping) -> Incident:
+    ended_at = None if row["ended_at"] is None else _seconds(row["ended_at"])
+    return Incident(_seconds(row["started_at"]), row["samples"], row["worst_uptime_pct"], ended_at, row["ended_by"])
+
+
+def _row(incident: Incident) -> tuple[Any, ...]:
+    ended_at = None if incident.ended_at is None else _time(incident.ended_at)
+    return (ended_at, incident.ended_by, incident.samples, incident.worst)
+
+
+def _seconds(at: datetime) -> int:
+    return int(at.timestamp())
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

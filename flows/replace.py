@@ -1,0 +1,26 @@
+"""Write rows made anew over the old ones, and nothing that is as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+Rows = dict[tuple[Any, ...], tuple[Any, ...]]  # the other columns by those of the primary key, in the table's order
+
+
+def replace(connection: sa.Connection, table: sa.Table, old: Rows, new: Rows) -> None:
+    """Make of the old rows, which are all that the table has of something, the new ones."""
+    keys = list(table.primary_key.columns)
+    delete = [
+        {f"old_{column.name}": value for column, value in zip(keys, key, strict=True)}
+        for key, row in old.items()
+        if new.get(key) != row
+    ]
+    names = [column.name for column in table.columns]
+    insert = [dict(zip(names, key + row, strict=True)) for key, row in new.items() if old.get(key) != row]
+    if delete:
+        where = [column == sa.bindparam(f"old_{column.name}") for column in keys]
+        connection.execute(table.delete().where(*where), delete)
+    if insert:
+        connection.execute(table.insert(), insert)

@@ -1,0 +1,122 @@
+"""DataFrames have the values of the views, and types that keep null, zero and exactness apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from analysis import frames
+from flows.database import upgrade, writing
+from flows.errors import ConfigurationError
+from flows.parse import read_observation
+from flows.store import store
+from models.observation import Observation
+from tests.factories import MODEL, a_look, an_endpoint, at
+
+TINY = "0.00000010000000000000001"
+
+
+@pytest.fixture
+def history(database_url: str) -> Iterator[sa.Engine]:
+    """An endpoint that repriced once and left, and one that stayed, free, with a discount."""
+    upgrade(database_url)
+    engine = frames.open_history(database_url)
+    free = an_endpoint("free", "0", provider_name="Free", pricing={"completion": "0", "discount": 0.25})
+    save(
+        engine,
+        a_look(an_endpoint(prompt=TINY), free),
+        a_look(an_endpoint(prompt="0.000003"), free, minute=30),
+        a_look(free, minute=60),
+        a_look(an_endpoint("other"), minute=60, target="acme/other", model="acme/other"),
+    )
+    yield engine
+    engine.dispose()
+
+
+def save(engine: sa.Engine, *looks: Observation) -> None:
+    with writing(engine) as connection:
+        store(connection, [(look, read_observation(look)) for look in looks])
+
+
+def values(frame: Any, *columns: str) -> list[tuple[Any, ...]]:
+    return list(frame[list(columns)].itertuples(index=False, name=None))
+
+
+def test_the_prices_of_now_are_those_of_listed_endpoints(history: sa.Engine) -> None:
+    now = frames.prices_now(history, MODEL)
+    assert values(now, "provider", "prompt_usd", "prompt_usd_per_mtok", "discount") == [("Free", 0.0, 0.0, 0.25)]
+    assert len(frames.prices_now(history)) == 2
+    assert len(frames.prices_now(history, provider="Nobody")) == 0
+
+
+def test_prices_as_of_an_instant_are_half_open(history: sa.Engine) -> None:
+    def prompts(minute: float) -> list[Any]:
+        frame = frames.prices_as_of(history, at(minute), MODEL, provider="North", exact=True)
+        return [price for (price,) in values(frame, "prompt_usd")]
+
+    assert prompts(-1) == []
+    assert prompts(0) == prompts(29) == [Decimal(TINY)]
+    assert prompts(30) == [Decimal("0.000003")]
+    assert prompts(60) == []
+
+
+def test_exact_prices_are_decimals_and_others_are_floats(history: sa.Engine) -> None:
+    exact = frames.price_history(history, MODEL, provider="North", exact=True)
+    assert exact["prompt_usd"].tolist() == [Decimal(TINY), Decimal("0.000003")]
+    assert exact["request_usd"].tolist() == [None, None]
+    rounded = frames.price_history(history, MODEL, provider="North")
+    assert rounded["prompt_usd"].tolist() == [float(TINY), 3e-6]
+    assert rounded["request_usd"].isna().all()
+
+
+def test_types_keep_null_apart_from_zero(history: sa.Engine) -> None:
+    spans = frames.price_history(history, MODEL)
+    types = {name: str(spans[name].dtype) for name in ("model", "valid_from", "valid_to", "ordinal", "varies")}
+    assert types == {
+        "model": "category",
+        "valid_from": "datetime64[us, UTC]",
+        "valid_to": "datetime64[us, UTC]",
+        "ordinal": "Int64",
+        "varies": "boolean",
+    }
+    assert spans["valid_to"].isna().sum() == 1
+    now = frames.prices_now(history, MODEL)
+    assert (now["status"].tolist(), now["uptime_1d_pct"].isna().tolist()) == ([0], [True])
+
+
+def test_a_frame_without_rows_has_the_types_of_one_with(history: sa.Engine) -> None:
+    full, empty = frames.price_moves(history, MODEL), frames.price_moves(history, "acme/none")
+    assert len(empty) == 0
+    assert empty.dtypes.astype(str).tolist() == full.dtypes.astype(str).tolist()
+
+
+def test_moves_are_taken_from_since_on_and_before_until(history: sa.Engine) -> None:
+    repriced = frames.price_moves(history, MODEL, provider="North", since=at(30), until=at(60), exact=True)
+    assert values(repriced, "price_key", "before", "after") == [("prompt", Decimal(TINY), Decimal("0.000003"))]
+    left = frames.listing_moves(history, MODEL, since=at(60))
+    assert values(left, "kind", "provider") == [("left", "North")]
+    assert len(frames.lowest_price_moves(history, MODEL, until=at(0))) == 0
+
+
+def test_spans_that_reach_into_the_time_are_taken(history: sa.Engine) -> None:
+    spans = frames.price_history(history, MODEL, provider="North", since=at(10), until=at(20))
+    assert spans["valid_from"].tolist() == [pd.Timestamp(at(0))]
+    assert len(frames.listings(history, MODEL, provider="North", since=at(60))) == 0
+
+
+def test_a_time_without_a_zone_is_utc(history: sa.Engine) -> None:
+    text = f"{at(30):%Y-%m-%dT%H:%M}"
+    assert len(frames.price_history(history, MODEL, provider="North", until=text)) == 1
+    assert len(frames.price_history(history, MODEL, provider="North", until=f"{text}-01:00")) == 2
+    with pytest.raises(ValueError, match="yesterday"):
+        frames.prices_as_of(history, "yesterday")
+
+
+def test_a_history_that_is_not_there_is_said_in_one_line() -> None:
+    with pytest.raises(ConfigurationError, match="there is no database"):
+        frames.open_history("sqlite:///nothing.db")
