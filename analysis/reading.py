@@ -113,7 +113,9 @@ def _time(layout: Layout) -> sa.Column[Any]:
 
 
 def _query(layout: Layout, where: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    return sa.select(*(column.read for column in layout.columns)).select_from(layout.source).where(where)
+    dataset = layout.dataset
+    ended = dataset.table.c[dataset.ended].is_not(None) if dataset.ended else sa.true()
+    return sa.select(*(column.read for column in layout.columns)).select_from(layout.source).where(where, ended)
 
 
 def _streamed(

@@ -14,7 +14,8 @@ from analysis.datasets import DATASETS
 from analysis.destination import Destination
 from analysis.export import Format, export
 from flows.database import opened, writing
-from models.tables import observations, uptime_samples
+from models.tables import observations, runs, uptime_samples
+from models.uptime_views import observation_gaps
 from tests.collecting import count
 from tests.duck import asked
 from tests.exporting import (
@@ -170,3 +171,13 @@ def test_what_is_written_meanwhile_is_not_seen(database_url: str, out: Path, tmp
         export(engine, Destination(str(out)), "parquet", progress=write_once)
     assert content(out) == content(tmp_path / "before")
     assert counts(export_to(out, database_url))[0] > 0
+
+
+def test_a_gap_that_lasts_is_left_out_as_it_grows_by_the_minute(history_url: str, out: Path) -> None:
+    with opened(history_url) as engine, writing(engine) as connection:
+        connection.execute(runs.update().values(finished_at=datetime(2026, 11, 1, tzinfo=UTC)))
+    gaps = observation_gaps
+    assert count(history_url, gaps, gaps.c.ended_at.is_(None)) > 0
+    export_to(out, history_url)
+    told = asked(f"SELECT count(*) FROM '{out}/observation_gaps/**/*.parquet'")
+    assert told == [(count(history_url, gaps, gaps.c.ended_at.is_not(None)),)]
