@@ -14,6 +14,7 @@ from analysis.datasets import DATASETS
 from analysis.destination import Destination
 from analysis.export import Format, export
 from flows.database import opened, writing
+from models.observation import Run
 from models.tables import observations, runs, uptime_samples
 from models.uptime_views import observation_gaps
 from tests.collecting import count
@@ -28,7 +29,7 @@ from tests.exporting import (
     load,
     months_of,
 )
-from tests.factories import MODEL, a_look, an_endpoint
+from tests.factories import MODEL, RUN, a_failed_look, a_look, an_endpoint
 
 
 @pytest.fixture
@@ -150,12 +151,23 @@ def test_out_of_scope_nothing_is_made_and_nothing_goes(history_url: str, out: Pa
 
 
 def test_an_export_in_steps_is_that_of_one_go(history_url: str, out: Path, tmp_path: Path) -> None:
-    runs = tuple(dataset for dataset in DATASETS if dataset.name == "runs")
+    [samples] = [dataset for dataset in DATASETS if dataset.name == "uptime_samples"]
     export_to(out, history_url, since="2026-07")
-    export_to(out, history_url, datasets=runs)
+    before = content(out)
+    export_to(out, history_url, datasets=(samples,), since="2026-07")
+    assert content(out) == before
     export_to(out, history_url)
     export_to(tmp_path / "fresh", history_url)
     assert content(out) == content(tmp_path / "fresh")
+
+
+def test_looks_of_one_second_lie_in_the_order_of_their_columns(history_url: str, out: Path) -> None:
+    earlier = Run("20260101T000000Z-backfill-a", "backfill", "files")
+    looks = [a_look(minute=1, target="a/b", run=earlier), a_failed_look(minute=1, target="a/b")]
+    load(history_url, looks)
+    export_to(out, history_url)
+    told = asked(f"SELECT run, outcome FROM '{out}/observations/month=2026-05/*.parquet' WHERE author = 'a'")
+    assert told == [(earlier.name, "ok"), (RUN.name, "failed")]
 
 
 def test_what_is_written_meanwhile_is_not_seen(database_url: str, out: Path, tmp_path: Path) -> None:
