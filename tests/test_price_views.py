@@ -128,6 +128,11 @@ def test_an_incomplete_look_confirms_only_those_that_it_lists(engine: sa.Engine)
     ]
 
 
+def test_an_echo_by_another_path_confirms_nothing(engine: sa.Engine) -> None:
+    keep(engine, a_look(an_endpoint()), a_look(an_endpoint(), minute=10, target=f"{MODEL}-20260101"))
+    assert told(engine, current_prices.c.observed_at) == [at(0)]
+
+
 def test_what_complete_looks_confirmed_stays_confirmed_when_samples_are_thinned(engine: sa.Engine) -> None:
     keep(engine, a_look(an_endpoint()), a_look(an_endpoint(), minute=30))
     with writing(engine) as connection:
@@ -155,6 +160,13 @@ def test_a_night_price_that_comes_and_goes_past_midnight_is_scheduled(engine: sa
     opens, closes = 450, 930
     assert (f"{at(opens):%H%M}", f"{at(closes):%H%M}") == ("1630", "0030")
     assert kinds(engine, (0, plain), (opens, low), (closes, plain)) == ["first", "scheduled", "scheduled"]
+
+
+def test_a_window_is_closed_at_its_end(engine: sa.Engine) -> None:
+    noon = [{"utc_start": 1000, "utc_end": 1200, "prompt": "0.0000005"}]
+    plain, low = ({"prompt": prompt, "overrides": noon} for prompt in ("0.000001", "0.0000005"))
+    assert f"{at(180):%H%M}" == "1200"
+    assert kinds(engine, (0, plain), (60, low), (180, plain)) == ["first", "scheduled", "scheduled"]
 
 
 def test_a_plain_price_that_moved_behind_a_window_is_repriced(engine: sa.Engine) -> None:
