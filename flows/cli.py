@@ -178,7 +178,7 @@ def _size(archive: Archive) -> int | None:
 
 @app.command()
 def maintain() -> None:
-    """Roll up what was left, make PostgreSQL's months ahead, and thin raw samples where RETENTION_DAYS asks for it."""
+    """Roll up what a crash left, make PostgreSQL's months ahead, let the database measure its tables."""
     print(maintain_history(Settings.read(), datetime.now(UTC)))
 
 

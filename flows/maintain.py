@@ -17,9 +17,9 @@ from flows.settings import Settings
 
 @flow(name="maintain", validate_parameters=True)
 async def maintain() -> State[Any]:
-    """Roll up what was left, make the months ahead, and thin raw samples where RETENTION_DAYS asks for it."""
+    """Roll up what was left, make the partitions of the months ahead, let the database measure its tables."""
     try:
         settings = Settings.read()
-        return Completed(message=str(await asyncio.to_thread(maintain_history, settings, datetime.now(UTC))))
+        return Completed(message=await asyncio.to_thread(maintain_history, settings, datetime.now(UTC)))
     except HistoryError as error:
         return Failed(message=str(error), data=error)
