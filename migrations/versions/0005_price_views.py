@@ -312,10 +312,12 @@ def _price_changes(d: Spelling) -> View:
     keys = " UNION ALL ".join(f"SELECT {n} AS n, '{name}' AS name" for n, name in enumerate(names, 1))
     before, after = _price("b"), _price("p")
     ratio = f"CASE WHEN k.n <= {len(KEYS)} THEN {_double(after)} / NULLIF({_double(before)}, 0) END"
+    # Never null: a null would not spare the rest of the condition.
+    same_overrides = "COALESCE(p.overrides = b.overrides, false)"
     kind = f"""CASE
         WHEN b.endpoint_id IS NULL THEN 'first'
         WHEN NOT r.listed THEN 'listed again'
-        WHEN k.n <= {len(KEYS)} AND p.overrides = b.overrides AND {_is_scheduled(d)} THEN 'scheduled'
+        WHEN k.n <= {len(KEYS)} AND {same_overrides} AND {_is_scheduled(d)} THEN 'scheduled'
         WHEN k.n <= {len(KEYS) + 1} AND {_is_reverted(d)} THEN 'reverted'
         ELSE 'repriced' END"""
     columns: Columns = [
