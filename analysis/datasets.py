@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from models import tables, views
+from models import rollups, tables, uptime_views, views
 from models.types import ExactDecimal, UtcEpoch, UtcTime
 
 
@@ -18,13 +18,16 @@ class Dataset:
     `month` names the time or date, never null, by whose month (UTC) the rows lie in files; None: one file holds all.
     `owner` names the reference by which a table is read that is too large to sort: rows lie owner by owner, in order of
     time. All others are held a month at a time. `without` names columns that say something else at every reading, such
-    as an age.
+    as an age; `ended` one without a value in rows that do so, which are left out; `json_or_text` those whose text is
+    JSON in some rows, which each database writes in its own way.
     """
 
     table: sa.Table
     month: str | None = None
     owner: str | None = None
     without: tuple[str, ...] = ()
+    ended: str | None = None
+    json_or_text: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -50,13 +53,19 @@ DATASETS: Final = (
     Dataset(tables.uptime_samples, "observed_at", owner="endpoint_id"),
     Dataset(tables.performance_samples, "observed_at", owner="endpoint_id"),
     Dataset(tables.drift),
+    Dataset(rollups.uptime_hourly, "hour_at", owner="endpoint_id"),
+    Dataset(rollups.catalogue_daily, "day"),
     Dataset(views.current_prices, without=("evidence_age_seconds",)),
     Dataset(views.price_intervals, "valid_from"),
     Dataset(views.conditional_prices, "valid_from"),
     Dataset(views.price_changes, "observed_at"),
     Dataset(views.model_price_changes, "observed_at"),
     Dataset(views.endpoint_intervals, "valid_from"),
-    Dataset(views.endpoint_changes, "observed_at"),
+    Dataset(views.endpoint_changes, "observed_at", json_or_text=("before", "after")),
+    Dataset(uptime_views.daily_uptime, "day"),
+    Dataset(uptime_views.incidents, "started_at"),
+    Dataset(uptime_views.observation_gaps, "started_at", ended="ended_at"),
+    Dataset(uptime_views.coverage_daily, "day"),
 )
 
 # What names a row where others point to it, and as what. A look is named by its path; its time stands beside.

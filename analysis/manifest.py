@@ -39,7 +39,7 @@ class Table:
     files: list[Entry]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Manifest:
     """All tables by name. Where it is not `complete`, an export was cut short: files may be newer than it tells."""
 

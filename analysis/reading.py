@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from analysis.datasets import Layout
+from analysis.datasets import Column, Dataset, Layout
 from analysis.months import Months, month_of, next_month, start_of
 from flows.strict_json import canonical
 from models.listing import canonical_decimal
@@ -113,7 +113,9 @@ def _time(layout: Layout) -> sa.Column[Any]:
 
 
 def _query(layout: Layout, where: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    return sa.select(*(column.read for column in layout.columns)).select_from(layout.source).where(where)
+    dataset = layout.dataset
+    ended = dataset.table.c[dataset.ended].is_not(None) if dataset.ended else sa.true()
+    return sa.select(*(column.read for column in layout.columns)).select_from(layout.source).where(where, ended)
 
 
 def _streamed(
@@ -126,15 +128,29 @@ def _streamed(
 
 def _plain(rows: list[Row], layout: Layout) -> list[Row]:
     """The rows with values that are the same from both databases."""
-    # SQLite reads a decimal as a double whose last digit may be wrong, and so then is that of what comes of it.
-    forms = _PLAIN | ({"DOUBLE": lambda value: float(f"{value:.12g}")} if layout.dataset.is_view else {})
-    plain = [forms.get(column.type) for column in layout.columns]
+    plain = [_form(column, layout.dataset) for column in layout.columns]
     if not any(plain):
         return rows
     return [
         tuple(value if make is None or value is None else make(value) for make, value in zip(plain, row, strict=True))
         for row in rows
     ]
+
+
+def _form(column: Column, dataset: Dataset) -> Callable[[Any], Any] | None:
+    if column.name in dataset.json_or_text:
+        return _json_or_text
+    if column.type == "DOUBLE" and dataset.is_view:
+        # SQLite reads a decimal as a double whose last digit may be wrong, and so is that of what it makes of it.
+        return lambda value: float(f"{value:.12g}")
+    return _PLAIN.get(column.type)
+
+
+def _json_or_text(text: str) -> str:
+    try:
+        return canonical(json.loads(text)) if text.startswith(("{", "[")) else text
+    except ValueError:
+        return text
 
 
 def _ordered(rows: list[Row], layout: Layout) -> list[Row]:

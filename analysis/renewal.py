@@ -13,7 +13,8 @@ from analysis.manifest import NAME, Entry, Manifest, NotAManifestError, Table
 from analysis.months import Months
 from flows.errors import ConfigurationError, HistoryError
 
-_OURS = re.compile(r"(?P<table>\w+)/(month=(?P<month>[0-9]{4}-[0-9]{2})/)?data\.(parquet|csv)")
+_TABLES = "|".join(dataset.name for dataset in DATASETS)
+_MADE = re.compile(rf"({_TABLES})/(month=[0-9]{{4}}-[0-9]{{2}}/)?data\.(parquet|csv)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,6 @@ class Scope:
 
     datasets: tuple[Dataset, ...] = DATASETS
     months: Months = field(default_factory=Months)
-
-    def holds(self, table: str, month: str | None) -> bool:
-        """Whether a file is looked at; one of a table that is exported no more, where all tables are."""
-        everything = self.datasets == DATASETS and table not in {dataset.name for dataset in DATASETS}
-        return (everything or table in {dataset.name for dataset in self.datasets}) and month in self.months
 
 
 @dataclass(slots=True)
@@ -79,13 +75,11 @@ class Renewal:
 
     def finish(self, folder: Path) -> Exported:
         """Remove what is no more, and write the manifest last. `folder` is the staging folder."""
-        for name, table in self._before.tables.items():
-            if name not in self._after.tables and not self.scope.holds(name, None):
-                self._after.tables[name] = table
+        if self.scope.datasets != DATASETS:
+            self._after.tables = self._before.tables | self._after.tables
         entries = self._after.entries()
-        for path in self._sizes.keys() - entries.keys():
-            ours = _OURS.fullmatch(path)
-            if ours and self.scope.holds(ours["table"], ours["month"]):
+        for path in sorted(self._sizes.keys() - entries.keys()):
+            if path in self._known or _MADE.fullmatch(path):
                 self._begin(folder)
                 self._destination.remove(path)
                 self._exported.removed += 1

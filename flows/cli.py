@@ -22,6 +22,7 @@ from flows.database import differences, downgrade, location, opened, revisions, 
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
 from flows.export_cli import export_history
 from flows.fetch import Fetcher
+from flows.maintenance import maintain as maintain_history
 from flows.progress import shown_progress
 from flows.report import lines, printable
 from flows.settings import Settings
@@ -173,6 +174,12 @@ def _size(archive: Archive) -> int | None:
         return archive.size_bytes()
     except HistoryError:
         return None
+
+
+@app.command()
+def maintain() -> None:
+    """Roll up what was left, make PostgreSQL's months ahead, and thin raw samples where RETENTION_DAYS asks for it."""
+    print(maintain_history(Settings.read(), datetime.now(UTC)))
 
 
 @app.command()

@@ -29,7 +29,7 @@ _u, _i, _d = uptime_samples.c, incident_spans.c, uptime_daily.c
 
 def roll_up_incidents(connection: Connection, span: Span) -> None:
     """The incidents of these models' endpoints, as far as the samples of these days can have changed them."""
-    since = span.start - timedelta(seconds=REACH)
+    since = _midnight(span.start - timedelta(seconds=REACH))
     stored = _load_incidents(connection, span, since)
     ids = stored.keys() | _in_trouble(connection, span, since)
     absences = _load_absences(connection, ids)
@@ -139,7 +139,7 @@ def _load_running(
     if not stored or stored[0].started_at >= _seconds(since):
         return ()
     start = _time(stored[0].started_at)
-    midnight = start.replace(hour=0, minute=0, second=0) + timedelta(days=1)
+    midnight = _midnight(start) + timedelta(days=1)
     first_day = (_u.observed_at >= start) & (_u.observed_at < midnight)
     samples = select(sa.func.count(_u.uptime_30m_pct), sa.func.min(_u.uptime_30m_pct))
     days = select(sa.func.coalesce(sa.func.sum(_d.samples), 0), sa.func.min(_d.min_uptime_pct))
@@ -163,6 +163,10 @@ def _incident(row: sa.RowMapping) -> Incident:
 def _row(incident: Incident) -> tuple[Any, ...]:
     ended_at = None if incident.ended_at is None else _time(incident.ended_at)
     return (ended_at, incident.ended_by, incident.samples, incident.worst)
+
+
+def _midnight(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0)
 
 
 def _seconds(at: datetime) -> int:

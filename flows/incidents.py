@@ -24,9 +24,9 @@ OPENS_AFTER = 2
 CLOSES_AFTER = 3
 SILENCE = 86_400
 REDEFINED_AT = int(datetime(2026, 10, 8, tzinfo=UTC).timestamp())
-# This long before an instant lie as many values as a row takes, or a silence. So of all that is older nothing matters
-# from that instant on but whether an incident goes on.
-REACH = max(OPENS_AFTER, CLOSES_AFTER) * SILENCE
+# What is older than this before an instant is in no row that an event from then on can add to: there would be a silence
+# between. Of it nothing matters but whether an incident goes on.
+REACH = (max(OPENS_AFTER, CLOSES_AFTER) - 1) * SILENCE
 
 Ending = Literal["recovered", "left", "silent", "redefined"]
 _LONG_AGO = -(1 << 60)

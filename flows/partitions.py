@@ -31,6 +31,17 @@ def copy_months(connection: sa.Connection, schema: str) -> None:
         _make(_names(connection, schema), connection)
 
 
+def drop_months(connection: sa.Connection, before: datetime) -> None:
+    """Drop the partitions that end before this aware time and hold nothing any more."""
+    if connection.dialect.name != "postgresql":
+        return
+    here = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
+    last = f"{before.astimezone(UTC):uptime_samples_%Y_%m}"
+    for name in sorted(_names(connection, here)):
+        if name < last and not connection.exec_driver_sql(f"SELECT 1 FROM {name} LIMIT 1").first():  # noqa: S608
+            connection.exec_driver_sql(f"DROP TABLE {name}")
+
+
 def _make(names: set[str], connection: sa.Connection) -> None:
     here = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
     for name in sorted(names - _names(connection, here)):

@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,8 +23,9 @@ from flows.loading import Loaded, load_bundles, some_bundles, unloaded
 from flows.partitions import copy_months
 from flows.reading import Progress
 from flows.rollups import roll_up
-from flows.stale import is_stale
-from models.tables import metadata, observations, runs
+from flows.stale import is_stale, settled_before
+from models.rollups import retention
+from models.tables import metadata, observations, runs, uptime_samples
 
 _PATIENCE_SECONDS = 300.0
 _PAUSE_SECONDS = 2.0
@@ -70,7 +72,9 @@ def verify(
     with beside(engine) as aside:
         loaded = _load_all(aside, archive, progress)
         with _caught_up(aside, archive, loaded, writing=False) as connection:
-            found = [_difference(connection, table, aside.schema) for table in metadata.sorted_tables]
+            settled = settled_before(connection)
+            tables = [table for table in metadata.sorted_tables if table is not retention]
+            found = [_difference(connection, table, aside.schema, settled) for table in tables]
     return loaded, [difference for difference in found if difference.only_database or difference.only_archive]
 
 
@@ -137,8 +141,12 @@ def _put_in_place(connection: sa.Connection, schema: str) -> None:
             connection.execute(select(sa.func.setval(sequence, newest, False)))
 
 
-def _difference(connection: sa.Connection, table: sa.Table, schema: str) -> Difference:
+def _difference(connection: sa.Connection, table: sa.Table, schema: str, settled: datetime | None) -> Difference:
     live, built = _natural(table, None), _natural(table, schema)
+    if table is uptime_samples and settled:
+        live, built = (
+            rows.where(rows.selected_columns[f"{table.name}_observed_at"] >= settled) for rows in (live, built)
+        )
     if table is runs:
         # One that was cut off, or is still, before its first look has no bundle: nobody misses it.
         live = live.where(runs.c.finished_at.is_not(None) | sa.exists().where(observations.c.run_id == runs.c.id))

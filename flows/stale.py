@@ -6,7 +6,7 @@ Whoever writes looks notes it in the same transaction, so that no killed process
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from flows.dialect import insert
-from models.rollups import stale_rollups, uptime_daily, uptime_hourly
+from models.rollups import retention, stale_rollups, uptime_daily, uptime_hourly
 from models.tables import endpoints, observations
 
 WINDOW = timedelta(minutes=30)
@@ -35,6 +35,16 @@ class Span:
     def days(self) -> tuple[date, date]:
         """The first day, and the one after the last."""
         return self.start.date(), self.end.date()
+
+    def from_(self, instant: datetime | None) -> Span | None:
+        """What of it is not before a midnight, if anything is."""
+        start = max(self.start, instant) if instant else self.start
+        return replace(self, start=start) if start < self.end else None
+
+
+def settled_before(connection: Connection) -> datetime | None:
+    """Before which midnight the rollups of uptime are final; None while all raw samples are kept."""
+    return connection.execute(select(retention.c.settled_before)).scalar_one_or_none()
 
 
 def mark(connection: Connection, touched: Iterable[tuple[datetime, int]]) -> None:

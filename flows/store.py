@@ -33,7 +33,7 @@ from flows.looks import (
 )
 from flows.partitions import make_months
 from flows.rows import LISTINGS, PRICES, uptime_row
-from flows.stale import forget, mark, mark_looks
+from flows.stale import forget, mark, mark_looks, settled_before
 from flows.timeline import Stretch, load_seen, load_stretches, rewrite
 from models.listing import EndpointListing, Reading
 from models.observation import Observation
@@ -181,8 +181,10 @@ def _apply(connection: Connection, flips: list[Flip], losses: set[Touch], listed
     start, end = min(touched)[0], max(touched)[0]
     stretches = _fill(connection, load_stretches(connection, {id_ for _, id_ in touched}, start, end), listed)
     changed = rewrite(connection, PRICES, stretches) + rewrite(connection, LISTINGS, stretches)
-    _remove_samples(connection, [flip.look for flip in flips if not flip.on and flip.look.sighting.outcome == "ok"])
-    _add_samples(connection, [flip.look for flip in flips if flip.on], listed)
+    settled = settled_before(connection)
+    sampled = [flip for flip in flips if settled is None or flip.look.sighting.observed_at >= settled]
+    _remove_samples(connection, [flip.look for flip in sampled if not flip.on and flip.look.sighting.outcome == "ok"])
+    _add_samples(connection, [flip.look for flip in sampled if flip.on], listed)
     return changed
 
 

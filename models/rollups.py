@@ -137,3 +137,15 @@ stale_rollups = sa.Table(
     sqlite_with_rowid=False,
     comment="One row for one model and day whose rollups must be made anew; empty but while a run is under way.",
 )
+
+retention = sa.Table(
+    "retention",
+    metadata,
+    sa.Column(
+        "settled_before",
+        UtcTime,
+        primary_key=True,
+        comment="The rollups of uptime before this midnight (UTC) are final: late samples leave them as they are.",
+    ),
+    comment="One row once raw samples have been removed; none while all are kept.",
+)

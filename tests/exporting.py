@@ -13,6 +13,7 @@ from analysis.months import Months
 from analysis.renewal import Exported, Scope
 from flows.database import opened, upgrade, writing
 from flows.parse import read_observation
+from flows.rollups import roll_up
 from flows.store import store
 from models.observation import Observation
 from tests.factories import MODEL, a_failed_look, a_gone_look, a_look, an_endpoint
@@ -25,15 +26,20 @@ LONGEST_PRICE = f"0.{'0' * 58}12"  # 60, the most that is read
 NIGHT = {"utc_start": 0, "utc_end": 600, "prompt": "0.0000005"}
 MISREAD_PRICE = "0.00000491"  # which SQLite casts to another double than PostgreSQL does
 ODD = {"discount": -0.25, "completion": MISREAD_PRICE, "request": LONGEST_PRICE, "video": "0.1"}
+TOOLS = {"search": True, "b": 1, "aa": 1.5}  # PostgreSQL would give b, aa, search
 LATENCY = {"p50": 100, "p75": 200.5, "p90": 300, "p99": 400}
 
 
 def eventful_months() -> list[Observation]:
-    """Looks of three months: repricing, twins, an absence, a failure, another path, odd prices, drift, percentiles."""
-    north, south = an_endpoint(), an_endpoint("South_é", status=-2, uptime_last_30m=None)
+    """Looks of three months.
+
+    In them: repricing, twins, an absence, a failure, another path, two looks in one second, odd prices, drift,
+    percentiles.
+    """
+    north, south = an_endpoint(), an_endpoint("South_é", "0.0000020", status=-2, uptime_last_30m=None)
     twins = [an_endpoint("west", context_length=length) for length in (8192, 4096)]
     dear = an_endpoint(prompt=LONG_PRICE, pricing=ODD)
-    timed = an_endpoint("South_é", pricing={"overrides": [NIGHT]}, native_tools={"search": True, "a": 1.5})
+    timed = an_endpoint("South_é", pricing={"overrides": [NIGHT]}, native_tools=TOOLS, uptime_last_30m=40.5)
     fast = an_endpoint(model_id=OTHER, latency_last_30m=LATENCY, throughput_last_30m=None, provider_name="=SUM(A1)")
     return [
         a_look(north, south, minute=MAY),
@@ -43,6 +49,8 @@ def eventful_months() -> list[Observation]:
         a_look(fast, minute=MAY + 1, target=OTHER, model=OTHER),
         a_look(dear, south, *twins, minute=JUNE),
         a_look(dear, timed, minute=JUNE + 30),
+        a_look(dear, timed, an_endpoint("east"), minute=JUNE + 30),
+        a_look(dear, timed, minute=JUNE + 45),
         a_look(fast, minute=JUNE + 31, target=OTHER, model=OTHER),
         a_gone_look(minute=JUNE + 60, target=OTHER),
         a_look(dear, timed, minute=JULY),
@@ -62,6 +70,7 @@ def load(database_url: str, looks: Iterable[Observation], seed: int | None = Non
             batch, left = left[:size], left[size:]
             with writing(engine) as connection:
                 store(connection, [(look, read_observation(look)) for look in batch])
+        roll_up(engine)
     return database_url
 
 

@@ -9,9 +9,14 @@ from analysis.datasets import DATASETS, Dataset, lay_out
 from analysis.months import Months, month_of, next_month
 from flows.errors import ConfigurationError
 from models.tables import metadata
+from models.uptime_views import uptime_views
 from models.views import views
 
-LEFT_OUT: set[str] = set()  # tables that are no history
+# What another has with names beside, or the other way round; then what waits for its rollup, and what was thinned here.
+LEFT_OUT = {
+    *("uptime_daily", "hourly_uptime", "incident_spans", "evidence_daily", "evidence_gaps"),
+    *("stale_rollups", "retention"),
+}
 
 
 def names(dataset: Dataset) -> list[str]:
@@ -21,7 +26,7 @@ def names(dataset: Dataset) -> list[str]:
 
 def test_every_table_and_view_is_exported_or_left_out_by_name() -> None:
     exported = [dataset.name for dataset in DATASETS]
-    assert sorted([*exported, *LEFT_OUT]) == sorted([*metadata.tables, *views.tables])
+    assert sorted([*exported, *LEFT_OUT]) == sorted([*metadata.tables, *views.tables, *uptime_views.tables])
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])

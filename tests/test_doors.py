@@ -19,7 +19,7 @@ DOORS: dict[str, set[str]] = {
     "httpx_aiohttp": {"flows/fetch.py"},
     "aiolimiter": {"flows/politeness.py"},
     "stamina": {"flows/fetch.py"},
-    "prefect": {"flows/backfill.py", "flows/collect.py", "flows/prefect_run.py"},
+    "prefect": {"flows/backfill.py", "flows/collect.py", "flows/maintain.py", "flows/prefect_run.py"},
     "fsspec": {"flows/storage.py"},
     "alembic": {"flows/database.py"},
     "typer": {"flows/backfill_cli.py", "flows/cheapest_cli.py", "flows/cli.py", "flows/export_cli.py"},
@@ -30,7 +30,7 @@ DOORS: dict[str, set[str]] = {
     "pydantic_settings": {"flows/settings.py"},
     "aiohttp": set(),
     "fastapi": set(),
-    "pandas": {"analysis/frames.py"},
+    "pandas": {"analysis/dataframe.py"},
     "psycopg": set(),
 }
 PURE = [

@@ -11,9 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from analysis.datasets import DATASETS
-from analysis.export import Format
+from analysis.destination import Destination
+from analysis.export import Format, export
 from flows.database import opened, writing
-from models.tables import observations, uptime_samples
+from models.observation import Run
+from models.tables import observations, runs, uptime_samples
+from models.uptime_views import observation_gaps
 from tests.collecting import count
 from tests.duck import asked
 from tests.exporting import (
@@ -26,7 +29,7 @@ from tests.exporting import (
     load,
     months_of,
 )
-from tests.factories import MODEL, a_look, an_endpoint
+from tests.factories import MODEL, RUN, a_failed_look, a_look, an_endpoint
 
 
 @pytest.fixture
@@ -148,9 +151,45 @@ def test_out_of_scope_nothing_is_made_and_nothing_goes(history_url: str, out: Pa
 
 
 def test_an_export_in_steps_is_that_of_one_go(history_url: str, out: Path, tmp_path: Path) -> None:
-    runs = tuple(dataset for dataset in DATASETS if dataset.name == "runs")
+    [samples] = [dataset for dataset in DATASETS if dataset.name == "uptime_samples"]
     export_to(out, history_url, since="2026-07")
-    export_to(out, history_url, datasets=runs)
+    before = content(out)
+    export_to(out, history_url, datasets=(samples,), since="2026-07")
+    assert content(out) == before
     export_to(out, history_url)
     export_to(tmp_path / "fresh", history_url)
     assert content(out) == content(tmp_path / "fresh")
+
+
+def test_looks_of_one_second_lie_in_the_order_of_their_columns(history_url: str, out: Path) -> None:
+    earlier = Run("20260101T000000Z-backfill-a", "backfill", "files")
+    looks = [a_look(minute=1, target="a/b", run=earlier), a_failed_look(minute=1, target="a/b")]
+    load(history_url, looks)
+    export_to(out, history_url)
+    told = asked(f"SELECT run, outcome FROM '{out}/observations/month=2026-05/*.parquet' WHERE author = 'a'")
+    assert told == [(earlier.name, "ok"), (RUN.name, "failed")]
+
+
+def test_what_is_written_meanwhile_is_not_seen(database_url: str, out: Path, tmp_path: Path) -> None:
+    load(database_url, eventful_months())
+    export_to(tmp_path / "before", database_url)
+    late = [a_look(an_endpoint(prompt="0.000007"), minute=MAY + 15)]
+
+    def write_once(*_: int) -> None:
+        if late:
+            load(database_url, [late.pop()])
+
+    with opened(database_url) as engine:
+        export(engine, Destination(str(out)), "parquet", progress=write_once)
+    assert content(out) == content(tmp_path / "before")
+    assert counts(export_to(out, database_url))[0] > 0
+
+
+def test_a_gap_that_lasts_is_left_out_as_it_grows_by_the_minute(history_url: str, out: Path) -> None:
+    with opened(history_url) as engine, writing(engine) as connection:
+        connection.execute(runs.update().values(finished_at=datetime(2026, 11, 1, tzinfo=UTC)))
+    gaps = observation_gaps
+    assert count(history_url, gaps, gaps.c.ended_at.is_(None)) > 0
+    export_to(out, history_url)
+    told = asked(f"SELECT count(*) FROM '{out}/observation_gaps/**/*.parquet'")
+    assert told == [(count(history_url, gaps, gaps.c.ended_at.is_not(None)),)]

@@ -140,10 +140,13 @@ def test_two_exports_to_one_folder_do_not_meet(history_url: str, out: Path) -> N
 def test_what_strangers_put_beside_an_export_stays(history_url: str, out: Path) -> None:
     export_to(out, history_url)
     (out / "uptime_samples" / "README").write_text("mine")
+    (out / "mine").mkdir()
+    (out / "mine" / "data.parquet").write_bytes(b"mine")
     (out / "runs" / "month=1999-01").mkdir()
     (out / "runs" / "month=1999-01" / "data.parquet").write_bytes(b"left by a table that was")
     assert counts(export_to(out, history_url))[::2] == (0, 1)
     assert (out / "uptime_samples" / "README").exists()
+    assert (out / "mine" / "data.parquet").exists()
 
 
 def test_a_file_that_is_gone_or_cut_is_written_again(history_url: str, out: Path) -> None:
