@@ -78,8 +78,13 @@ def reaching(query: sa.Select[Any], view: sa.Table, since: Time | None, until: T
 
 
 def read_time(value: Time) -> datetime:
-    """A time as aware UTC, which it is where it names no zone. Raises ValueError for text that is none."""
-    time = datetime.fromisoformat(value) if isinstance(value, str) else value
+    """A time as aware UTC, which it is where it names no zone. Raises ValueError for what is none."""
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(f"{value!r} is no time such as 2026-05-16 or 2026-05-16T09:00Z") from None
+    if not isinstance(time, datetime):
+        raise ValueError(f"{value!r} is no time such as 2026-05-16 or 2026-05-16T09:00Z")  # noqa: TRY004 - as any other
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 

@@ -85,7 +85,8 @@ def _writer(file_format: Format) -> _Writer:
         return cast(_Writer, importlib.import_module(module))
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"Parquet needs the package {error.name}, which is not installed: pip install pyarrow; CSV needs none"
+            f"Parquet needs the package {error.name}, which is not installed:"
+            " .venv/bin/pip install pyarrow; CSV needs none"
         ) from None
 
 

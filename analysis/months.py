@@ -24,6 +24,8 @@ class Months:
         for month in (self.since, self.until):
             if month is not None and not (_NAME.fullmatch(month) and month >= "0001"):
                 raise ConfigurationError(f"{month!r} is not a month such as 2026-05")
+        if self.since and self.until and self.until <= self.since:
+            raise ConfigurationError(f"until {self.until} is not after since {self.since}")
 
     def __contains__(self, month: str | None) -> bool:
         """Whether a month is among them; what has no month always is."""

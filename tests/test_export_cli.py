@@ -68,6 +68,7 @@ def test_a_mended_export_says_so(command: Command) -> None:
     [
         (["out", "--only", "uptime_sample"], "there is no table or view 'uptime_sample'; near: uptime_samples, "),
         (["out", "--since", "2026-5"], "'2026-5' is not a month such as 2026-05"),
+        (["out", "--since", "2026-08", "--until", "2026-05"], "until 2026-05 is not after since 2026-08"),
         (["history.db"], "can't write to "),
         (["https://example.org"], "DEST: nothing can be written to 'https://example.org'"),
         (["."], "is not an export: it holds files, and no manifest.json"),
@@ -98,7 +99,7 @@ def test_without_pyarrow_one_line_says_what_to_install_and_csv_works(
     assert command("out") == (
         2,
         "",
-        "endpoint-history: Parquet needs the package pyarrow, which is not installed: pip install pyarrow;"
+        "endpoint-history: Parquet needs the package pyarrow, which is not installed: .venv/bin/pip install pyarrow;"
         " CSV needs none\n",
     )
     assert not Path("out").exists()
