@@ -9,11 +9,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from analysis.datasets import Layout
-from analysis.reading import Group
+from analysis.datasets import Column, Layout
+from analysis.reading import Group, Row
 
 # What spreadsheets take for a formula, in full width too, and what they skip before one.
 _MAY_RUN = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")  # noqa: RUF001
@@ -30,18 +31,37 @@ def columns_of(layout: Layout) -> list[dict[str, Any]]:
 def write(path: Path, layout: Layout, groups: Iterable[Group]) -> None:
     """Write one file. Nothing stands for null."""
     columns = [*layout.owner, *layout.columns]
-    shown = [_SHOWN.get(column.type) for column in columns]
+    of_owner, of_rows = _shown(layout.owner), _shown(layout.columns)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\r\n")
         writer.writerow(column.name for column in columns)
         for names, rows in groups:
-            for row in rows:
-                cells = zip(shown, (*names, *row), strict=True)
-                writer.writerow([show(value) if show and value is not None else value for show, value in cells])
+            first = of_owner(names)
+            writer.writerows(first + of_rows(row) for row in rows)
+
+
+def _shown(columns: Iterable[Column]) -> Callable[[Row], list[Any]]:
+    """What shows the values of these columns in cells; the writer itself shows numbers, each in its shortest form."""
+    shown = [(at, _SHOWN[column.type]) for at, column in enumerate(columns) if column.type in _SHOWN]
+
+    def show(row: Row) -> list[Any]:
+        cells = list(row)
+        for at, form in shown:
+            if cells[at] is not None:
+                cells[at] = form(cells[at])
+        return cells
+
+    return show
 
 
 def _time(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    day, second = divmod(seconds, 86_400)
+    return f"{_day(day)}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
+
+
+@lru_cache(maxsize=1024)
+def _day(number: int) -> str:
+    return f"{datetime.fromtimestamp(number * 86_400, UTC):%Y-%m-%d}"
 
 
 def _text(text: str) -> str:
@@ -56,5 +76,4 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "TIMESTAMP WITH TIME ZONE": _time,
     "BOOLEAN": _boolean,
     "VARCHAR": _text,
-    "DOUBLE": lambda value: repr(float(value)),
 }
