@@ -15,7 +15,7 @@ from hypothesis import settings
 
 from flows.database import upgrade
 from flows.settings import Settings
-from tests import network, postgres, prefect_server
+from tests import exporting, network, postgres, prefect_server
 
 _OWN_SETTINGS = {name.upper() for name in Settings.model_fields}
 _OTHERS_SETTINGS = ("OPENROUTER_", "PREFECT_", "PG")
@@ -103,6 +103,20 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/history.db"
     return str(request.getfixturevalue("empty_postgres_url"))
+
+
+@pytest.fixture(scope="session")
+def short_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database of some eventful months, for tests to copy."""
+    path = tmp_path_factory.mktemp("short") / "history.db"
+    exporting.load(f"sqlite:///{path}", exporting.eventful_months())
+    return path
+
+
+@pytest.fixture
+def history_url(short_history: Path, tmp_path: Path) -> str:
+    """The URL of a copy of that database."""
+    return f"sqlite:///{shutil.copy(short_history, tmp_path / 'history.db')}"
 
 
 @pytest.fixture(scope="session")
