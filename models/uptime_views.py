@@ -111,8 +111,8 @@ observation_gaps = sa.Table(
     sa.Column("minutes", sa.Double, comment="How long it took, or has taken by now."),
     sa.Column("cadence_minutes", sa.Double, comment="Interval of the schedule in force."),
     sa.Column("lacking", sa.BigInteger, comment="How many looks the schedule wanted in between."),
-    sa.Column("failed", sa.BigInteger, comment="How many of them were made, and failed."),
-    sa.Column("missing", sa.BigInteger, comment="How many were never made."),
+    sa.Column("failed", sa.Integer, comment="How many of them were made, and failed."),
+    sa.Column("missing", sa.Integer, comment="How many were never made."),
     sa.Column("last_error", sa.Text, comment="Why the last one failed."),
     comment="One row for one time, longer than one and a half intervals of the schedule, in which no look at a model"
     " counts.",
@@ -125,8 +125,8 @@ coverage_daily = sa.Table(
     sa.Column("day", sa.Date, comment="The UTC day."),
     sa.Column("expected", sa.Integer, comment="Looks of our own that were made or ought to have been."),
     sa.Column("observed", sa.Integer, comment="Those that count: they saw the model, or that it has no endpoints."),
-    sa.Column("failed", sa.BigInteger, comment="Those that failed and left a gap."),
-    sa.Column("missing", sa.BigInteger, comment="Those never made. A gap counts when it ends, spread over its days."),
+    sa.Column("failed", sa.Integer, comment="Those that failed and left a gap."),
+    sa.Column("missing", sa.Integer, comment="Those never made. A gap counts when it ends, spread over its days."),
     sa.Column(
         "imported",
         sa.Integer,
