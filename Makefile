@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format types unit lock schema clean
+.PHONY: help run demo test lint format types unit lock schema queries clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -49,9 +49,12 @@ format: $(VENV)/dev  ## Format the code and mend what the linter can
 schema: $(VENV)/runtime  ## Write docs/schema.md anew from the tables
 	@$(BIN)/python -m models.schema > docs/schema.md
 
+queries: $(VENV)/runtime  ## Answer docs/queries.md anew, and write datasette.yaml from it
+	@$(BIN)/python -m simulator.cookbook
+
 lock: $(VENV)/dev  ## Resolve the dependencies anew into the lock files
 	@$(COMPILE) --upgrade --group build pyproject.toml --output-file requirements.lock
-	@$(COMPILE) --upgrade --group build --group dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+	@$(COMPILE) --upgrade --group build --group dev --extra export --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
 
 clean:  ## Remove the environment and the tools' caches (data/ stays)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -167,6 +167,6 @@ def _samples(
         s.endpoint_id.in_(endpoint_ids), s.observed_at > since, s.observed_at <= until
     )
     found: dict[int, list[Sample]] = {id_: [] for id_ in endpoint_ids}
-    for id_, at, status, percent in connection.execute(query.order_by(s.endpoint_id, s.observed_at)):
+    for id_, at, status, percent in connection.execute(query.order_by(s.endpoint_id, s.observed_at)).all():
         found[id_].append((at, status, percent))
     return found

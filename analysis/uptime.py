@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ REDEFINED_AT: Final = datetime(2026, 10, 8, tzinfo=UTC)
 """From then on upstream's uptime is a share of minutes; before, of requests. Nothing averages across."""
 
 _WINDOW: Final = timedelta(minutes=30)
+_SECOND: Final = timedelta(seconds=1)
 _EXACT: Final = Context(prec=100, traps=[Inexact])
 
 
@@ -57,17 +59,16 @@ def span_uptime(samples: Iterable[tuple[datetime, float | None]], start: datetim
     Windows overlap: a sample stands for the minutes it alone adds, min(30 minutes, time since the sample before), and
     for none before the span. One without a number covers nothing: it is not 0.
     """
-    weighted, covered, told, looks = Decimal(0), 0, 0, 0
-    before = start
+    seconds: Counter[float] = Counter()
+    told, looks, before = 0, 0, start
+    for at, percent in samples:
+        if not start < at <= end or (at >= REDEFINED_AT) != (end > REDEFINED_AT):
+            continue
+        looks += 1
+        if percent is not None:
+            told += 1
+            seconds[percent] += min(_WINDOW, at - before) // _SECOND
+        before = at
     with localcontext(_EXACT):
-        for at, percent in samples:
-            if not start < at <= end or (at >= REDEFINED_AT) != (end > REDEFINED_AT):
-                continue
-            looks += 1
-            seconds = int(min(_WINDOW, at - before).total_seconds())
-            before = at
-            if percent is not None:
-                told += 1
-                covered += seconds
-                weighted += Decimal(repr(percent)) * seconds
-    return SpanUptime(weighted, covered, int((end - start).total_seconds()), told, looks)
+        weighted = sum((Decimal(repr(percent)) * weight for percent, weight in seconds.items()), Decimal(0))
+    return SpanUptime(weighted, seconds.total(), (end - start) // _SECOND, told, looks)

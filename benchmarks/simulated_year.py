@@ -44,6 +44,11 @@ class Year:
         return self.days * PER_DAY
 
     @property
+    def begin(self) -> datetime:
+        """The instant of the first walk."""
+        return BEGIN
+
+    @property
     def end(self) -> datetime:
         """The instant after the last walk."""
         return BEGIN + self.days * timedelta(days=1)

@@ -1,4 +1,4 @@
-"""The archive of raw bodies: where bundles lie, how they come there whole, how they are read. The door to fsspec.
+"""The archive of raw bodies: where bundles lie, how they come there whole, how they are read.
 
 A run writes its lines to a part on the local disk. At its end, or by `recover` after a crash, they are compressed under
 a temporary name, which then becomes that of the bundle in one step.
@@ -13,23 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
-
-from flows.address import Address
 from flows.bundle import RUN_NAME, ArchiveDamage, read_bundle, run_name
-from flows.errors import ConfigurationError, HistoryError
+from flows.errors import HistoryError
 from flows.gzip_lines import inflate
 from flows.part import BundleWriter, Part
 from flows.private_files import make_folder, sync_folder
+from flows.storage import Storage
 from models.observation import Observation, Run
 
 __all__ = ["Archive", "ArchiveDamage", "BundleWriter", "run_name"]
 
 _CHUNK_BYTES = 16 * 2**10
-_ONLY_READABLE = ("http://", "https://")
-# These show an object when all of it has come. To move it then would copy it, and ask for the right to delete.
-_SHOW_WHOLE_OBJECTS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
 
 
 class Archive:
@@ -40,10 +34,9 @@ class Archive:
     """
 
     def __init__(self, url: str, spool: Path = Path("data/spool")) -> None:
-        self._address = Address(url)
-        self._files, self._root = _open(url, self._address)
-        self._is_local = isinstance(self._files, LocalFileSystem)
-        self.location = self._root if self._is_local else self._address.location
+        self._storage = Storage(url, "ARCHIVE_URL")
+        self._address, self._files, self._root = self._storage.address, self._storage.files, self._storage.root
+        self._is_local, self.location = self._storage.is_local, self._storage.location
         key = hashlib.sha256(self.location.encode()).hexdigest()[:12]
         self._parts = Path(self._root) if self._is_local else spool / key
 
@@ -187,20 +180,7 @@ class Archive:
             packed.rename(bundle)
             sync_folder(bundle.parent)
         else:
-            self._upload(packed, self.path(name))
-
-    def _upload(self, packed: Path, path: str) -> None:
-        protocol = self._files.protocol
-        if _SHOW_WHOLE_OBJECTS.isdisjoint([protocol] if isinstance(protocol, str) else protocol):
-            folder = path.rpartition("/")[0]
-            self._files.makedirs(folder, exist_ok=True)
-            self._files.put_file(str(packed), f"{folder}/{packed.name}")
-            self._files.mv(f"{folder}/{packed.name}", path)
-        else:
-            self._files.put_file(str(packed), path)
-        self._files.invalidate_cache()
-        if self._files.size(path) != packed.stat().st_size:
-            raise OSError(f"{path} did not arrive whole")
+            self._storage.upload(packed, self.path(name))
 
     def _listed(self, folder: str, names: str) -> list[dict[str, Any]]:
         with self._address.told(f"can't list {folder or self.location}"):
@@ -215,18 +195,6 @@ class Archive:
             while chunk := file.read(_CHUNK_BYTES):
                 count(len(chunk))
                 yield chunk
-
-
-def _open(url: str, address: Address) -> tuple[Any, str]:
-    """The filesystem, and the archive's path in it."""
-    if not url or url.startswith(_ONLY_READABLE):
-        raise ConfigurationError(f"ARCHIVE_URL: nothing can be written to {address.location!r}")
-    with address.told(f"can't open the archive {address.location}"):
-        try:
-            files, root = url_to_fs(url if "://" in url else str(Path(url).expanduser().absolute()))
-        except (ImportError, ValueError) as error:
-            raise ConfigurationError(f"ARCHIVE_URL {address.location}: {address.reason(error)}") from None
-        return files, root.rstrip("/")
 
 
 def _folder(name: str) -> str:

@@ -6,6 +6,7 @@ SQLite attaches a second file, PostgreSQL has a second schema.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -14,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import select
 
 from flows.database import open_engine
 from models.tables import metadata
+
+_PREFIX = "rebuilt_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Aside:
 @contextlib.contextmanager
 def beside(live: sa.Engine) -> Iterator[Aside]:
     """Empty tables beside the live ones, gone at the end."""
-    schema = f"rebuilt_{secrets.token_hex(4)}"
+    schema = f"{_PREFIX}{secrets.token_hex(4)}"
     make = _file_beside if live.dialect.name == "sqlite" else _schema_beside
     with make(live, schema) as engine:
         try:
@@ -61,21 +65,51 @@ def beside(live: sa.Engine) -> Iterator[Aside]:
 @contextlib.contextmanager
 def _file_beside(live: sa.Engine, schema: str) -> Iterator[sa.Engine]:
     path = Path(f"{live.url.database}.{schema}")
+    for left in path.parent.glob(f"{Path(str(live.url.database)).name}.{_PREFIX}????????"):
+        _remove_unless_held(left)
+    # The lock tells a file in use from one that a killed process left. SQLite's own locks are of another kind.
+    held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+        fcntl.flock(held, fcntl.LOCK_EX)
         yield open_engine(str(live.url.set(database=str(path))))
     finally:
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        _remove(path)
+        os.close(held)
+
+
+def _remove_unless_held(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        held = os.open(path, os.O_RDWR)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(path)
+        finally:
+            os.close(held)
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def _schema_beside(live: sa.Engine, schema: str) -> Iterator[sa.Engine]:
-    try:
-        with live.begin() as connection:
-            connection.execute(sa.schema.CreateSchema(schema))
-        url = live.url.update_query_dict({"options": f"-csearch_path={schema}"})
-        yield open_engine(url.render_as_string(hide_password=False))
-    finally:
-        with live.begin() as connection:
-            connection.execute(sa.schema.DropSchema(schema, cascade=True, if_exists=True))
+    with live.connect().execution_options(isolation_level="AUTOCOMMIT") as holder:
+        for left in sa.inspect(holder).get_schema_names():
+            if left.startswith(_PREFIX) and holder.execute(select(sa.func.pg_try_advisory_lock(_lock(left)))).scalar():
+                holder.execute(sa.schema.DropSchema(left, cascade=True, if_exists=True))
+                holder.execute(select(sa.func.pg_advisory_unlock(_lock(left))))
+        # The session's lock tells a schema in use from one that a killed process left.
+        holder.execute(select(sa.func.pg_advisory_lock(_lock(schema))))
+        try:
+            holder.execute(sa.schema.CreateSchema(schema))
+            url = live.url.update_query_dict({"options": f"-csearch_path={schema}"})
+            yield open_engine(url.render_as_string(hide_password=False))
+        finally:
+            holder.execute(sa.schema.DropSchema(schema, cascade=True, if_exists=True))
+            holder.execute(select(sa.func.pg_advisory_unlock(_lock(schema))))
+
+
+def _lock(schema: str) -> int:
+    """What makes a schema's own advisory lock: its name ends with a number."""
+    return int(schema.removeprefix(_PREFIX), 16)

@@ -55,12 +55,22 @@ def _imported_lines(imported: Imported) -> Iterator[str]:
 
 def _rebuilt_lines(rebuilt: Rebuilt) -> Iterator[str]:
     loaded = rebuilt.loaded
-    yield f"Read       {loaded.read} of {loaded.bundles} bundles"
+    yield f"Read       {loaded.read} observations of {loaded.bundles} bundles"
     yield from _refused_lines(len(loaded.damaged), loaded.damaged.values())
     for difference in rebuilt.differences:
         yield f"Differs    {_difference(difference)}"
         yield from (f"  {printable(example)}" for example in difference.examples)
-    yield f"Database   {rebuilt.database}, {'compared' if rebuilt.mode == 'verify' else 'built anew'}"
+    yield f"Database   {rebuilt.database}, {_said(rebuilt)}"
+
+
+def _said(rebuilt: Rebuilt) -> str:
+    if rebuilt.mode != "verify":
+        return "built anew"
+    if not rebuilt.differences:
+        return "compared row for row: nothing differs"
+    return (
+        f"compared: {len(rebuilt.differences)} tables differ; what is not loaded yet, a load brings, all else --rebuild"
+    )
 
 
 def _refused_lines(refusals: int, refused: Iterable[Refused]) -> Iterator[str]:

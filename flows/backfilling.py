@@ -18,8 +18,9 @@ from flows.database import location, opened, told
 from flows.errors import ConfigurationError
 from flows.fetch import Fetcher
 from flows.importing import Imported, Items, Wanted, import_bodies, try_bodies
-from flows.loading import Loaded, Progress
+from flows.loading import Loaded
 from flows.looks import origins_of
+from flows.reading import Progress
 from flows.rebuild import Difference, rebuild, verify
 from flows.replay import replay, try_replay
 from flows.settings import LOOPBACK, Settings, checked_base_url

@@ -34,14 +34,16 @@ def cheapest(
     ] = "0",
     cache_write: Annotated[str, typer.Option(metavar="N", help="Tokens of the prompt written to the cache.")] = "0",
     images: Annotated[str, typer.Option(metavar="N", help="Images in the prompt.")] = "0",
-    requests: Annotated[str, typer.Option(metavar="N", help="How many such requests.")] = "1",
+    requests: Annotated[str, typer.Option(metavar="N", help="How many such requests: all else is of one.")] = "1",
     uptime: Annotated[str | None, typer.Option(metavar="PERCENT", help="At least that mean uptime.")] = None,
     over: Annotated[str, typer.Option(metavar="SPAN", help="Over the last 7d, 24h or 90m.")] = "7d",
     as_of: Annotated[
         str | None, typer.Option(metavar="TIME", help="As it was then (UTC): 2026-05-16 or 2026-05-16T09:00.")
     ] = None,
-    quantization: Annotated[list[str] | None, typer.Option(help="Only with this; repeatable.")] = None,
-    provider: Annotated[list[str] | None, typer.Option(help="Only of this; repeatable.")] = None,
+    quantization: Annotated[
+        list[str] | None, typer.Option(help="With this one, such as fp8, or unknown; repeatable.")
+    ] = None,
+    provider: Annotated[list[str] | None, typer.Option(help="Of this one, by name or tag; repeatable.")] = None,
     context: Annotated[str | None, typer.Option(metavar="N", help="With at least that context, in tokens.")] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Everything, as one JSON object.")] = False,
     as_csv_: Annotated[bool, typer.Option("--csv", help="One row for each offer.")] = False,

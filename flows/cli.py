@@ -20,7 +20,9 @@ from flows.cheapest_cli import cheapest
 from flows.collection import Collected, collect_targets, resolve
 from flows.database import differences, downgrade, location, opened, revisions, told, upgrade
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
+from flows.export_cli import export_history
 from flows.fetch import Fetcher
+from flows.maintenance import maintain as maintain_history
 from flows.progress import shown_progress
 from flows.report import lines, printable
 from flows.settings import Settings
@@ -41,6 +43,7 @@ db = typer.Typer(no_args_is_help=True, help="Make, move and check the database s
 app.add_typer(db, name="db")
 app.add_typer(backfill, name="backfill")
 app.command()(cheapest)
+app.command(name="export")(export_history)
 
 _INTERRUPTED = 130
 
@@ -171,6 +174,12 @@ def _size(archive: Archive) -> int | None:
         return archive.size_bytes()
     except HistoryError:
         return None
+
+
+@app.command()
+def maintain() -> None:
+    """Roll up what a crash left, make PostgreSQL's months ahead, let the database measure its tables."""
+    print(maintain_history(Settings.read(), datetime.now(UTC)))
 
 
 @app.command()

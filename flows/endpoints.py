@@ -1,4 +1,4 @@
-"""Read one endpoint of a body, and number those that share a tag. Pure."""
+"""Read one endpoint of a body, and number those that share a tag. Pure, but for remembering what it has read."""
 
 from __future__ import annotations
 
@@ -44,10 +44,14 @@ _QUANTIZATIONS = {"int4", "int8", "fp4", "fp6", "fp8", "fp16", "bf16", "fp32", "
 _STATUSES = {0, -1, -2, -3, -5, -10}
 _STATUS_FORM = re.compile("-?[0-9]{1,3}")
 _PERCENTILES = ("p50", "p75", "p90", "p99")
-_VOLATILE = {"status", "uptime_last_5m", "uptime_last_30m", "uptime_last_1d", "latency_last_30m", "throughput_last_30m"}
+_VOLATILE = {
+    *("status", "uptime_last_5m", "uptime_last_30m", "uptime_last_1d"),
+    *("latency_last_30m", "throughput_last_30m", "perf_last_30m_by_workload"),
+}
 _Offer = tuple[EndpointKey, str, PriceSet, Terms, frozenset[Drift]]
 _OFFERS: dict[str, _Offer] = {}
 _OFFERS_KEPT = 4096  # some 4 kB each; the whole catalogue had 1,203 in August 2026
+_OFFER_LENGTH = 2**16  # longer ones are nobody's, and would fill the memory
 
 
 def read_endpoint(item: Any, model_id: str) -> tuple[EndpointListing, frozenset[Drift]]:
@@ -95,9 +99,11 @@ def _read_offer(item: JsonObject, model_id: str) -> _Offer:
     text = repr((model_id, [pair for pair in item.items() if pair[0] not in _VOLATILE]))
     offer = _OFFERS.get(text)
     if offer is None:
-        if len(_OFFERS) == _OFFERS_KEPT:
+        offer = _read_new_offer(item, model_id)
+        if len(_OFFERS) >= _OFFERS_KEPT:
             _OFFERS.clear()
-        offer = _OFFERS[text] = _read_new_offer(item, model_id)
+        if len(text) <= _OFFER_LENGTH:
+            _OFFERS[text] = offer
     return offer
 
 

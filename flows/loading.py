@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 
 import sqlalchemy as sa
 from sqlalchemy import select
@@ -17,6 +16,7 @@ from flows.archive import Archive
 from flows.database import told, writing
 from flows.errors import ConfigurationError, HistoryError
 from flows.parse import read_observation
+from flows.reading import Progress, Reading
 from flows.rollups import roll_up
 from flows.sources.found import Refused
 from flows.store import store
@@ -25,9 +25,6 @@ from models.tables import runs
 
 _BATCH = 5000
 _BATCH_BYTES = 32 * 2**20
-_KILO = 1000
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(slots=True)
@@ -44,41 +41,6 @@ class Loaded:
     changed: int = 0
     fresh: set[str] = field(default_factory=set)
     damaged: dict[str, Refused] = field(default_factory=dict)
-
-
-class Reading:
-    """These bundles, to be read one after the other; `progress` gets its `place` after each look."""
-
-    def __init__(self, archive: Archive, names: Sequence[str], progress: Progress | None = None) -> None:
-        self.names = names
-        self._archive = archive
-        self._progress = progress
-        self._bytes = 0
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """How many kB of the bundles have been read, of how many."""
-        return -(-self._bytes // _KILO), -(-self._size // _KILO)
-
-    @cached_property
-    def _size(self) -> int:
-        sizes = self._archive.sizes()
-        return sum(sizes.get(name, 0) for name in self.names)
-
-    def looks(self, name: str) -> Iterator[Observation | Refused]:
-        """What a bundle holds; what of it can't be read comes last. Raises HistoryError where the archive is away."""
-        try:
-            for look in self._archive.load(name, self._count):
-                yield look
-                if self._progress:
-                    self._progress(*self.place)
-        except HistoryError as damage:
-            self._archive.has(name)  # raises where it is not this bundle alone
-            path = self._archive.path(name)
-            yield Refused(path, str(damage).removeprefix(f"{path}, "))
-
-    def _count(self, read: int) -> None:
-        self._bytes += read
 
 
 def take_up(engine: sa.Engine, archive: Archive) -> list[str]:

@@ -18,8 +18,9 @@ from flows.archive import Archive
 from flows.aside import Aside, beside
 from flows.database import lock_writers
 from flows.errors import HistoryError
-from flows.loading import Loaded, Progress, load_bundles, some_bundles, unloaded
+from flows.loading import Loaded, load_bundles, some_bundles, unloaded
 from flows.partitions import copy_months
+from flows.reading import Progress
 from flows.rollups import roll_up
 from flows.stale import is_stale
 from models.tables import metadata, observations, runs
@@ -100,8 +101,10 @@ def _caught_up(aside: Aside, archive: Archive, loaded: Loaded, *, writing: bool)
             if not stale and (not missing or (is_lost and not writing)):
                 yield connection
                 return
-        if stale:
+        if stale and time.monotonic() < deadline:
             continue  # a run beside was quicker
+        if stale:
+            raise HistoryError("nothing was compared: the runs beside leave no moment at which all rollups stand")
         if is_lost:
             raise HistoryError(
                 f"nothing was changed: the run {min(missing)} is in the database, but its bundle is not in the archive"
@@ -124,6 +127,7 @@ def _missing(connection: sa.Connection, schema: str) -> dict[str, bool]:
 
 
 def _put_in_place(connection: sa.Connection, schema: str) -> None:
+    begun = _begun(connection, schema)
     for table in reversed(metadata.sorted_tables):
         connection.execute(table.delete())
     copy_months(connection, schema)
@@ -134,13 +138,25 @@ def _put_in_place(connection: sa.Connection, schema: str) -> None:
             newest = select(sa.func.coalesce(sa.func.max(table.c.id), 0) + 1).scalar_subquery()
             sequence = sa.func.pg_get_serial_sequence(table.name, "id")
             connection.execute(select(sa.func.setval(sequence, newest, False)))
+    if begun:
+        connection.execute(runs.insert(), begun)
+
+
+def _begun(connection: sa.Connection, schema: str) -> list[dict[str, Any]]:
+    """The runs that have stored no look yet: a collect under way needs its own, to be taken up should it be cut."""
+    built = _beside(runs, schema).alias("built")
+    query = select(*(column for column in runs.c if column.name != "id"))
+    rows = connection.execute(query.where(runs.c.name.not_in(select(built.c.name)))).mappings()
+    return [dict(row) for row in rows]
 
 
 def _difference(connection: sa.Connection, table: sa.Table, schema: str) -> Difference:
     live, built = _natural(table, None), _natural(table, schema)
     if table is runs:
-        # One that was cut off, or is still, before its first look has no bundle: nobody misses it.
-        live = live.where(runs.c.finished_at.is_not(None) | sa.exists().where(observations.c.run_id == runs.c.id))
+        # One that is under way, or was cut off, is not whole yet, whatever there is of its bundle.
+        is_open = select(runs.c.name).where(runs.c.finished_at.is_(None))
+        live = live.where(live.selected_columns.runs_finished_at.is_not(None))
+        built = built.where(built.selected_columns.runs_name.not_in(is_open))
     sides = [("database", live, built), ("archive", built, live)]
     counts, examples = [], []
     for side, here, there in sides:

@@ -11,8 +11,9 @@ from flows.archive import Archive
 from flows.database import told
 from flows.errors import HistoryError
 from flows.importing import Imported, Item, Wanted, try_bodies
-from flows.loading import Progress, Reading, load_bundles, some_bundles, unfinished, unloaded
+from flows.loading import load_bundles, some_bundles, unfinished, unloaded
 from flows.outcome import count_conflicts
+from flows.reading import Progress, Reading
 from flows.sources.found import Refused
 
 

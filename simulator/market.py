@@ -172,12 +172,13 @@ def _pricing(offer: Offer, at: datetime) -> Json:
     discount = Decimal("0.25") if offer.promotes and (at - _EPOCH).days % 14 < 3 else Decimal(0)  # noqa: PLR2004
     night = 0 <= at.hour < 6  # noqa: PLR2004
     now = price / 2 if offer.cheap_at_night and night else price
-    pricing: Json = {**_per_token(now * (1 - discount)), "discount": float(discount)}
+    net = 1 - discount  # upstream's conditional prices are net of it, too
+    pricing: Json = {**_per_token(now * net), "discount": float(discount)}
     overrides = []
     if offer.tiered:
-        overrides.append({"min_prompt_tokens": 200_000, **_per_token(price * 2)})
+        overrides.append({"min_prompt_tokens": 200_000, **_per_token(price * 2 * net)})
     if offer.cheap_at_night:
-        overrides.append({"utc_start": 0, "utc_end": 600, **_per_token(price / 2)})
+        overrides.append({"utc_start": 0, "utc_end": 600, **_per_token(price / 2 * net)})
     return pricing | ({"overrides": overrides} if overrides else {})
 
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import settings
 
+from flows.database import upgrade
 from flows.settings import Settings
 from tests import network, postgres, prefect_server
 
 _OWN_SETTINGS = {name.upper() for name in Settings.model_fields}
 _OTHERS_SETTINGS = ("OPENROUTER_", "PREFECT_", "PG")
 
-settings.register_profile("ci", settings.get_profile("ci"), max_examples=300)
+settings.register_profile("ci", settings.get_profile("ci"), max_examples=100)
 settings.register_profile("default", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
@@ -55,19 +58,51 @@ def postgres_server() -> Iterator[str]:
         pytest.skip(str(missing))
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """The name of a PostgreSQL database that has the schema and nothing in it: a copy takes a tenth of an upgrade."""
+    with postgres.database(postgres_server) as url:
+        upgrade(url)
+        yield str(sa.make_url(url).database)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database that has the schema and nothing in it."""
+    path = tmp_path_factory.mktemp("template") / "history.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """The URL of a fresh, empty PostgreSQL database."""
+def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database that has the schema and nothing in it."""
+    with postgres.database(postgres_server, postgres_template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database without any schema."""
     with postgres.database(postgres_server) as url:
         yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a fresh, empty database: the test runs once on SQLite and once on PostgreSQL."""
+    """The URL of a database that has the schema and nothing in it: the test runs on SQLite and on PostgreSQL."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "history.db")
+    return f"sqlite:///{tmp_path}/history.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without any schema, on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/history.db"
-    return str(request.getfixturevalue("postgres_url"))
+    return str(request.getfixturevalue("empty_postgres_url"))
 
 
 @pytest.fixture(scope="session")

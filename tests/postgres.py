@@ -56,13 +56,16 @@ def server() -> Iterator[str]:
 
 
 @contextmanager
-def database(server_url: str) -> Iterator[str]:
-    """Make an empty database on that server, give its URL, and drop it whoever is still connected."""
+def database(server_url: str, template: str = "template0") -> Iterator[str]:
+    """Make a database on that server, give its URL, and drop it whoever is still connected.
+
+    It is empty, or a copy of the `template` that is named.
+    """
     url = sa.make_url(server_url)
     name = f"test_{secrets.token_hex(8)}"
     identifier = sql.Identifier(name)
     with psycopg.connect(_text(url.set(drivername="postgresql")), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(identifier))
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(identifier, sql.Identifier(template)))
         try:
             yield _text(url.set(database=name))
         finally:

@@ -14,7 +14,7 @@ import pytest
 import stamina
 
 from flows.archive import Archive
-from flows.backfilling import Origin, polite
+from flows.backfilling import polite
 from flows.database import opened, upgrade
 from flows.errors import ConfigurationError
 from flows.rebuild import verify
@@ -180,6 +180,6 @@ def test_somebody_else_s_archive_is_asked_slowly_and_gets_no_key(rate: float, ur
     "url", ["ftp://x", "nonsense", "http://", "https://me:sesame@x", "https://x?y=1", "http://x:0"]
 )
 def test_an_archive_that_cannot_be_meant_is_told(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="base_url: expected a plain address") as told:
-        Origin("wayback", ("a/b",), base_url=url)
+    with pytest.raises(ConfigurationError, match="base-url: expected an http or https address") as told:
+        polite(Settings(), url)
     assert "sesame" not in str(told.value)

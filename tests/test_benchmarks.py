@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import git_history, late, real_bodies, rebuild
+from benchmarks import analysts, export, git_history, late, real_bodies, rebuild
 from tests import postgres
 from tests.factories import MODEL, a_body, an_endpoint
 
@@ -102,3 +102,23 @@ def test_histories_that_differ_are_told(
         real_bodies.main([str(recorded)])
     assert ended.value.code == 1
     assert capsys.readouterr().out.endswith("3 different histories\n")
+
+
+def test_an_export_is_measured_and_answers_as_the_database_does(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "in_fresh_process", here)
+    monkeypatch.setattr(export, "TIMES", 1)
+    export.main(["--days", "1"])
+    told = capsys.readouterr().out
+    assert re.search(r"SQLite +first +[0-9.]+ s", told)
+    assert re.search(r"0 files written by the second; [0-9,]+ samples of [0-9.]+ bytes\n", told)
+    assert told.endswith("the answers are the same\n")
+
+
+def test_every_view_is_asked_about_a_model_a_day_and_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    analysts.main(["--days", "1", "--runs", "1"])
+    told = capsys.readouterr().out
+    assert "bytes a sample all in, 57," in told
+    for view in ("current_prices", "price_changes", "daily_uptime", "incidents", "coverage_daily"):
+        assert re.search(rf"{view} +model [0-9.,]+ ms .*; all [0-9.,]+ ms", told)

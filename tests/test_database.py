@@ -97,8 +97,8 @@ def test_an_unusable_address_is_refused_saying_what_is_expected(
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
-def test_every_usual_name_of_postgresql_is_taken(scheme: str, postgres_url: str) -> None:
-    url = postgres_url.replace("postgresql+psycopg", scheme)
+def test_every_usual_name_of_postgresql_is_taken(scheme: str, empty_postgres_url: str) -> None:
+    url = empty_postgres_url.replace("postgresql+psycopg", scheme)
     upgrade(url)
     with opened(url) as engine:
         assert engine.url.drivername == "postgresql+psycopg"
@@ -112,32 +112,32 @@ def test_a_missing_sqlite_file_tells_how_to_make_it(action: Callable[[str], obje
     assert not path.exists()
 
 
-def test_a_missing_postgresql_database_is_named_in_one_line(postgres_url: str) -> None:
-    code, message = _refusal(_open, str(postgres_url) + "_missing")
+def test_a_missing_postgresql_database_is_named_in_one_line(empty_postgres_url: str) -> None:
+    code, message = _refusal(_open, str(empty_postgres_url) + "_missing")
     assert (code, message.count("\n")) == (1, 0)
     assert message.startswith("the database postgresql+psycopg://")
     assert "does not exist" in message
 
 
-def test_an_empty_database_is_told_to_be_set_up(database_url: str) -> None:
-    with migrating(database_url):
+def test_an_empty_database_is_told_to_be_set_up(empty_database_url: str) -> None:
+    with migrating(empty_database_url):
         pass
-    expected = f"the database {_shown(database_url)} is not set up yet; run: endpoint-history db upgrade"
-    assert _refusal(_open, database_url) == (2, expected)
+    expected = f"the database {_shown(empty_database_url)} is not set up yet; run: endpoint-history db upgrade"
+    assert _refusal(_open, empty_database_url) == (2, expected)
 
 
-def test_an_older_database_is_told_to_be_upgraded(database_url: str) -> None:
-    upgrade(database_url, "0001")
-    expected = f"the database {_shown(database_url)} is at revision 0001; run: endpoint-history db upgrade"
-    assert _refusal(_open, database_url) == (2, expected)
+def test_an_older_database_is_told_to_be_upgraded(empty_database_url: str) -> None:
+    upgrade(empty_database_url, "0001")
+    expected = f"the database {_shown(empty_database_url)} is at revision 0001; run: endpoint-history db upgrade"
+    assert _refusal(_open, empty_database_url) == (2, expected)
 
 
 @pytest.mark.parametrize("action", [_open, upgrade])
-def test_a_database_newer_than_the_code_is_left_alone(action: Callable[[str], object], database_url: str) -> None:
-    upgrade(database_url)
-    _set_revision(database_url, "9999")
+def test_a_database_newer_than_the_code_is_left_alone(action: Callable[[str], object], empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    _set_revision(empty_database_url, "9999")
     expected = "the database is at revision 9999, which this version does not know; install a newer endpoint-history"
-    assert _refusal(action, database_url) == (2, expected)
+    assert _refusal(action, empty_database_url) == (2, expected)
 
 
 @pytest.mark.parametrize("action", [_open, upgrade, _back_to_base])
@@ -149,8 +149,8 @@ def test_a_server_that_is_away_is_told_in_one_line(action: Callable[[str], objec
     assert "refused" in message
 
 
-def test_a_wrong_password_is_refused_without_being_shown(postgres_url: str) -> None:
-    url = sa.make_url(postgres_url).set(password=PASSWORD).render_as_string(hide_password=False)
+def test_a_wrong_password_is_refused_without_being_shown(empty_postgres_url: str) -> None:
+    url = sa.make_url(empty_postgres_url).set(password=PASSWORD).render_as_string(hide_password=False)
     code, message = _refusal(_open, url)
     assert (code, message.count("\n")) == (1, 0)
     assert "password authentication failed" in message
@@ -209,17 +209,22 @@ def test_rows_without_parents_are_found_after_a_migration(tmp_path: Path) -> Non
     assert (code, message.partition(" are ")[0]) == (1, "rows without their parents")
 
 
-def test_the_location_hides_the_password(postgres_url: str) -> None:
-    password = sa.make_url(postgres_url).password
+def test_the_location_hides_the_password(empty_postgres_url: str) -> None:
+    password = sa.make_url(empty_postgres_url).password
     assert password
-    assert password not in _shown(postgres_url)
+    assert password not in _shown(empty_postgres_url)
 
 
-def test_a_statement_that_fails_is_told_in_one_line(database_url: str) -> None:
-    upgrade(database_url)
-    with opened(database_url) as engine, pytest.raises(HistoryError) as refused, told(engine), engine.connect() as it:
+def test_a_statement_that_fails_is_told_in_one_line(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    with (
+        opened(empty_database_url) as engine,
+        pytest.raises(HistoryError) as refused,
+        told(engine),
+        engine.connect() as it,
+    ):
         it.execute(sa.text("SELECT 1\nFROM nowhere"))
-    assert str(refused.value).startswith(f"the database {_shown(database_url)} can't be used: ")
+    assert str(refused.value).startswith(f"the database {_shown(empty_database_url)} can't be used: ")
     assert "\n" not in str(refused.value)
 
 
@@ -231,26 +236,26 @@ def test_sqlite_connections_are_set_up(pragma: str, value: str | int, tmp_path: 
         assert connection.scalar(sa.text(f"PRAGMA {pragma}")) == value
 
 
-def test_the_revisions_of_an_empty_database_are_none_and_the_head(database_url: str) -> None:
-    engine = open_engine(database_url)
+def test_the_revisions_of_an_empty_database_are_none_and_the_head(empty_database_url: str) -> None:
+    engine = open_engine(empty_database_url)
     current, head = revisions(engine)
     engine.dispose()
     assert (current, len(head)) == (None, 4)
 
 
-def test_writers_at_once_both_finish_and_lose_nothing(database_url: str) -> None:
-    upgrade(database_url)
+def test_writers_at_once_both_finish_and_lose_nothing(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
     both = threading.Barrier(2, timeout=30)
 
     def count(_: int) -> None:
-        with opened(database_url) as engine:
+        with opened(empty_database_url) as engine:
             both.wait()
             for _ in range(20):
                 with writing(engine) as connection:
                     seen = connection.scalar(sa.select(runs.c.ok))
                     connection.execute(sa.update(runs).values(ok=int(seen or 0) + 1))
 
-    with opened(database_url) as engine, ThreadPoolExecutor(2) as pool:
+    with opened(empty_database_url) as engine, ThreadPoolExecutor(2) as pool:
         with writing(engine) as connection:
             connection.execute(sa.insert(runs).values(_row("counter")))
         list(pool.map(count, range(2)))
@@ -258,17 +263,17 @@ def test_writers_at_once_both_finish_and_lose_nothing(database_url: str) -> None
             assert connection.scalar(sa.select(runs.c.ok)) == 40
 
 
-def test_a_reader_is_not_held_up_by_a_writer(database_url: str) -> None:
-    upgrade(database_url)
-    with opened(database_url) as engine, writing(engine) as connection:
+def test_a_reader_is_not_held_up_by_a_writer(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    with opened(empty_database_url) as engine, writing(engine) as connection:
         connection.execute(sa.insert(runs).values(_row("unfinished")))
         with engine.connect() as reader:
             assert reader.scalar(sa.select(sa.func.count()).select_from(runs)) == 0
 
 
-def test_what_fails_while_writing_leaves_nothing(database_url: str) -> None:
-    upgrade(database_url)
-    with opened(database_url) as engine:
+def test_what_fails_while_writing_leaves_nothing(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    with opened(empty_database_url) as engine:
         with pytest.raises(sa.exc.IntegrityError):
             _write_twice(engine, _row("same name"))
         with engine.connect() as connection:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from flows.cli import app
 from flows.database import opened, upgrade, writing
 from flows.parse import read_observation
+from flows.rollups import roll_up
 from flows.settings import Settings
 from flows.store import store
 from models.schema import page
@@ -88,6 +89,7 @@ def connection(database_url: str) -> Iterator[sa.Connection]:
     with opened(database_url) as engine:
         with writing(engine) as connection:
             store(connection, [(look, read_observation(look)) for look in looks])
+        roll_up(engine)
         with engine.connect() as connection:
             yield connection
 
@@ -132,7 +134,7 @@ def test_the_third_query_tells_how_the_lowest_price_moved(connection: sa.Connect
 
 def test_the_fourth_query_tells_the_mean_uptime(connection: sa.Connection) -> None:
     assert _answers(connection, QUERIES[3]) == [
-        {"provider_name": "North", "samples": 2, "mean_uptime_30m_pct": 99.5, "worst": 99.5}
+        {"provider": "North", "definition": "requests", "hours": 1, "mean_uptime_pct": 99.5, "worst_pct": 99.5}
     ]
 
 

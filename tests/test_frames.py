@@ -11,9 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from analysis import frames
+from analysis.conditions import Conditions
+from analysis.cost import Usage
 from flows.database import upgrade, writing
 from flows.errors import ConfigurationError
 from flows.parse import read_observation
+from flows.rollups import roll_up
 from flows.store import store
 from models.observation import Observation
 from tests.factories import MODEL, a_look, an_endpoint, at
@@ -115,6 +118,43 @@ def test_a_time_without_a_zone_is_utc(history: sa.Engine) -> None:
     assert len(frames.price_history(history, MODEL, provider="North", until=f"{text}-01:00")) == 2
     with pytest.raises(ValueError, match="yesterday"):
         frames.prices_as_of(history, "yesterday")
+
+
+def test_uptime_comes_as_samples_hours_and_days(history: sa.Engine) -> None:
+    roll_up(history)
+    samples = frames.uptime_samples(history, MODEL, provider="Free", since=at(30))
+    assert values(samples, "model", "uptime_30m_pct") == [(MODEL, 99.5)] * 2
+    assert str(samples["observed_at"].dtype) == "datetime64[us, UTC]"
+    (day,) = frames.daily_uptime(history, MODEL, provider="Free", since=at(0), until=at(1)).itertuples()
+    assert (day.uptime_pct, day.covered_minutes, day.null_minutes) == (99.5, 90, 0)
+    assert len(frames.daily_uptime(history, since=at(24 * 60))) == 0
+    assert len(frames.daily_uptime(history, until=f"{at(0):%Y-%m-%d}")) == 0
+    assert len(frames.hourly_uptime(history, MODEL, provider="Free")) == 2
+
+
+def test_an_incident_comes_with_when_it_began(history: sa.Engine) -> None:
+    save(history, *(a_look(an_endpoint("free", uptime_last_30m=50), minute=minute) for minute in (90, 120)))
+    roll_up(history)
+    found = frames.incidents(history, MODEL)
+    assert values(found, "started_at", "worst_uptime_pct", "depth") == [(pd.Timestamp(at(90)), 50.0, "down")]
+    assert found["ended_at"].isna().all()
+    assert len(frames.incidents(history, MODEL, since=at(91))) == 0
+
+
+def test_coverage_tells_what_was_looked_at(history: sa.Engine) -> None:
+    save(history, a_look(an_endpoint("free"), minute=300))
+    roll_up(history)
+    (day,) = frames.coverage(history, MODEL).itertuples()
+    assert (day.observed, day.failed, day.missing) == (4, 0, 7)
+    (gap, *_) = frames.gaps(history, MODEL).itertuples()
+    assert (gap.started_at, gap.lacking) == (pd.Timestamp(at(60)), 7)
+
+
+def test_the_cheapest_offers_come_with_those_left_out(history: sa.Engine) -> None:
+    found = frames.cheapest_offers(history, "acme/other", Usage(1000, 100), exact=True)
+    assert values(found, "provider", "cost_usd", "reasons") == [("North", Decimal("0.0012"), "")]
+    small = frames.cheapest_offers(history, "acme/other", Usage(1000, 100), Conditions(context_length=10**7))
+    assert small["reasons"].str.len().min() > 0
 
 
 def test_a_history_that_is_not_there_is_said_in_one_line() -> None:

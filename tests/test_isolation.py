@@ -36,8 +36,8 @@ def test_a_test_starts_in_an_empty_folder_without_anybody_s_settings(tmp_path: P
     assert "DATABASE_URL" not in os.environ
 
 
-def test_each_kind_of_database_answers(database_url: str) -> None:
-    engine = sa.create_engine(database_url)
+def test_each_kind_of_database_answers(empty_database_url: str) -> None:
+    engine = sa.create_engine(empty_database_url)
     with engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT 1")) == 1
         assert not sa.inspect(connection).get_table_names()

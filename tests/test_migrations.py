@@ -72,8 +72,8 @@ ROWS_OF_0001: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[sa.Engine]:
-    engine = open_engine(database_url)
+def engine(empty_database_url: str) -> Iterator[sa.Engine]:
+    engine = open_engine(empty_database_url)
     yield engine
     engine.dispose()
 
@@ -139,67 +139,67 @@ def test_a_migration_imports_no_application_module(path: Path) -> None:
     assert {name.split(".")[0] for name in _imported(path)} <= {"sqlalchemy", "alembic", "typing"}
 
 
-def test_upgrade_ends_at_the_head_revision(database_url: str) -> None:
-    upgrade(database_url)
-    with opened(database_url) as engine:
+def test_upgrade_ends_at_the_head_revision(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    with opened(empty_database_url) as engine:
         assert revisions(engine) == (SCRIPTS.get_current_head(), SCRIPTS.get_current_head())
 
 
-def test_upgrade_leaves_no_difference_from_the_tables(database_url: str) -> None:
-    upgrade(database_url)
-    with opened(database_url) as engine:
+def test_upgrade_leaves_no_difference_from_the_tables(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    with opened(empty_database_url) as engine:
         assert differences(engine) == []
 
 
-def test_upgrade_makes_the_constraints_of_the_tables(database_url: str, engine: sa.Engine) -> None:
-    upgrade(database_url)
+def test_upgrade_makes_the_constraints_of_the_tables(empty_database_url: str, engine: sa.Engine) -> None:
+    upgrade(empty_database_url)
     migrated = {table: told for table, told in _schema(engine).items() if table in metadata.tables}
-    downgrade(database_url, "base")
+    downgrade(empty_database_url, "base")
     metadata.create_all(engine)
     assert migrated == _schema(engine)
 
 
-def test_differences_tell_of_a_dropped_index(database_url: str) -> None:
-    upgrade(database_url)
-    with opened(database_url) as engine, engine.begin() as connection:
+def test_differences_tell_of_a_dropped_index(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    with opened(empty_database_url) as engine, engine.begin() as connection:
         connection.execute(sa.text("DROP INDEX ix_observations_run_id"))
-    with opened(database_url) as engine:
+    with opened(empty_database_url) as engine:
         assert [(what, index.name) for what, index in differences(engine)] == [("add_index", "ix_observations_run_id")]
 
 
-def test_down_to_base_leaves_no_table_and_no_view(database_url: str, engine: sa.Engine) -> None:
-    upgrade(database_url)
-    downgrade(database_url, "base")
+def test_down_to_base_leaves_no_table_and_no_view(empty_database_url: str, engine: sa.Engine) -> None:
+    upgrade(empty_database_url)
+    downgrade(empty_database_url, "base")
     assert _schema(engine) == {}
 
 
 @pytest.mark.parametrize("to", [script.down_revision or "base" for script in CHAIN])
-def test_down_and_up_again_leaves_the_same_schema(to: str, database_url: str, engine: sa.Engine) -> None:
-    upgrade(database_url)
+def test_down_and_up_again_leaves_the_same_schema(to: str, empty_database_url: str, engine: sa.Engine) -> None:
+    upgrade(empty_database_url)
     before = _schema(engine)
-    downgrade(database_url, to)
-    upgrade(database_url)
+    downgrade(empty_database_url, to)
+    upgrade(empty_database_url)
     assert before == _schema(engine)
 
 
-def test_upgrading_an_upgraded_database_changes_nothing(database_url: str, engine: sa.Engine) -> None:
-    upgrade(database_url)
+def test_upgrading_an_upgraded_database_changes_nothing(empty_database_url: str, engine: sa.Engine) -> None:
+    upgrade(empty_database_url)
     before = _schema(engine)
-    upgrade(database_url)
+    upgrade(empty_database_url)
     assert before == _schema(engine)
 
 
-def test_a_database_of_revision_0001_has_the_tables_filled_here(database_url: str, engine: sa.Engine) -> None:
-    upgrade(database_url, "0001")
+def test_a_database_of_revision_0001_has_the_tables_filled_here(empty_database_url: str, engine: sa.Engine) -> None:
+    upgrade(empty_database_url, "0001")
     assert _tables(engine) == set(ROWS_OF_0001)
 
 
-def test_rows_of_revision_0001_come_through_an_upgrade(database_url: str, engine: sa.Engine) -> None:
-    upgrade(database_url, "0001")
+def test_rows_of_revision_0001_come_through_an_upgrade(empty_database_url: str, engine: sa.Engine) -> None:
+    upgrade(empty_database_url, "0001")
     with engine.begin() as connection:
         for name, row in ROWS_OF_0001.items():
             connection.execute(sa.insert(metadata.tables[name]).values(row))
-    upgrade(database_url)
+    upgrade(empty_database_url)
     with engine.connect() as connection:
         found = {name: connection.execute(sa.select(metadata.tables[name])).mappings().all() for name in ROWS_OF_0001}
     assert {name: [{key: row[key] for key in ROWS_OF_0001[name]} for row in rows] for name, rows in found.items()} == {

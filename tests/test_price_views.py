@@ -128,6 +128,11 @@ def test_an_incomplete_look_confirms_only_those_that_it_lists(engine: sa.Engine)
     ]
 
 
+def test_an_echo_by_another_path_confirms_nothing(engine: sa.Engine) -> None:
+    keep(engine, a_look(an_endpoint()), a_look(an_endpoint(), minute=10, target=f"{MODEL}-20260101"))
+    assert told(engine, current_prices.c.observed_at) == [at(0)]
+
+
 def test_what_complete_looks_confirmed_stays_confirmed_when_samples_are_thinned(engine: sa.Engine) -> None:
     keep(engine, a_look(an_endpoint()), a_look(an_endpoint(), minute=30))
     with writing(engine) as connection:
@@ -152,8 +157,16 @@ def test_the_list_price_is_that_before_the_discount(discount: float, listed: flo
 
 def test_a_night_price_that_comes_and_goes_past_midnight_is_scheduled(engine: sa.Engine) -> None:
     low, plain = at_night("0.0000005"), at_night("0.000001")
-    # 09:00, 17:00, 00:00, 01:00
-    assert kinds(engine, (0, plain), (480, low), (900, low), (960, plain)) == ["first", "scheduled", "scheduled"]
+    opens, closes = 450, 930
+    assert (f"{at(opens):%H%M}", f"{at(closes):%H%M}") == ("1630", "0030")
+    assert kinds(engine, (0, plain), (opens, low), (closes, plain)) == ["first", "scheduled", "scheduled"]
+
+
+def test_a_window_is_closed_at_its_end(engine: sa.Engine) -> None:
+    noon = [{"utc_start": 1000, "utc_end": 1200, "prompt": "0.0000005"}]
+    plain, low = ({"prompt": prompt, "overrides": noon} for prompt in ("0.000001", "0.0000005"))
+    assert f"{at(180):%H%M}" == "1200"
+    assert kinds(engine, (0, plain), (60, low), (180, plain)) == ["first", "scheduled", "scheduled"]
 
 
 def test_a_plain_price_that_moved_behind_a_window_is_repriced(engine: sa.Engine) -> None:
@@ -194,6 +207,13 @@ def test_conditions_that_nobody_understands_break_no_view(entry: dict[str, Any],
 def test_a_price_that_is_back_within_a_week_is_reverted(days: int, kind: str, engine: sa.Engine) -> None:
     prices = [(0.0, "0.000001"), (30.0, DEARER), (30.0 + days * DAY, "0.000001")]
     assert kinds(engine, *prices) == ["first", "repriced", kind]
+
+
+def test_what_was_before_an_absence_is_not_reverted_to(engine: sa.Engine) -> None:
+    cached = an_endpoint(pricing={"input_cache_read": "0.0000001"})
+    for minute, listed in enumerate([[cached], [an_endpoint()], [], [an_endpoint()], [cached]]):
+        keep(engine, a_look(*listed, minute=30 * minute))
+    assert told(engine, price_changes.c.kind, key="input_cache_read") == ["first", "repriced", "repriced"]
 
 
 def test_a_price_is_compared_with_that_before_an_absence(engine: sa.Engine) -> None:

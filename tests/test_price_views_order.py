@@ -46,13 +46,24 @@ MORNINGS: dict[str, Any] = {
     "utc_days": ["monday", "Tue", "sunday"],
     "completion": "0.000001",
 }
-LONG: dict[str, Any] = {"min_prompt_tokens": 200000, "prompt": "0.000004"}
+LONG: dict[str, Any] = {"min_prompt_tokens": 200000, "prompt": "0.000003"}
+UNHEARD_OF: dict[str, Any] = {"region": "eu", "prompt": "0.000003"}
+LONG_NIGHT: dict[str, Any] = {**NIGHT, **LONG}
 WEEKEND: dict[str, Any] = {"utc_days": ["saturday", "sunday"], "prompt": "0.0000007", "input_cache_read": "0"}
 Schedule = list[dict[str, Any]] | None
 SCHEDULES: st.SearchStrategy[Schedule] = st.sampled_from(
-    [None, None, [NIGHT], [LONG, NIGHT, MORNINGS], [WEEKEND, NIGHT], [{**NIGHT, "prompt": "0.0000004"}]]
+    [
+        None,
+        None,
+        [NIGHT],
+        [LONG, NIGHT, MORNINGS],
+        [NIGHT, LONG_NIGHT],
+        [WEEKEND, NIGHT],
+        [NIGHT, UNHEARD_OF],
+        [{**NIGHT, "prompt": "0.0000004"}],
+    ]
 )
-MINUTES = st.one_of(st.integers(0, 40).map(lambda n: 30.0 * n), st.integers(0, 60).map(lambda n: 360.0 * n))
+MINUTES = st.one_of(st.integers(0, 120).map(lambda n: 10.0 * n), st.integers(0, 60).map(lambda n: 360.0 * n))
 
 
 def at_the_top(overrides: Schedule, minute: float) -> dict[str, str]:
@@ -113,13 +124,15 @@ def days_of_one_model(draw: st.DrawFn) -> list[Observation]:
     schedules = {tag: draw(SCHEDULES) for tag in ("north/fp8", "south")}
     looks = []
     for minute in draw(st.lists(MINUTES, min_size=4, max_size=14)):
-        listed = [
-            an_endpoint(tag=tag, prompt=price, pricing={"overrides": overrides} | at_the_top(overrides, minute))
-            for tag, overrides in schedules.items()
-            if (price := draw(st.sampled_from([*["0.000001"] * 4, "0.000003", None])))
-        ]
+        listed = []
+        for tag, usual in schedules.items():
+            overrides = draw(st.one_of(*[st.just(usual)] * 5, SCHEDULES))
+            pricing = {"overrides": overrides, "discount": draw(st.sampled_from([0, 0, 0, 0.25]))}
+            price = draw(st.sampled_from([*["0.000001"] * 4, "0.000003", None]))
+            if price:
+                listed.append(an_endpoint(tag, price, pricing=pricing | at_the_top(overrides, minute)))
         unread = draw(st.sampled_from([[], [], [], [an_endpoint("west", "nonsense")]]))
-        looks.append(a_look(*listed, *unread, minute=minute))
+        looks.append(a_look(*listed, *unread, minute=minute, target=draw(PATHS)))
     return looks
 
 

@@ -9,14 +9,18 @@ import pytest
 import sqlalchemy as sa
 
 from flows import rebuild as rebuild_module
+from flows.aside import beside
+from flows.catalogue import run_ids
 from flows.database import opened, upgrade, writing
 from flows.errors import HistoryError
+from flows.loading import unfinished
 from flows.rebuild import rebuild, verify
+from models.observation import Run
 from models.tables import metadata, pricing_snapshots, runs, uptime_samples
 from simulator.market import Market
 from simulator.server import Simulator, serving
 from tests.collecting import archive, collect, history, settings
-from tests.factories import at
+from tests.factories import a_look, an_endpoint, at
 from tests.reference import visible
 
 DAY = 24 * 60
@@ -168,3 +172,34 @@ def test_a_rebuild_waits_for_the_run_beside_it(collected: str, monkeypatch: pyte
 
 def test_every_table_is_compared() -> None:
     assert len({table.name for table in metadata.sorted_tables}) == len(metadata.sorted_tables) == 18
+
+
+def test_a_collect_that_has_stored_nothing_yet_keeps_its_run(collected: str) -> None:
+    begun = Run("20260601T000000Z-collect-aaaaaa", "collect", "live", 1800)
+    with opened(collected) as engine:
+        with writing(engine) as connection:
+            run_ids(connection, [begun])
+        rebuild(engine, archive())
+        with engine.connect() as connection:
+            query = sa.select(runs.c.cadence_seconds, runs.c.finished_at).where(runs.c.name == begun.name)
+            assert connection.execute(query).one() == (1800, None)
+        assert verify(engine, archive())[1] == []
+        with archive().open_bundle(begun) as bundle:
+            bundle.add(a_look(an_endpoint(), run=begun))
+        assert unfinished(engine, archive()) == [begun.name]
+
+
+def test_what_a_killed_rebuild_left_is_removed_by_the_next(collected: str) -> None:
+    with opened(collected) as engine:
+        if engine.dialect.name == "sqlite":
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{engine.url.database}.rebuilt_0a0b0c0d{suffix}").touch()
+        else:
+            with engine.begin() as connection:
+                connection.execute(sa.schema.CreateSchema("rebuilt_0a0b0c0d"))
+        with beside(engine) as other:
+            assert len(left_over(collected)) >= 1
+            assert "rebuilt_0a0b0c0d" not in " ".join(left_over(collected))
+            with beside(engine), other.engine.connect() as connection:
+                assert connection.execute(sa.select(sa.func.count()).select_from(runs)).scalar_one() == 0
+    assert left_over(collected) == []

@@ -386,6 +386,15 @@ def test_an_archive_that_stays_away_ends_the_walk(silent: int) -> None:
             walked(archive)
 
 
+def test_an_archive_that_wants_long_silence_is_left_alone() -> None:
+    days = [f"202603{day:02}000000" for day in range(1, 9)]
+    busy = faults.answer(429, b"", {"Retry-After": "300"})
+    archive = an_archive_of(*((day, busy) for day in days))
+    with pytest.raises(HistoryError, match=r"is left alone: not asked: the server wants silence for another 300 s$"):
+        walked(archive)
+    assert len(asked(archive)) < 4
+
+
 def test_an_answer_between_shows_that_the_archive_is_there() -> None:
     days = [f"202603{day:02}000000" for day in range(1, 10)]
     handlers = [faults.KINDS["reset"]] * 4 + [faults.KINDS["503"]] + [faults.KINDS["reset"]] * 4

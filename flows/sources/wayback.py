@@ -159,7 +159,8 @@ class _Walk:
         """The body of a good answer. Raises ValueError for others, HistoryError when the archive stays away."""
         self._unreached = 0 if response.reached else self._unreached + 1
         if self._unreached == _MAX_UNREACHED:
-            raise HistoryError(f"{self._base} can't be reached: {response.error}")
+            how = "can't be reached" if response.url else "is left alone"
+            raise HistoryError(f"{self._base} {how}: {response.error}")
         if response.error:
             raise ValueError(response.error)
         if response.status != 200:  # noqa: PLR2004

@@ -312,10 +312,12 @@ def _price_changes(d: Spelling) -> View:
     keys = " UNION ALL ".join(f"SELECT {n} AS n, '{name}' AS name" for n, name in enumerate(names, 1))
     before, after = _price("b"), _price("p")
     ratio = f"CASE WHEN k.n <= {len(KEYS)} THEN {_double(after)} / NULLIF({_double(before)}, 0) END"
+    # Never null: a null would not spare the rest of the condition.
+    same_overrides = "COALESCE(p.overrides = b.overrides, false)"
     kind = f"""CASE
         WHEN b.endpoint_id IS NULL THEN 'first'
         WHEN NOT r.listed THEN 'listed again'
-        WHEN k.n <= {len(KEYS)} AND p.overrides = b.overrides AND {_is_scheduled(d)} THEN 'scheduled'
+        WHEN k.n <= {len(KEYS)} AND {same_overrides} AND {_is_scheduled(d)} THEN 'scheduled'
         WHEN k.n <= {len(KEYS) + 1} AND {_is_reverted(d)} THEN 'reverted'
         ELSE 'repriced' END"""
     columns: Columns = [
@@ -338,9 +340,10 @@ WHERE p.listed AND ({after} {d.differs} {before} OR {_json("p")} {d.differs} {_j
 
 
 def _is_scheduled(d: Spelling) -> str:
-    """Whether p has the price of a window that is open then, or b has that of one and p is back at the plain price.
+    """Whether p has the price of the window that is open then, or none is and p is back at the plain price.
 
-    Back means: what the newest row under the same overrides had that had none of the windows' prices, if there is one.
+    The plain price is that of the newest row under the same overrides that had none of the windows' prices. That is b
+    where b was not in a window; where there is no such row, nothing tells of a plain price that has moved.
     """
     price, hhmm = d.price.format("w.value ->> k.name"), d.hhmm.format("p.observed_at")
     start, end = f"COALESCE({_clock('utc_start')}, '0000')", f"COALESCE({_clock('utc_end')}, '2400')"
@@ -352,13 +355,12 @@ def _is_scheduled(d: Spelling) -> str:
     is_open = f"""(w.value ->> 'utc_days' IS NULL OR {without_today} <> {days})
                 AND CASE WHEN {start} <= {end} THEN {hhmm} >= {start} AND {hhmm} < {end}
                     ELSE {hhmm} >= {start} OR {hhmm} < {end} END"""
-    before, after, older = (f"COALESCE({_price(row)}, '0')" for row in ("b", "p", "n"))
+    after, older = (f"COALESCE({_price(row)}, '0')" for row in ("p", "n"))
     is_plain = f"n.overrides = p.overrides AND {older} NOT IN (SELECT {price} {windows})"
     plain = _last(older, "p.endpoint_id", f"< p.observed_at AND {is_plain}")
     return f"""CASE COALESCE((SELECT {price} {windows} AND {is_open} ORDER BY {d.place} DESC LIMIT 1), '-1')
             WHEN {after} THEN 1
-            WHEN '-1' THEN CASE WHEN {before} IN (SELECT {price} {windows})
-                AND COALESCE({plain}, {after}) = {after} THEN 1 END
+            WHEN '-1' THEN CASE WHEN COALESCE({plain}, {after}) = {after} THEN 1 END
             END = 1"""
 
 
@@ -400,7 +402,7 @@ def _moments(d: Spelling) -> str:
     LEFT JOIN pricing_snapshots r ON r.endpoint_id = p.endpoint_id
         AND r.observed_at = {_last("n.observed_at", "p.endpoint_id", "< p.observed_at")}
     WHERE {old} {d.differs} {new}
-        AND (SELECT x.id {offers} AND x.id <> e.id AND {was} <= {lower} AND {is_} <= {lower} LIMIT 1) IS NULL"""
+        AND (SELECT x.id {offers} AND {was} <= {lower} AND {is_} <= {lower} LIMIT 1) IS NULL"""
 
 
 def _model_price_changes(d: Spelling) -> View:

@@ -1,0 +1,121 @@
+"""How long analysts wait: every view asked about one model, one day and everything, on a simulated year.
+
+The history is made straight in the tables (benchmarks.simulated_year), then rolled up by the product.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from benchmarks.conditions import machine, scratch_database, servers, stopwatch
+from benchmarks.simulated_year import Year, fill
+from flows.database import opened
+from flows.rollups import roll_up
+from models.rollups import stale_rollups
+from models.tables import uptime_samples
+from models.uptime_views import uptime_views
+from models.views import views
+
+_MODEL = "maker/model-5"
+_TIMES = ("observed_at", "valid_from", "started_at", "day")
+_SLOW_SECONDS = 2.0
+_VIEWS = (*views.sorted_tables, *uptime_views.sorted_tables)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Make the history, measure, and print what was found."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.analysts", description=__doc__)
+    parser.add_argument("--days", type=int, default=365, help="how long the history is (365)")
+    parser.add_argument("--runs", type=int, default=20, help="how often each question is asked (20)")
+    parser.add_argument("--postgres", action="store_true", help="PostgreSQL too: a throw-away server")
+    parser.add_argument("--url", help="a database that this made before, to ask it again")
+    given = parser.parse_args(arguments)
+    year = Year(given.days)
+    if given.url:
+        print(machine([given.url if given.url.startswith("postgresql") else None]))
+        measure(given.url, year, given.runs)
+        return
+    with servers(with_postgres=given.postgres) as known:
+        print(machine(known.values()))
+        for name, server in known.items():
+            with scratch_database(server) as url:
+                with stopwatch() as made:
+                    fill(url, year)
+                print(f"{name}\n  made      {made}")
+                measure(url, year, given.runs)
+
+
+def measure(url: str, year: Year, runs: int) -> None:
+    """Roll up what is stale, tell the size, and time every question."""
+    with opened(url) as engine:
+        mark_all(engine, year)
+        with stopwatch() as rolled:
+            roll_up(engine)
+        with engine.connect() as connection:
+            samples = connection.execute(sa.select(sa.func.count()).select_from(uptime_samples)).scalar_one()
+            size = _size(connection)
+        print(f"  rolled up {rolled}, {rolled.seconds / max(samples, 1) * 1e6:.1f} µs a sample")
+        each = size / max(samples, 1)
+        print(f"  size      {size / 2**20:,.0f} MiB, {each:.1f} bytes a sample all in, {samples:,} samples")
+        for view in _VIEWS:
+            told = [f"{kind} {_told(_times(engine, query, runs))}" for kind, query in _questions(view, year)]
+            print(f"  {view.name:<22} {'; '.join(told)}", flush=True)
+
+
+def mark_all(engine: sa.Engine, year: Year) -> None:
+    """Note every model and day as stale where nothing has been rolled up yet."""
+    with engine.begin() as connection:
+        if connection.exec_driver_sql("SELECT 1 FROM uptime_daily LIMIT 1").first():
+            return
+        connection.execute(stale_rollups.delete())
+        first = int(year.begin.timestamp()) // 86_400
+        models = list(connection.exec_driver_sql("SELECT id FROM models").scalars())
+        rows = [{"model_id": id_, "day": first + day} for id_ in models for day in range(year.days)]
+        connection.execute(stale_rollups.insert(), rows)
+
+
+def _questions(view: sa.Table, year: Year) -> Iterator[tuple[str, sa.Select[Any]]]:
+    yield "model", sa.select(view).where(view.c.model == _MODEL)
+    at = next((view.c[name] for name in _TIMES if name in view.c and view.name != "current_prices"), None)
+    day = year.begin + timedelta(days=year.days // 2)
+    if at is not None:
+        start, end = (
+            (day.date(), day.date() + timedelta(days=1)) if at.name == "day" else (day, day + timedelta(days=1))
+        )
+        yield "day", sa.select(view).where(at >= start, at < end)
+    last = list(view.c)[-1]
+    yield "all", sa.select(sa.func.count(), sa.func.count(last)).select_from(view)
+
+
+def _times(engine: sa.Engine, query: sa.Select[Any], runs: int) -> list[float]:
+    seconds: list[float] = []
+    with engine.connect() as connection:
+        while len(seconds) < runs:
+            began = time.perf_counter()
+            connection.execute(query).all()
+            seconds.append(time.perf_counter() - began)
+            if seconds[0] > _SLOW_SECONDS and len(seconds) == 3:  # noqa: PLR2004
+                break
+    return seconds
+
+
+def _told(seconds: list[float]) -> str:
+    return f"{statistics.median(seconds) * 1000:,.1f} ms (worst {max(seconds) * 1000:,.0f})"
+
+
+def _size(connection: sa.Connection) -> int:
+    if connection.dialect.name == "postgresql":
+        return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+    pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    return int(pages) * int(connection.exec_driver_sql("PRAGMA page_size").scalar_one())
+
+
+if __name__ == "__main__":
+    main()
