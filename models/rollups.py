@@ -107,12 +107,8 @@ evidence_daily = sa.Table(
     sa.Column("imported", sa.Integer, nullable=False, comment="How many looks that others made and we loaded count."),
     sa.Column("lacking", sa.Integer, nullable=False, comment="How many looks the schedule wanted and none counts."),
     sa.Column("failed", sa.Integer, nullable=False, comment="How many of those that lack were made and failed."),
-    sa.Column(
-        "covered_seconds",
-        sa.Integer,
-        nullable=False,
-        comment="Seconds that its looks stand for.",
-    ),
+    sa.Column("covered_seconds", sa.Integer, nullable=False, comment="Seconds that its looks stand for."),
+    sa.CheckConstraint("failed BETWEEN 0 AND lacking", name="failed_is_lacking"),
     comment="One row for one model and UTC day with looks that count, or that lack. Rolled up from observations.",
 )
 sa.Index("ix_evidence_daily_day", evidence_daily.c.day)

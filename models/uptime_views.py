@@ -111,8 +111,8 @@ observation_gaps = sa.Table(
     sa.Column("minutes", sa.Double, comment="How long it took, or has taken by now."),
     sa.Column("cadence_minutes", sa.Double, comment="Interval of the schedule in force."),
     sa.Column("lacking", sa.BigInteger, comment="How many looks the schedule wanted in between."),
-    sa.Column("failed", sa.Integer, comment="How many of them were made, and failed."),
-    sa.Column("missing", sa.Integer, comment="How many were never made."),
+    sa.Column("failed", sa.BigInteger, comment="How many of them were made, and failed."),
+    sa.Column("missing", sa.BigInteger, comment="How many were never made."),
     sa.Column("last_error", sa.Text, comment="Why the last one failed."),
     comment="One row for one time, longer than one and a half intervals of the schedule, in which no look at a model"
     " counts.",
