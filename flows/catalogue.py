@@ -89,11 +89,13 @@ def endpoint_ids(
     return {key: row["id"] for key, row in known.items()} | _upsert(connection, endpoints, known, rows)
 
 
-def add_paths(connection: Connection, shown: Iterable[tuple[int, int]]) -> None:
-    """Keep which target has shown which model, as (target id, model id)."""
+def add_paths(connection: Connection, shown: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Keep which target has shown which model, as (target id, model id), and give those that are new."""
     rows = [{"target_id": target_id, "model_id": model_id} for target_id, model_id in sorted(shown)]
-    if rows:
-        connection.execute(insert(connection, paths).on_conflict_do_nothing(), rows)
+    if not rows:
+        return []
+    statement = insert(connection, paths).on_conflict_do_nothing().returning(paths.c.target_id, paths.c.model_id)
+    return [(target_id, model_id) for target_id, model_id in connection.execute(statement, rows)]
 
 
 def add_drift(connection: Connection, seen: Iterable[tuple[datetime, frozenset[Drift]]]) -> None:

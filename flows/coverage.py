@@ -2,12 +2,13 @@
 
 The schedule in force is that of the newest look under one, until such a look tells another; before the first, nothing
 was promised. Where two looks lie further apart than one and a half of its intervals is a gap. It lacks as many looks as
-would have kept the interval, evenly spread over it.
+would have kept the interval, evenly spread over it; as many as runs failed meanwhile were made, the others missed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,21 +16,19 @@ WINDOW = 1800  # as the uptime it brings: a look stands for so many seconds befo
 _DAY = 86_400
 
 
-class Look(NamedTuple):
-    """A look that counts: when (unix seconds), whether we made it ourselves, and its schedule's interval in seconds."""
-
-    at: int
-    own: bool
-    cadence: int | None
+# A look that counts: when (unix seconds), whether we made it ourselves, and the interval of its schedule in seconds.
+Look = tuple[int, bool, int | None]
+Failure = tuple[int, int]  # when (unix seconds), and the run by id
 
 
 @dataclass(slots=True)
 class Day:
-    """What a day has: our own looks, imported ones, how many lack, and how many seconds they stand for."""
+    """What a day has: our own looks, imported ones, those that lack, of these failed; seconds that looks stand for."""
 
     observed: int = 0
     imported: int = 0
     lacking: int = 0
+    failed: int = 0
     covered: int = 0
 
 
@@ -40,23 +39,28 @@ class Gap(NamedTuple):
     end: int
     cadence: int
     lacking: int
+    failed: int = 0
 
 
-def coverage(looks: Iterable[Look], cadence: int | None = None) -> tuple[dict[int, Day], list[Gap]]:
+def coverage(
+    looks: Iterable[Look], failures: Sequence[Failure] = (), cadence: int | None = None, last: int | None = None
+) -> tuple[dict[int, Day], list[Gap]]:
     """The days (since 1970-01-01) and gaps of one model's looks, in order of time; of one second the first counts.
 
-    `cadence` was in force before them.
+    `failures` are looks that failed, in order of time too. `cadence` was in force before, `last` is when the look
+    before was.
     """
     days: dict[int, Day] = {}
     gaps: list[Gap] = []
-    last: int | None = None
     for at, own, own_cadence in looks:
         if at == last:  # two paths may answer in the same second that a model is gone
             continue
         day = days.get(at // _DAY) or days.setdefault(at // _DAY, Day())
-        day.observed += own
-        day.imported += not own
-        day.covered += WINDOW if last is None else min(WINDOW, at - last)
+        if own:
+            day.observed += 1
+        else:
+            day.imported += 1
+        day.covered += WINDOW if last is None or at - last > WINDOW else at - last
         if last is not None and cadence and 2 * (at - last) > 3 * cadence:
             gap = Gap(last, at, cadence, lacking=(2 * (at - last) + cadence) // (2 * cadence) - 1)
             gaps.append(gap)
@@ -64,7 +68,18 @@ def coverage(looks: Iterable[Look], cadence: int | None = None) -> tuple[dict[in
                 days.setdefault(on, Day()).lacking += lacking
         cadence = own_cadence or cadence
         last = at
-    return days, gaps
+    runs_of_days: dict[int, set[int]] = {}
+    for at, run in failures:
+        runs_of_days.setdefault(at // _DAY, set()).add(run)
+    for number, runs in runs_of_days.items():
+        if number in days:
+            days[number].failed = min(days[number].lacking, len(runs))
+    return days, [gap._replace(failed=min(gap.lacking, _runs_between(failures, gap.start, gap.end))) for gap in gaps]
+
+
+def _runs_between(failures: Sequence[Failure], start: int, end: int) -> int:
+    place = bisect_left(failures, (start, -1))
+    return len({run for _, run in failures[place : bisect_left(failures, (end, -1))]})
 
 
 def _spread(gap: Gap) -> Iterator[tuple[int, int]]:

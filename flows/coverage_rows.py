@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -10,13 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from flows.coverage import Look, coverage
+from flows.coverage import Failure, Look, coverage
 from flows.dialect import unix_seconds
 from flows.replace import Rows, replace
 from flows.stale import Span
 from models.rollups import evidence_daily, evidence_gaps
-from models.tables import models, observations, runs
-from models.types import UtcTime
+from models.tables import models, observations, paths, runs
 
 _o, _r = observations.c, runs.c
 _EPOCH = date(1970, 1, 1)
@@ -29,13 +27,17 @@ def roll_up_coverage(connection: Connection, span: Span) -> None:
         first, after = reach.days
         days: Rows = {}
         gaps: Rows = {}
-        for model_id, looks, cadence in _load_looks(connection, reach):
-            by_day, found = coverage(looks, cadence)
+        looks, failures = _load_looks(connection, reach), _load_failures(connection, reach)
+        for model_id, (last, following, cadence) in _load_around(connection, reach).items():
+            seen = [*looks.get(model_id, []), *following]
+            by_day, found = coverage(seen, failures.get(model_id, []), cadence, last)
             for number, day in by_day.items():
                 on = _EPOCH + timedelta(days=number)
                 if first <= on < after:
-                    days[model_id, on] = (day.observed, day.imported, day.lacking, day.covered)
-            gaps |= {(model_id, _time(gap.start)): (_time(gap.end), gap.cadence, gap.lacking) for gap in found}
+                    days[model_id, on] = (day.observed, day.imported, day.lacking, day.failed, day.covered)
+            for start, end, *rest in found:
+                if _time(start) >= reach.start:  # what began before ends with a look that is as it was
+                    gaps[model_id, _time(start)] = (_time(end), *rest)
         replace(connection, evidence_daily, _load_days(connection, reach), days)
         replace(connection, evidence_gaps, _load_gaps(connection, reach), gaps)
 
@@ -53,21 +55,48 @@ def _reaches(connection: Connection, span: Span) -> list[Span]:
     return [Span(start, end, tuple(ids)) for (start, end), ids in found.items()]
 
 
-def _load_looks(connection: Connection, reach: Span) -> Iterator[tuple[int, Iterator[Look], int | None]]:
-    """The looks that count in these days, the one before them and the one after, and the schedule before, by model."""
-    cadence = _nearest("cadence", reach.start, before=True, scheduled=True)
-    of_models = models.c.id.in_(reach.model_ids)
-    cadences = dict(connection.execute(select(models.c.id, cadence).where(of_models)).tuples().all())
-    before = sa.func.coalesce(_nearest("time", reach.start, before=True), sa.literal(reach.start, UtcTime()))
-    after = sa.func.coalesce(_nearest("time", reach.end), sa.literal(reach.end, UtcTime()))
+def _load_around(connection: Connection, reach: Span) -> dict[int, tuple[int | None, list[Look], int | None]]:
+    """When the look before these days was, the one after them, and the schedule in force before, by model."""
+    query = select(
+        models.c.id,
+        _nearest("time", reach.start, before=True),
+        _nearest("time", reach.end),
+        _nearest("cadence", reach.start, before=True, scheduled=True),
+    )
+    return {
+        id_: (_seconds(last) if last else None, [(_seconds(following), False, None)] if following else [], cadence)
+        for id_, last, following, cadence in connection.execute(query.where(models.c.id.in_(reach.model_ids)))
+    }
+
+
+def _load_looks(connection: Connection, reach: Span) -> dict[int, list[Look]]:
+    """The looks that count in these days, by model; of one second that of the tightest schedule first, then our own."""
     query = (
         select(_o.model_id, unix_seconds(connection, _o.observed_at), _r.kind == "collect", _r.cadence_seconds)
-        .select_from(models.join(observations, _o.model_id == models.c.id).join(runs))
-        .where(of_models, _o.is_evidence, _o.observed_at >= before, _o.observed_at <= after)
+        .join(runs)
+        .where(_o.model_id.in_(reach.model_ids), _o.is_evidence)
+        .where(_o.observed_at >= reach.start, _o.observed_at < reach.end)
         .order_by(_o.model_id, _o.observed_at, _r.cadence_seconds.nulls_last(), _r.kind.desc())
     )
-    for id_, rows in groupby(connection.execute(query), key=lambda row: row[0]):
-        yield id_, (Look(at, own, its_cadence) for _, at, own, its_cadence in rows), cadences[id_]
+    rows = connection.execute(query).all()
+    return {
+        id_: [(at, own, cadence) for _, at, own, cadence in group]
+        for id_, group in groupby(rows, key=lambda row: row[0])
+    }
+
+
+def _load_failures(connection: Connection, reach: Span) -> dict[int, list[Failure]]:
+    """The looks from these days on that failed, at all paths that ever led to a model, by its id."""
+    query = (
+        select(paths.c.model_id, unix_seconds(connection, _o.observed_at), _o.run_id)
+        .join(observations, _o.target_id == paths.c.target_id)
+        .where(paths.c.model_id.in_(reach.model_ids), _o.outcome == "failed", _o.observed_at >= reach.start)
+        .order_by(paths.c.model_id, _o.observed_at)
+    )
+    found: dict[int, list[Failure]] = {}
+    for model_id, at, run_id in connection.execute(query):
+        found.setdefault(model_id, []).append((at, run_id))
+    return found
 
 
 def _nearest(what: str, at: datetime, *, before: bool = False, scheduled: bool = False) -> sa.ScalarSelect[Any]:
@@ -92,22 +121,18 @@ def _load_days(connection: Connection, reach: Span) -> Rows:
 
 
 def _load_gaps(connection: Connection, reach: Span) -> Rows:
-    """The gaps that begin in these days, and the one before them, which may reach into them."""
-    c, earlier = evidence_gaps.c, evidence_gaps.alias()
-    last = select(sa.func.max(earlier.c.started_at)).where(
-        earlier.c.model_id == c.model_id, earlier.c.started_at < reach.start
-    )
-    query = select(evidence_gaps).where(
-        c.model_id.in_(reach.model_ids),
-        c.started_at >= sa.func.coalesce(last.scalar_subquery(), sa.literal(reach.start, UtcTime())),
-        c.started_at < reach.end,
-        c.ended_at >= reach.start,
-    )
+    c = evidence_gaps.c
+    within = (c.started_at >= reach.start) & (c.started_at < reach.end)
+    query = select(evidence_gaps).where(c.model_id.in_(reach.model_ids), within)
     return {(row[0], row[1]): tuple(row[2:]) for row in connection.execute(query)}
 
 
 def _midnight(at: datetime) -> datetime:
     return at.replace(hour=0, minute=0, second=0)
+
+
+def _seconds(at: datetime) -> int:
+    return int(at.timestamp())
 
 
 def _time(seconds: int) -> datetime:

@@ -93,7 +93,7 @@ def _load_samples(
         .where(_u.endpoint_id.in_(ids), _u.observed_at >= since, _u.observed_at < end)
         .order_by(_u.endpoint_id, _u.observed_at)
     )
-    rows = connection.execute(query)
+    rows = connection.execute(query).all()
     return {id_: [(at, uptime) for _, at, uptime in group] for id_, group in groupby(rows, key=lambda row: row[0])}
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 
 from flows.dialect import insert
 from models.rollups import stale_rollups, uptime_daily, uptime_hourly
-from models.tables import endpoints, observations
+from models.tables import endpoints, observations, paths
 
 WINDOW = timedelta(minutes=30)
 _DAY_SECONDS = 86_400
@@ -48,13 +48,31 @@ def mark(connection: Connection, touched: Iterable[tuple[datetime, int]]) -> Non
         connection.execute(insert(connection, stale_rollups).on_conflict_do_nothing(), rows)
 
 
-def mark_looks(connection: Connection, ids: Sequence[int]) -> None:
+def mark_proofs(connection: Connection, ids: Sequence[int]) -> None:
     """Note that these looks, by id, are proved by another run, which may be under another schedule."""
-    if not ids:
-        return
     o = observations
-    query = select(o.c.observed_at, o.c.model_id).where(o.c.id.in_(ids), o.c.is_evidence)
-    mark(connection, [(at, model_id) for at, model_id in connection.execute(query)])
+    if ids:
+        proved = connection.execute(select(o.c.observed_at, o.c.model_id).where(o.c.id.in_(ids), o.c.is_evidence))
+        mark(connection, [(at, model_id) for at, model_id in proved])
+        mark_failures(connection, ids)
+
+
+def mark_failures(connection: Connection, ids: Sequence[int], paths_: Iterable[tuple[int, int]] = ()) -> None:
+    """Note that these looks, by id, may have failed in gaps, and all that failed at new paths (target id, model id).
+
+    A gap ends with a look that counts. Where none has come yet, it will note the day itself.
+    """
+    o, p, later = observations, paths, observations.alias()
+    ended = (later.c.model_id == p.c.model_id) & later.c.is_evidence & (later.c.observed_at > o.c.observed_at)
+    query = (
+        select(o.c.observed_at, p.c.model_id)
+        .join(p, p.c.target_id == o.c.target_id)
+        .where(o.c.outcome == "failed", sa.exists().where(ended))
+    )
+    wheres: list[sa.ColumnElement[bool]] = [o.c.id.in_(ids)] if ids else []
+    wheres += [(p.c.target_id == target_id) & (p.c.model_id == model_id) for target_id, model_id in paths_]
+    for where in wheres:
+        mark(connection, [(at, model_id) for at, model_id in connection.execute(query.where(where))])
 
 
 def forget(connection: Connection, lost: Iterable[tuple[datetime, int]]) -> None:

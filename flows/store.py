@@ -33,7 +33,7 @@ from flows.looks import (
 )
 from flows.partitions import make_months
 from flows.rows import LISTINGS, PRICES, uptime_row
-from flows.stale import forget, mark, mark_looks
+from flows.stale import forget, mark, mark_failures, mark_proofs
 from flows.timeline import Stretch, load_seen, load_stretches, rewrite
 from models.listing import EndpointListing, Reading
 from models.observation import Observation
@@ -124,7 +124,8 @@ def _insert(connection: Connection, batch: Sequence[Read]) -> dict[int, _New]:
     ids = insert_new(connection, [item.row for item in items.values()])
     _prove_better(connection, {key: item for key, item in items.items() if key not in ids})
     shown = ((item.row["target_id"], item.row["model_id"]) for item in items.values())
-    add_paths(connection, {(target_id, model_id) for target_id, model_id in shown if model_id})
+    paths = add_paths(connection, {(target_id, model_id) for target_id, model_id in shown if model_id})
+    mark_failures(connection, [id_ for key, id_ in ids.items() if key[2] == "failed"], paths)
     return {id_: items[key] for key, id_ in ids.items()}
 
 
@@ -142,7 +143,7 @@ def _prove_better(connection: Connection, known: dict[tuple[Any, ...], _New]) ->
         if _provenance((told.observation, told.reading)) < tuple(standing):
             better.append((id_, told.row))
     prove_by(connection, better)
-    mark_looks(connection, [id_ for id_, _ in better])
+    mark_proofs(connection, [id_ for id_, _ in better])
 
 
 def _list_endpoints(connection: Connection, new: dict[int, _New]) -> Listed:

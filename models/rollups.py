@@ -106,12 +106,9 @@ evidence_daily = sa.Table(
     sa.Column("observed", sa.Integer, nullable=False, comment="How many of our own looks count."),
     sa.Column("imported", sa.Integer, nullable=False, comment="How many looks that others made and we loaded count."),
     sa.Column("lacking", sa.Integer, nullable=False, comment="How many looks the schedule wanted and none counts."),
-    sa.Column(
-        "covered_seconds",
-        sa.Integer,
-        nullable=False,
-        comment="Seconds that its looks stand for.",
-    ),
+    sa.Column("failed", sa.Integer, nullable=False, comment="How many of those that lack were made and failed."),
+    sa.Column("covered_seconds", sa.Integer, nullable=False, comment="Seconds that its looks stand for."),
+    sa.CheckConstraint("failed BETWEEN 0 AND lacking", name="failed_is_lacking"),
     comment="One row for one model and UTC day with looks that count, or that lack. Rolled up from observations.",
 )
 sa.Index("ix_evidence_daily_day", evidence_daily.c.day)
@@ -124,7 +121,9 @@ evidence_gaps = sa.Table(
     sa.Column("ended_at", UtcTime, nullable=False, comment="The next look that counts (UTC)."),
     sa.Column("cadence_seconds", sa.Integer, nullable=False, comment="Interval of the schedule in force."),
     sa.Column("lacking", sa.Integer, nullable=False, comment="How many looks the schedule wanted in between."),
+    sa.Column("failed", sa.Integer, nullable=False, comment="How many of those were made and failed."),
     sa.CheckConstraint("ended_at > started_at", name="ends_after_start"),
+    sa.CheckConstraint("failed BETWEEN 0 AND lacking", name="failed_is_lacking"),
     comment="One row for one time, over now, in which no look at a model counts though the schedule wanted some.",
 )
 sa.Index("ix_evidence_gaps_started_at", evidence_gaps.c.started_at)

@@ -125,8 +125,8 @@ coverage_daily = sa.Table(
     sa.Column("day", sa.Date, comment="The UTC day."),
     sa.Column("expected", sa.Integer, comment="Looks of our own that were made or ought to have been."),
     sa.Column("observed", sa.Integer, comment="Those that count: they saw the model, or that it has no endpoints."),
-    sa.Column("failed", sa.BigInteger, comment="Those that failed and left a gap."),
-    sa.Column("missing", sa.BigInteger, comment="Those never made. A gap counts when it ends, spread over its days."),
+    sa.Column("failed", sa.Integer, comment="Those that failed and left a gap."),
+    sa.Column("missing", sa.Integer, comment="Those never made. A gap counts when it ends, spread over its days."),
     sa.Column(
         "imported",
         sa.Integer,

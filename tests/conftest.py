@@ -106,11 +106,11 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def short_history(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def short_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite database of some eventful months, for tests to copy."""
-    path = shutil.copy(sqlite_template, tmp_path_factory.mktemp("short") / "history.db")
+    path = tmp_path_factory.mktemp("short") / "history.db"
     exporting.load(f"sqlite:///{path}", exporting.eventful_months())
-    return Path(path)
+    return path
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from flows.incidents import BAD_BELOW, CLOSES_AFTER, OPENS_AFTER, REDEFINED_AT, SILENCE
+from flows.parse import read_observation
 from models.observation import Observation
 from models.rollups import (
     catalogue_daily,
@@ -42,7 +43,9 @@ class Rollups:
     daily: dict[tuple[Key, date], Any] = field(default_factory=dict)
     catalogue: dict[date, tuple[int, int]] = field(default_factory=dict)
     incidents: dict[tuple[Key, datetime], Any] = field(default_factory=dict)
-    days: dict[tuple[str, date], list[int]] = field(default_factory=dict)
+    days: dict[tuple[str, date], list[int]] = field(
+        default_factory=dict
+    )  # observed, imported, lacking, failed, covered
     gaps: dict[tuple[str, datetime], Any] = field(default_factory=dict)
     stale: int = 0
 
@@ -69,6 +72,7 @@ def rollups_of(looks: Iterable[Observation]) -> Rollups:
     evidence = evidence_of(looks)
     for model in {fact.model for fact in evidence}:
         _add_coverage(rollups, model, [fact for fact in evidence if fact.model == model])
+        _add_failures(rollups, model, looks)
     return rollups
 
 
@@ -150,10 +154,10 @@ def _add_coverage(rollups: Rollups, model: str, evidence: list[Fact]) -> None:
         for_one_second.setdefault(fact.at, fact)
     looks = sorted(for_one_second.items())
     for place, (at, fact) in enumerate(looks):
-        row = rollups.days.setdefault((model, at.date()), [0, 0, 0, 0])
+        row = rollups.days.setdefault((model, at.date()), [0, 0, 0, 0, 0])
         row[0 if fact.observation.run.kind == "collect" else 1] += 1
         before = looks[place - 1][0] if place else None
-        row[3] += int(min(at - before, HALF_AN_HOUR).total_seconds()) if before else 1800
+        row[4] += int(min(at - before, HALF_AN_HOUR).total_seconds()) if before else 1800
         cadences = [f.observation.run.cadence_seconds for _, f in looks[:place] if f.observation.run.cadence_seconds]
         if not before or not cadences or at - before <= 1.5 * timedelta(seconds=cadences[-1]):
             continue
@@ -162,7 +166,29 @@ def _add_coverage(rollups: Rollups, model: str, evidence: list[Fact]) -> None:
         rollups.gaps[model, before] = (at, cadences[-1], lacking)
         for number in range(1, lacking + 1):
             missed = before + timedelta(seconds=floor(Fraction(number * length, lacking + 1)))
-            rollups.days.setdefault((model, missed.date()), [0, 0, 0, 0])[2] += 1
+            rollups.days.setdefault((model, missed.date()), [0, 0, 0, 0, 0])[2] += 1
+
+
+def _add_failures(rollups: Rollups, model: str, looks: list[Observation]) -> None:
+    """Of the looks that lack those that failed: one for each run that failed by any path that ever showed the model."""
+    read = [(look, read_observation(look)) for look in _proved(looks)]
+    paths = {look.target for look, reading in read if reading.listing and reading.listing.openrouter_id == model}
+    failed = [look for look, reading in read if reading.outcome == "failed" and look.target in paths]
+    for (of_model, day), row in rollups.days.items():
+        if of_model == model:
+            row[3] = min(row[2], len({look.run.name for look in failed if look.observed_at.date() == day}))
+    for (of_model, start), (end, *rest) in list(rollups.gaps.items()):
+        if of_model == model:
+            runs = {look.run.name for look in failed if start <= look.observed_at < end}
+            rollups.gaps[of_model, start] = (end, *rest, min(rest[-1], len(runs)))
+
+
+def _proved(looks: list[Observation]) -> list[Observation]:
+    """Each look once, by the run that proves it."""
+    once: dict[Any, Observation] = {}
+    for look in sorted(looks, key=lambda o: (o.run.kind != "collect", o.run.name)):
+        once.setdefault((look.target, look.observed_at, look.status, look.body, look.error), look)
+    return list(once.values())
 
 
 def stored_rollups(connection: sa.Connection) -> Rollups:

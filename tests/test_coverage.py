@@ -10,11 +10,14 @@ MIDNIGHT = 20_000 * 86_400
 
 
 def looks(*minutes: float, own: bool = True, cadence: int | None = HALF_HOURLY) -> list[Look]:
-    return [Look(MIDNIGHT + round(60 * minute), own, cadence) for minute in minutes]
+    return [(MIDNIGHT + round(60 * minute), own, cadence) for minute in minutes]
 
 
 def gaps(*of: Look, cadence: int | None = None) -> list[tuple[float, float, int]]:
-    return [((gap.start - MIDNIGHT) / 60, (gap.end - MIDNIGHT) / 60, gap.lacking) for gap in coverage(of, cadence)[1]]
+    return [
+        ((gap.start - MIDNIGHT) / 60, (gap.end - MIDNIGHT) / 60, gap.lacking)
+        for gap in coverage(of, cadence=cadence)[1]
+    ]
 
 
 def lacking(*of: Look) -> dict[int, int]:
@@ -67,4 +70,29 @@ def test_two_looks_of_one_second_are_one() -> None:
 
 
 def test_a_gap_tells_the_interval_that_it_breaks() -> None:
-    assert coverage(looks(0, 500))[1] == [Gap(MIDNIGHT, MIDNIGHT + 30_000, HALF_HOURLY, 16)]
+    assert coverage(looks(0, 500))[1] == [Gap(MIDNIGHT, MIDNIGHT + 30_000, HALF_HOURLY, 16, 0)]
+
+
+def failures(*minutes: float, run: int = 1) -> list[tuple[int, int]]:
+    return [(MIDNIGHT + round(60 * minute), run) for minute in minutes]
+
+
+def test_of_what_lacks_as_many_failed_as_runs_did() -> None:
+    by_two_paths = [*failures(30, 31), *failures(60, run=2)]
+    days, [gap] = coverage(looks(0, 120), by_two_paths)
+    assert (gap.lacking, gap.failed) == (3, 2)
+    assert (days[20_000].lacking, days[20_000].failed) == (3, 2)
+
+
+def test_what_failed_without_a_gap_lacks_nothing() -> None:
+    days, found = coverage(looks(0, 40), failures(30))
+    assert (found, days[20_000].failed) == ([], 0)
+
+
+def test_what_failed_outside_a_gap_is_not_of_it() -> None:
+    assert coverage(looks(0, 30, 90, 120), failures(10, 100))[1][0].failed == 0
+
+
+def test_no_more_failed_than_lack() -> None:
+    many = [failure for run in range(5) for failure in failures(30 + run, run=run)]
+    assert coverage(looks(0, 60), many)[1][0].failed == 1

@@ -66,10 +66,10 @@ LISTING_LOOKS = st.builds(
 )
 OTHER_LOOKS = st.one_of(
     st.builds(a_gone_look, MINUTES, target=PATHS, run=st.sampled_from(RUNS)),
-    st.builds(a_failed_look, MINUTES, target=PATHS),
+    st.builds(a_failed_look, MINUTES, target=PATHS, run=st.sampled_from(RUNS)),
     st.builds(lambda minute: a_look(minute=minute), MINUTES),
 )
-ODD_LOOKS = st.lists(st.one_of(*[LISTING_LOOKS] * 3, OTHER_LOOKS), max_size=4)
+ODD_LOOKS = st.lists(st.one_of(LISTING_LOOKS, OTHER_LOOKS), max_size=5)
 
 
 def series(start: float, step: float, uptimes: list[Any], run: Run) -> list[Observation]:

@@ -206,26 +206,13 @@ def company(rollups: Rollups, key: Key, start: datetime) -> tuple[Any, ...]:
     )
 
 
-def failing(looks: Sequence[Observation], model: str, start: datetime, end: datetime) -> list[Observation]:
-    """The failed looks at all paths that ever led to the model."""
-    read = [(look, read_observation(look)) for look in looks]
-    paths = {look.target for look, reading in read if reading.listing and reading.listing.openrouter_id == model}
-    failed = [look for look, reading in read if reading.outcome == "failed" and look.target in paths]
-    return [look for look in failed if start <= look.observed_at < end]
-
-
 def expected_rows(looks: Sequence[Observation]) -> list[Any]:
     rollups = rollups_of(looks)
     gaps, days = [], []
-    for (model, start), (end, cadence, lacking) in rollups.gaps.items():
-        failed = min(lacking, len({look.run.name for look in failing(looks, model, start, end)}))
-        gaps.append(
-            (model, start, end, (end - start) / timedelta(minutes=1), cadence / 60, lacking, failed, lacking - failed)
-        )
-    for (model, day), (observed, imported, lacking, covered) in rollups.days.items():
-        midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        of_day = {look.run.name for look in failing(looks, model, midnight, midnight + timedelta(days=1))}
-        failed = min(lacking, len(of_day))
+    for (model, start), (end, cadence, lacking, failed) in rollups.gaps.items():
+        minutes = (end - start) / timedelta(minutes=1)
+        gaps.append((model, start, end, minutes, cadence / 60, lacking, failed, lacking - failed))
+    for (model, day), (observed, imported, lacking, failed, covered) in rollups.days.items():
         days.append((model, day, observed + lacking, observed, failed, lacking - failed, imported, covered / 60))
     surroundings = [(key, start, *company(rollups, key, start)) for key, start in rollups.incidents]
     return [sorted(gaps), sorted(days), sorted(surroundings)]

@@ -28,8 +28,7 @@ class Spelling(NamedTuple):
 
     day_number: str
     hour_at: str
-    midnight: str
-    next_midnight: str
+    hours_of_day: str
     day: str
     hour_before: str
     hour_after: str
@@ -45,8 +44,8 @@ class Spelling(NamedTuple):
 SQLITE = Spelling(
     day_number="CAST(unixepoch(observed_at) / 86400 AS INTEGER)",
     hour_at="datetime(h.hour_at, 'unixepoch')",
-    midnight="{}",
-    next_midnight="date({}, '+1 day')",
+    hours_of_day="JOIN uptime_hourly h ON h.endpoint_id = d.endpoint_id"
+    " AND h.hour_at >= unixepoch(d.day) AND h.hour_at < unixepoch(d.day, '+1 day')",
     day="date({})",
     hour_before="datetime({}, '-1 hour')",
     hour_after="datetime({}, '+1 hour')",
@@ -61,8 +60,10 @@ SQLITE = Spelling(
 POSTGRESQL = Spelling(
     day_number="CAST(floor(extract(epoch FROM observed_at) / 86400) AS INTEGER)",
     hour_at="h.hour_at",
-    midnight="(CAST({} AS TIMESTAMP) AT TIME ZONE 'UTC')",
-    next_midnight="(CAST({} + 1 AS TIMESTAMP) AT TIME ZONE 'UTC')",
+    # The offset keeps it from reading all hours to join them: of a span it can't tell how short it is.
+    hours_of_day="CROSS JOIN LATERAL (SELECT * FROM uptime_hourly h WHERE h.endpoint_id = d.endpoint_id"
+    " AND h.hour_at >= CAST(d.day AS TIMESTAMP) AT TIME ZONE 'UTC'"
+    " AND h.hour_at < CAST(d.day + 1 AS TIMESTAMP) AT TIME ZONE 'UTC' OFFSET 0) h",
     day="CAST({} AT TIME ZONE 'UTC' AS DATE)",
     hour_before="{} - interval '1 hour'",
     hour_after="{} + interval '1 hour'",
@@ -145,7 +146,7 @@ def _comment(thing: str, text: str) -> None:
 
 
 def _views(d: Spelling) -> list[View]:
-    return [_daily_uptime(), _hourly_uptime(d), _incidents(d), _observation_gaps(d), _coverage_daily(d)]
+    return [_daily_uptime(), _hourly_uptime(d), _incidents(d), _observation_gaps(d), _coverage_daily()]
 
 
 def _sums(row: str) -> Columns:
@@ -188,7 +189,6 @@ def _daily_uptime() -> View:
 
 def _hourly_uptime(d: Spelling) -> View:
     # By its day first, which has an index: that of the hours begins with the endpoint.
-    hours = f"h.hour_at >= {_epoch(d, d.midnight)} AND h.hour_at < {_epoch(d, d.next_midnight)}"
     return (
         "hourly_uptime",
         "One row for one endpoint and UTC hour with a sample in it. To ask for some time, ask for days.",
@@ -198,16 +198,8 @@ def _hourly_uptime(d: Spelling) -> View:
             ("hour_at", d.hour_at, "When the hour begins (UTC)."),
             *_sums("h"),
         ],
-        [
-            f"{NAMED} JOIN uptime_daily d ON d.endpoint_id = e.id"
-            f" JOIN uptime_hourly h ON h.endpoint_id = d.endpoint_id AND {hours}"
-        ],
+        [f"{NAMED} JOIN uptime_daily d ON d.endpoint_id = e.id {d.hours_of_day}"],
     )
-
-
-def _epoch(d: Spelling, midnight: str) -> str:
-    at = midnight.format("d.day")
-    return f"unixepoch({at})" if d is SQLITE else at
 
 
 def _incidents(d: Spelling) -> View:
@@ -293,19 +285,13 @@ def _catalogue(d: Spelling) -> Columns:
     ]
 
 
-def _failed_looks(start: str, end: str) -> str:
-    """At the model, by whichever of its paths."""
-    return (
-        "FROM paths p JOIN observations o ON o.target_id = p.target_id"
-        f" WHERE p.model_id = m.id AND o.outcome = 'failed' AND o.observed_at >= {start} AND o.observed_at < {end}"
-    )
-
-
 def _observation_gaps(d: Spelling) -> View:
     end = f"COALESCE(g.ended_at, {d.now})"
-    looks = _failed_looks("g.started_at", end)
-    failed = f"{d.least}(g.lacking, (SELECT count(DISTINCT o.run_id) {looks}))"
-    last_error = f"(SELECT o.error {looks} ORDER BY o.observed_at DESC LIMIT 1)"
+    last_error = (
+        "(SELECT o.error FROM paths p JOIN observations o ON o.target_id = p.target_id WHERE p.model_id = m.id"
+        f" AND o.outcome = 'failed' AND o.observed_at >= g.started_at AND o.observed_at < {end}"
+        " ORDER BY o.observed_at DESC LIMIT 1)"
+    )
     return (
         "observation_gaps",
         "One row for one time, longer than one and a half intervals of the schedule, in which no look at a model counts.",
@@ -317,8 +303,8 @@ def _observation_gaps(d: Spelling) -> View:
             ("minutes", _minutes(d.seconds.format("g.started_at", end)), "How long it took, or has taken by now."),
             ("cadence_minutes", _minutes("g.cadence_seconds"), "Interval of the schedule in force."),
             ("lacking", "g.lacking", "How many looks the schedule wanted in between."),
-            ("failed", failed, "How many of them were made, and failed."),
-            ("missing", f"g.lacking - {failed}", "How many were never made."),
+            ("failed", "g.failed", "How many of them were made, and failed."),
+            ("missing", "g.lacking - g.failed", "How many were never made."),
             ("last_error", last_error, "Why the last one failed."),
         ],
         [
@@ -330,36 +316,40 @@ def _observation_gaps(d: Spelling) -> View:
 
 def _open_gaps(d: Spelling) -> str:
     """The same for what lasts. A model that the newest run under its schedule didn't ask for is asked for no more."""
-    last = (
-        "(SELECT {} FROM observations o JOIN runs r ON r.id = o.run_id WHERE o.model_id = n.id AND o.is_evidence {}"
-        " ORDER BY o.observed_at DESC LIMIT 1)"
+    evidence = "FROM observations o JOIN runs r ON r.id = o.run_id WHERE o.model_id = m.id AND o.is_evidence"
+    last = f"(SELECT o.observed_at {evidence} ORDER BY o.observed_at DESC LIMIT 1)"
+    cadence = (
+        f"(SELECT r.cadence_seconds {evidence} AND r.cadence_seconds IS NOT NULL ORDER BY o.observed_at DESC LIMIT 1)"
     )
     asked = (
-        "(SELECT max(o.observed_at) FROM paths p JOIN observations o ON o.target_id = p.target_id"
-        " WHERE p.model_id = n.id)"
+        "(SELECT max((SELECT o.observed_at FROM observations o WHERE o.target_id = p.target_id"
+        " ORDER BY o.observed_at DESC LIMIT 1)) FROM paths p WHERE p.model_id = m.id)"
     )
-    told = (
-        f"SELECT n.id AS model_id, {last.format('o.observed_at', '')} AS started_at,"
-        f" {last.format('r.cadence_seconds', 'AND r.cadence_seconds IS NOT NULL')} AS cadence_seconds,"
-        f" {asked} AS asked_at FROM models n"
-    )
-    newest = (
-        "SELECT cadence_seconds, max(started_at) AS started_at FROM runs WHERE finished_at IS NOT NULL"
-        " GROUP BY cadence_seconds"
+    failed = (
+        "(SELECT count(DISTINCT o.run_id) FROM paths p JOIN observations o ON o.target_id = p.target_id"
+        " WHERE p.model_id = w.model_id AND o.outcome = 'failed' AND o.observed_at >= w.started_at)"
     )
     waited = d.seconds.format("t.started_at", d.now)
-    return (
-        f"SELECT t.model_id, t.started_at, {d.no_time} AS ended_at, t.cadence_seconds,"
-        f" (2 * {waited} - t.cadence_seconds) / (2 * t.cadence_seconds) AS lacking"
-        f" FROM ({told}) t JOIN ({newest}) w ON w.cadence_seconds = t.cadence_seconds"
-        f" WHERE w.started_at <= t.asked_at AND 2 * {waited} > 3 * t.cadence_seconds"
-    )
+    # Each part once: PostgreSQL would work out a subquery anew wherever a column of it is used.
+    return f"""
+        WITH newest AS MATERIALIZED (
+            SELECT cadence_seconds, max(started_at) AS started_at FROM runs WHERE finished_at IS NOT NULL
+            GROUP BY cadence_seconds
+        ), told AS MATERIALIZED (
+            SELECT m.id AS model_id, {last} AS started_at, {cadence} AS cadence_seconds, {asked} AS asked_at
+            FROM models m
+        ), waits AS MATERIALIZED (
+            SELECT t.model_id, t.started_at, t.cadence_seconds,
+                (2 * {waited} - t.cadence_seconds) / (2 * t.cadence_seconds) AS lacking
+            FROM told t JOIN newest n ON n.cadence_seconds = t.cadence_seconds AND n.started_at <= t.asked_at
+            WHERE 2 * {waited} > 3 * t.cadence_seconds
+        )
+        SELECT w.model_id, w.started_at, {d.no_time} AS ended_at, w.cadence_seconds, w.lacking,
+            CASE WHEN w.lacking > 0 THEN {d.least}(w.lacking, {failed}) ELSE 0 END AS failed
+        FROM waits w"""
 
 
-def _coverage_daily(d: Spelling) -> View:
-    looks = _failed_looks(d.midnight.format("c.day"), d.next_midnight.format("c.day"))
-    failing = f"{d.least}(c.lacking, (SELECT count(DISTINCT o.run_id) {looks}))"
-    failed = f"CASE WHEN c.lacking = 0 THEN 0 ELSE {failing} END"
+def _coverage_daily() -> View:
     return (
         "coverage_daily",
         "One row for one model and UTC day: how well it was observed, against the schedule.",
@@ -369,8 +359,8 @@ def _coverage_daily(d: Spelling) -> View:
             ("day", "c.day", "The UTC day."),
             ("expected", "c.observed + c.lacking", "Looks of our own that were made or ought to have been."),
             ("observed", "c.observed", "Those that count: they saw the model, or that it has no endpoints."),
-            ("failed", failed, "Those that failed and left a gap."),
-            ("missing", f"c.lacking - {failed}", "Those never made. A gap counts when it ends, spread over its days."),
+            ("failed", "c.failed", "Those that failed and left a gap."),
+            ("missing", "c.lacking - c.failed", "Those never made. A gap counts when it ends, spread over its days."),
             ("imported", "c.imported", "Looks of others that count, loaded by a backfill; not among those expected."),
             (
                 "covered_minutes",
@@ -402,7 +392,9 @@ def _make_tables() -> None:
         sa.Column(
             "lacking", sa.Integer(), nullable=False, comment="How many looks the schedule wanted and none counts."
         ),
+        sa.Column("failed", sa.Integer(), nullable=False, comment="How many of those that lack were made and failed."),
         sa.Column("covered_seconds", sa.Integer(), nullable=False, comment="Seconds that its looks stand for."),
+        sa.CheckConstraint("failed BETWEEN 0 AND lacking", name=op.f("ck_evidence_daily_failed_is_lacking")),
         sa.ForeignKeyConstraint(["model_id"], ["models.id"], name=op.f("fk_evidence_daily_model_id_models")),
         sa.PrimaryKeyConstraint("model_id", "day", name=op.f("pk_evidence_daily")),
         comment="One row for one model and UTC day with looks that count, or that lack. Rolled up from observations.",
@@ -415,7 +407,9 @@ def _make_tables() -> None:
         sa.Column("ended_at", TIME, nullable=False, comment="The next look that counts (UTC)."),
         sa.Column("cadence_seconds", sa.Integer(), nullable=False, comment="Interval of the schedule in force."),
         sa.Column("lacking", sa.Integer(), nullable=False, comment="How many looks the schedule wanted in between."),
+        sa.Column("failed", sa.Integer(), nullable=False, comment="How many of those were made and failed."),
         sa.CheckConstraint("ended_at > started_at", name=op.f("ck_evidence_gaps_ends_after_start")),
+        sa.CheckConstraint("failed BETWEEN 0 AND lacking", name=op.f("ck_evidence_gaps_failed_is_lacking")),
         sa.ForeignKeyConstraint(["model_id"], ["models.id"], name=op.f("fk_evidence_gaps_model_id_models")),
         sa.PrimaryKeyConstraint("model_id", "started_at", name=op.f("pk_evidence_gaps")),
         comment="One row for one time, over now, in which no look at a model counts though the schedule wanted some.",
