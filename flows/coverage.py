@@ -68,18 +68,16 @@ def coverage(
                 days.setdefault(on, Day()).lacking += lacking
         cadence = own_cadence or cadence
         last = at
-    runs_of_days: dict[int, set[int]] = {}
-    for at, run in failures:
-        runs_of_days.setdefault(at // _DAY, set()).add(run)
-    for number, runs in runs_of_days.items():
+    failed_of_days: dict[int, set[int]] = {}
+    for place, gap in enumerate(gaps):
+        within = failures[bisect_left(failures, (gap.start, -1)) : bisect_left(failures, (gap.end, -1))]
+        for at, run in within:
+            failed_of_days.setdefault(at // _DAY, set()).add(run)
+        gaps[place] = gap._replace(failed=min(gap.lacking, len({run for _, run in within})))
+    for number, runs in failed_of_days.items():
         if number in days:
             days[number].failed = min(days[number].lacking, len(runs))
-    return days, [gap._replace(failed=min(gap.lacking, _runs_between(failures, gap.start, gap.end))) for gap in gaps]
-
-
-def _runs_between(failures: Sequence[Failure], start: int, end: int) -> int:
-    place = bisect_left(failures, (start, -1))
-    return len({run for _, run in failures[place : bisect_left(failures, (end, -1))]})
+    return days, gaps
 
 
 def _spread(gap: Gap) -> Iterator[tuple[int, int]]:

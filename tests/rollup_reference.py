@@ -174,13 +174,15 @@ def _add_failures(rollups: Rollups, model: str, looks: list[Observation]) -> Non
     read = [(look, read_observation(look)) for look in _proved(looks)]
     paths = {look.target for look, reading in read if reading.listing and reading.listing.openrouter_id == model}
     failed = [look for look, reading in read if reading.outcome == "failed" and look.target in paths]
-    for (of_model, day), row in rollups.days.items():
-        if of_model == model:
-            row[3] = min(row[2], len({look.run.name for look in failed if look.observed_at.date() == day}))
+    failed_in_gaps: list[Observation] = []
     for (of_model, start), (end, *rest) in list(rollups.gaps.items()):
         if of_model == model:
-            runs = {look.run.name for look in failed if start <= look.observed_at < end}
-            rollups.gaps[of_model, start] = (end, *rest, min(rest[-1], len(runs)))
+            within = [look for look in failed if start <= look.observed_at < end]
+            failed_in_gaps += within
+            rollups.gaps[of_model, start] = (end, *rest, min(rest[-1], len({look.run.name for look in within})))
+    for (of_model, day), row in rollups.days.items():
+        if of_model == model:
+            row[3] = min(row[2], len({look.run.name for look in failed_in_gaps if look.observed_at.date() == day}))
 
 
 def _proved(looks: list[Observation]) -> list[Observation]:

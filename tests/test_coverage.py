@@ -93,6 +93,10 @@ def test_what_failed_outside_a_gap_is_not_of_it() -> None:
     assert coverage(looks(0, 30, 90, 120), failures(10, 100))[1][0].failed == 0
 
 
+def test_what_failed_after_the_gap_of_its_day_is_not_of_it() -> None:
+    assert coverage(looks(0, 30, 90, 120), failures(10, 100))[0][20_000].failed == 0
+
+
 def test_no_more_failed_than_lack() -> None:
     many = [failure for run in range(5) for failure in failures(30 + run, run=run)]
     assert coverage(looks(0, 60), many)[1][0].failed == 1
