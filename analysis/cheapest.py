@@ -20,6 +20,7 @@ from analysis.cost import UnknownCostError, Usage, cost_usd, is_timed
 from analysis.offers import Found, Listed, find_model, load_offers
 from analysis.uptime import REDEFINED_AT, SpanUptime, span_uptime, start_of
 from flows.errors import ConfigurationError
+from flows.settled import settled_before
 
 _FEW_SAMPLES: Final = 3
 _OLD_CADENCES: Final = 2
@@ -103,7 +104,7 @@ def cheapest(
         conditions=wanted,
         offers=tuple(offer for offer in offers if not offer.reasons),
         left_out=tuple(offer for offer in offers if offer.reasons),
-        notes=tuple(_notes(found, now if as_of is None else found.as_of, since, wanted)),
+        notes=(*_notes(found, now if as_of is None else found.as_of, since, wanted), *_thinned(connection, since)),
     )
 
 
@@ -162,6 +163,12 @@ def _notes(found: Found, asked_at: datetime, since: datetime, wanted: Conditions
         yield f"thin: the last look is {_told(age)} old, at a cadence of {_told(found.cadence)}"
     if since != found.as_of - wanted.over:
         yield f"uptime was redefined on {REDEFINED_AT:%Y-%m-%d}: only what came after counts here"
+
+
+def _thinned(connection: Connection, since: datetime) -> Iterator[str]:
+    settled = settled_before(connection)
+    if settled and since < settled:
+        yield f"thin: raw samples of uptime from before {settled:%Y-%m-%d} were removed; daily_uptime tells of them"
 
 
 def _told(span: timedelta) -> str:

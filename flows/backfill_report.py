@@ -67,7 +67,9 @@ def _said(rebuilt: Rebuilt) -> str:
     if rebuilt.mode != "verify":
         return "built anew"
     if not rebuilt.differences:
-        return "compared row for row: nothing differs"
+        since = rebuilt.uptime_since
+        thinned = f" (uptime: after {since:%Y-%m-%d}, as older samples are thinned)" if since else ""
+        return f"compared row for row: nothing differs{thinned}"
     return (
         f"compared: {len(rebuilt.differences)} tables differ; what is not loaded yet, a load brings, all else --rebuild"
     )

@@ -104,12 +104,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """All history built anew from the archive, and put in place, or compared: `differences` says with what result."""
+    """All history built anew from the archive, and put in place, or compared: `differences` says with what result.
+
+    Where raw samples may have been thinned, uptime was compared from `uptime_since` on.
+    """
 
     mode: Mode
     database: str
     loaded: Loaded
     differences: Sequence[Difference] = ()
+    uptime_since: datetime | None = None
 
     @property
     def exit_code(self) -> int:

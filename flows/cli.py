@@ -178,7 +178,7 @@ def _size(archive: Archive) -> int | None:
 
 @app.command()
 def maintain() -> None:
-    """Roll up what a crash left, make PostgreSQL's months ahead, let the database measure its tables."""
+    """Roll up what a crash left, make PostgreSQL's months ahead, thin raw samples where RETENTION_DAYS asks for it."""
     print(maintain_history(Settings.read(), datetime.now(UTC)))
 
 

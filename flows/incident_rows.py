@@ -150,9 +150,10 @@ def _load_running(
     ]
     has_value = (_u.endpoint_id == id_) & (_u.observed_at < since) & _u.uptime_30m_pct.is_not(None)
     last = select(_u.observed_at).where(has_value).order_by(_u.observed_at.desc()).limit(1)
-    worst = min(worst for _, worst in parts if worst is not None)
+    # Of a time that is settled, looks that came late may have taken samples away.
+    worst = min((worst for _, worst in parts if worst is not None), default=stored[0].worst)
     running = Incident(stored[0].started_at, sum(count for count, _ in parts), worst)
-    return running, _seconds(connection.execute(last).scalar_one())
+    return running, _seconds(connection.execute(last).scalar() or start)
 
 
 def _incident(row: sa.RowMapping) -> Incident:

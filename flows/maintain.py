@@ -17,7 +17,7 @@ from flows.settings import Settings
 
 @flow(name="maintain", validate_parameters=True)
 async def maintain() -> State[Any]:
-    """Roll up what was left, make the partitions of the months ahead, let the database measure its tables."""
+    """Roll up what was left, make the months ahead, thin raw samples where RETENTION_DAYS asks for it."""
     try:
         settings = Settings.read()
         return Completed(message=await asyncio.to_thread(maintain_history, settings, datetime.now(UTC)))

@@ -1,4 +1,4 @@
-"""What a history needs now and then, without Prefect: nothing of it changes what an analyst sees."""
+"""What a history needs now and then, without Prefect: nothing of it changes what an analyst sees of prices."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 
 from flows.database import location, opened, told, writing
 from flows.partitions import make_months
+from flows.retention import thin
 from flows.rollups import roll_up
 from flows.settings import Settings
+from flows.settled import settled_before
 
 _AHEAD = timedelta(days=62)
 
 
 def maintain(settings: Settings, now: datetime) -> str:
-    """Roll up what was left, make the partitions of the months ahead, let the database measure its tables.
+    """Roll up what was left, make the months ahead, thin raw samples where that is asked for, measure the tables.
 
     `now` is aware. Gives a line that says so. Raises HistoryError; what was done until then stays done.
     """
@@ -21,6 +23,12 @@ def maintain(settings: Settings, now: datetime) -> str:
         roll_up(engine)
         with writing(engine) as connection:
             make_months(connection, [now, now + _AHEAD / 2, now + _AHEAD])
+        removed = thin(engine, settings.retention_days, now) if settings.retention_days else 0
+        with writing(engine) as connection:
             # It plans questions by how its tables have grown.
             connection.exec_driver_sql("PRAGMA optimize" if engine.dialect.name == "sqlite" else "ANALYZE")
-        return f"{location(engine)} is in order"
+            settled = settled_before(connection)
+        kept = "all raw samples are kept"
+        if settled:
+            kept = f"{removed:,} raw uptime samples removed, rollups of uptime before {settled:%Y-%m-%d} are final"
+        return f"{location(engine)} is in order; {kept}"

@@ -7,6 +7,10 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from flows.database import writing
+
+_PATIENCE = "2s"  # whoever waits for a table keeps all who come later from it
+_LOCK_NOT_AVAILABLE = "55P03"
 _PARTITIONS = """
 SELECT partition.relname FROM pg_inherits
 JOIN pg_class AS partition ON partition.oid = inhrelid
@@ -29,6 +33,25 @@ def copy_months(connection: sa.Connection, schema: str) -> None:
     """Make the partitions that the table of another schema has."""
     if connection.dialect.name == "postgresql":
         _make(_names(connection, schema), connection)
+
+
+def drop_months(engine: sa.Engine, before: datetime) -> None:
+    """Drop the partitions that end before this aware time and hold nothing any more, unless somebody reads there."""
+    if engine.dialect.name != "postgresql":
+        return
+    last = f"{before.astimezone(UTC):uptime_samples_%Y_%m}"
+    with engine.connect() as connection:
+        here = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
+        names = sorted(name for name in _names(connection, here) if name < last)
+    for name in names:
+        try:
+            with writing(engine) as connection:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+                if not connection.exec_driver_sql(f"SELECT 1 FROM {name} LIMIT 1").first():  # noqa: S608
+                    connection.exec_driver_sql(f"DROP TABLE {name}")
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
 
 
 def _make(names: set[str], connection: sa.Connection) -> None:

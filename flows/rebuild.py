@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,12 +23,25 @@ from flows.loading import Loaded, load_bundles, some_bundles, unloaded
 from flows.partitions import copy_months
 from flows.reading import Progress
 from flows.rollups import roll_up
+from flows.settled import LOOKED_BACK, settled_before
 from flows.stale import is_stale
-from models.tables import metadata, observations, runs
+from models.rollups import catalogue_daily, incident_spans, retention, uptime_daily, uptime_hourly
+from models.tables import metadata, observations, runs, uptime_samples
 
 _PATIENCE_SECONDS = 300.0
 _PAUSE_SECONDS = 2.0
 _SHOWN = 5
+# The time of what is rolled up from samples that may be gone.
+_THINNED = {
+    column.table: column.name
+    for column in (
+        uptime_samples.c.observed_at,
+        uptime_hourly.c.hour_at,
+        uptime_daily.c.day,
+        catalogue_daily.c.day,
+        incident_spans.c.started_at,
+    )
+}
 # What names a row where others point to it.
 _NAMES = {
     "runs": ("name",),
@@ -65,13 +79,19 @@ def rebuild(engine: sa.Engine, archive: Archive, progress: Progress = lambda *_:
 
 def verify(
     engine: sa.Engine, archive: Archive, progress: Progress = lambda *_: None
-) -> tuple[Loaded, list[Difference]]:
-    """What was read, and where the live tables differ from what the archive gives, row for row."""
+) -> tuple[Loaded, list[Difference], datetime | None]:
+    """What was read, and where the live tables differ from what the archive gives, row for row.
+
+    Where samples may have been thinned: from when on uptime and what is rolled up from it is compared.
+    """
     with beside(engine) as aside:
         loaded = _load_all(aside, archive, progress)
         with _caught_up(aside, archive, loaded, writing=False) as connection:
-            found = [_difference(connection, table, aside.schema) for table in metadata.sorted_tables]
-    return loaded, [difference for difference in found if difference.only_database or difference.only_archive]
+            settled = settled_before(connection)
+            since = settled + LOOKED_BACK if settled else None
+            tables = [table for table in metadata.sorted_tables if table is not retention]
+            found = [_difference(connection, table, aside.schema, since) for table in tables]
+    return loaded, [difference for difference in found if difference.only_database or difference.only_archive], since
 
 
 def _load_all(aside: Aside, archive: Archive, progress: Progress) -> Loaded:
@@ -150,8 +170,12 @@ def _begun(connection: sa.Connection, schema: str) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-def _difference(connection: sa.Connection, table: sa.Table, schema: str) -> Difference:
+def _difference(connection: sa.Connection, table: sa.Table, schema: str, since: datetime | None) -> Difference:
     live, built = _natural(table, None), _natural(table, schema)
+    if since and table in _THINNED:
+        name = f"{table.name}_{_THINNED[table]}"
+        first = since.date() if name.endswith("_day") else since
+        live, built = (rows.where(rows.selected_columns[name] > first) for rows in (live, built))
     if table is runs:
         # One that is under way, or was cut off, is not whole yet, whatever there is of its bundle.
         is_open = select(runs.c.name).where(runs.c.finished_at.is_(None))

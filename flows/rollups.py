@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam
 from flows.coverage_rows import roll_up_coverage
 from flows.database import writing
 from flows.incident_rows import roll_up_incidents
+from flows.settled import settled_before
 from flows.stale import WINDOW, Span, take_spans
 from models.rollups import catalogue_daily
 from models.types import UtcEpoch
@@ -106,9 +107,11 @@ def roll_up(engine: sa.Engine) -> None:
     while True:
         with writing(engine) as connection:
             spans = take_spans(connection)
+            settled = settled_before(connection)
             for span in spans:
-                roll_up_uptime(connection, span)
-                roll_up_incidents(connection, span)
+                if (unsettled := span.from_(settled)) is not None:
+                    roll_up_uptime(connection, unsettled)
+                    roll_up_incidents(connection, unsettled)
                 roll_up_coverage(connection, span)
         if not spans:
             return

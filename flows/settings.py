@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     requests_per_second: float = Field(default=5, ge=0, le=1000)
     max_connections: int = Field(default=8, ge=1, le=1000)
     request_timeout_seconds: float = Field(default=20, gt=0, le=600)
+    retention_days: int | None = Field(default=None, ge=30, le=36_500)
 
     @classmethod
     def read(cls) -> Self:

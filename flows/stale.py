@@ -6,7 +6,7 @@ Whoever writes looks notes it in the same transaction, so that no killed process
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
@@ -35,6 +35,11 @@ class Span:
     def days(self) -> tuple[date, date]:
         """The first day, and the one after the last."""
         return self.start.date(), self.end.date()
+
+    def from_(self, instant: datetime | None) -> Span | None:
+        """What of it is not before a midnight, if anything is."""
+        start = max(self.start, instant) if instant else self.start
+        return replace(self, start=start) if start < self.end else None
 
 
 def mark(connection: Connection, touched: Iterable[tuple[datetime, int]]) -> None:
@@ -87,9 +92,12 @@ def forget(connection: Connection, lost: Iterable[tuple[datetime, int]]) -> None
         connection.execute(table.delete().where(where), buckets)
 
 
-def is_stale(connection: Connection) -> bool:
-    """Whether anything is noted."""
-    return connection.execute(select(stale_rollups.c.day).limit(1)).first() is not None
+def is_stale(connection: Connection, before: datetime | None = None) -> bool:
+    """Whether anything is noted, or anything of the days before a midnight."""
+    query = select(stale_rollups.c.day).limit(1)
+    if before:
+        query = query.where(stale_rollups.c.day < int(before.timestamp()) // _DAY_SECONDS)
+    return connection.execute(query).first() is not None
 
 
 def take_spans(connection: Connection) -> list[Span]:

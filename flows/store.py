@@ -33,6 +33,7 @@ from flows.looks import (
 )
 from flows.partitions import make_months
 from flows.rows import LISTINGS, PRICES, uptime_row
+from flows.settled import LOOKED_BACK, settled_before
 from flows.stale import forget, mark, mark_failures, mark_proofs
 from flows.timeline import Stretch, load_seen, load_stretches, rewrite
 from models.listing import EndpointListing, Reading
@@ -182,8 +183,10 @@ def _apply(connection: Connection, flips: list[Flip], losses: set[Touch], listed
     start, end = min(touched)[0], max(touched)[0]
     stretches = _fill(connection, load_stretches(connection, {id_ for _, id_ in touched}, start, end), listed)
     changed = rewrite(connection, PRICES, stretches) + rewrite(connection, LISTINGS, stretches)
-    _remove_samples(connection, [flip.look for flip in flips if not flip.on and flip.look.sighting.outcome == "ok"])
-    _add_samples(connection, [flip.look for flip in flips if flip.on], listed)
+    settled = settled_before(connection)
+    off = [flip.look for flip in flips if not flip.on and flip.look.sighting.outcome == "ok"]
+    _remove_samples(connection, off, settled)
+    _add_samples(connection, [flip.look for flip in flips if flip.on], listed, settled)
     return changed
 
 
@@ -208,9 +211,9 @@ def _fill(connection: Connection, stretches: list[Stretch], listed: Listed) -> l
     ]
 
 
-def _remove_samples(connection: Connection, looks: Iterable[Look]) -> None:
+def _remove_samples(connection: Connection, looks: Iterable[Look], settled: datetime | None) -> None:
     lost = [(look.sighting.observed_at, look.model_id) for look in looks]
-    forget(connection, lost)
+    forget(connection, [(at, model_id) for at, model_id in lost if settled is None or at >= settled])
     keys = [{"at": at, "model": model_id} for at, model_id in lost]
     for table in (uptime_samples, performance_samples) if keys else ():
         of_model = select(endpoints.c.id).where(endpoints.c.model_id == sa.bindparam("model"))
@@ -218,20 +221,25 @@ def _remove_samples(connection: Connection, looks: Iterable[Look]) -> None:
         connection.execute(table.delete().where(where), keys)
 
 
-def _add_samples(connection: Connection, looks: Iterable[Look], listed: Listed) -> None:
+def _add_samples(connection: Connection, looks: Iterable[Look], listed: Listed, settled: datetime | None) -> None:
     seen = [
-        (endpoint_id, look.sighting.observed_at, endpoint)
+        (endpoint_id, look.sighting, endpoint)
         for look in looks
         for endpoint_id, endpoint in listed.get(look.sighting.id, {}).items()
     ]
-    uptimes = [{"endpoint_id": id_, "observed_at": at, **uptime_row(e.uptime)} for id_, at, e in seen]
+    uptimes = [
+        {"endpoint_id": id_, "observed_at": sighting.observed_at, **uptime_row(e.uptime)}
+        for id_, sighting, e in seen
+        # What an incomplete look lists, nothing but its samples tells.
+        if settled is None or sighting.observed_at >= settled - LOOKED_BACK or not sighting.complete
+    ]
     performances = [
-        {"endpoint_id": id_, "observed_at": at, **dataclasses.asdict(e.performance)}
-        for id_, at, e in seen
+        {"endpoint_id": id_, "observed_at": sighting.observed_at, **dataclasses.asdict(e.performance)}
+        for id_, sighting, e in seen
         if e.performance
     ]
     if uptimes:
-        make_months(connection, {at for _, at, _ in seen})
+        make_months(connection, {row["observed_at"] for row in uptimes})
         connection.execute(uptime_samples.insert(), uptimes)
     if performances:
         connection.execute(performance_samples.insert(), performances)

@@ -136,3 +136,15 @@ stale_rollups = sa.Table(
     sqlite_with_rowid=False,
     comment="One row for one model and day whose rollups must be made anew; empty but while a run is under way.",
 )
+
+retention = sa.Table(
+    "retention",
+    metadata,
+    sa.Column(
+        "settled_before",
+        UtcTime,
+        primary_key=True,
+        comment="Before this midnight (UTC) rollups of uptime are final, and raw samples may be gone.",
+    ),
+    comment="One row once raw uptime samples have been thinned; none while all are kept.",
+)

@@ -31,7 +31,7 @@ def test_the_flow_ends_completed_with_the_same_words(monkeypatch: pytest.MonkeyP
     upgrade(database_url)
     state = asyncio.run(maintain.fn())
     assert state.is_completed()
-    assert str(state.message).endswith("is in order")
+    assert str(state.message).endswith("is in order; all raw samples are kept")
 
 
 def test_the_flow_ends_failed_in_one_line_where_there_is_no_database(monkeypatch: pytest.MonkeyPatch) -> None:

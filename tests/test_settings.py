@@ -20,6 +20,7 @@ DEFAULTS = {
     "requests_per_second": 5,
     "max_connections": 8,
     "request_timeout_seconds": 20,
+    "retention_days": None,
 }
 GIVEN = [
     ("DATABASE_URL", "postgresql://user:secret@host/name", "postgresql://user:secret@host/name"),
@@ -31,6 +32,7 @@ GIVEN = [
     ("REQUESTS_PER_SECOND", "0.5", 0.5),
     ("MAX_CONNECTIONS", "1", 1),
     ("REQUEST_TIMEOUT_SECONDS", "0.25", 0.25),
+    ("RETENTION_DAYS", "30", 30),
 ]
 BAD = [
     ("REQUESTS_PER_SECOND", "hunter2"),
@@ -43,6 +45,9 @@ BAD = [
     ("REQUEST_TIMEOUT_SECONDS", "-7.125"),
     ("REQUEST_TIMEOUT_SECONDS", "600.125"),
     ("REQUEST_TIMEOUT_SECONDS", "inf"),
+    ("RETENTION_DAYS", "29"),
+    ("RETENTION_DAYS", "-77"),
+    ("RETENTION_DAYS", "36.5"),
     ("OPENROUTER_BASE_URL", "ftp://hunter2"),
     ("OPENROUTER_BASE_URL", "hunter2"),
     ("OPENROUTER_BASE_URL", "https:///hunter2"),

@@ -105,6 +105,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "failed": 1,
     },
     "stale_rollups": {"model_id": 1, "day": 20_589},
+    "retention": {"settled_before": MORNING},
     "drift": {"path": "data.new", "value": "", "first_seen_at": MORNING, "last_seen_at": MORNING, "observations": 1},
 }
 ABSENT = {"listed": False, "prompt_usd": None, "completion_usd": None}
@@ -189,6 +190,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("evidence_gaps", {"started_at": at(90)}),
     ("evidence_gaps", {"model_id": 7}),
     ("stale_rollups", {}),
+    ("retention", {}),
     ("stale_rollups", {"model_id": 7}),
     ("catalogue_daily", {}),
     ("drift", {}),
@@ -283,7 +285,7 @@ def test_a_row_that_can_be_true_is_kept(name: str, changes: dict[str, Any], fill
     assert {key: row[key] for key in changes} == changes
 
 
-@pytest.mark.parametrize("name", sorted(ROWS.keys() - {"paths", "stale_rollups"}))
+@pytest.mark.parametrize("name", sorted(ROWS.keys() - {"paths", "retention", "stale_rollups"}))
 def test_a_column_that_must_be_filled_refuses_null(name: str, filled: sa.Connection) -> None:
     table = metadata.tables[name]
     required = [column for column in table.columns if not (column.nullable or column.primary_key)]
