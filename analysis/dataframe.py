@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 import sqlalchemy as sa
 from pandas import DataFrame, Series
 
+from analysis.conditions import nearest
 from flows.database import told
+from flows.errors import ConfigurationError
+from models.tables import endpoints, models
 from models.types import ExactDecimal, UtcEpoch, UtcTime
 
-__all__ = ["DataFrame", "Series", "Time", "frame", "named", "on_days", "reaching", "read_time", "within"]
+__all__ = ["DataFrame", "Kept", "Series", "Span", "Time", "read_time", "rows"]
 
 Time = str | datetime
 
@@ -45,36 +48,77 @@ _CATEGORIES = {
 }
 
 
-def named(view: sa.Table, model: str | None, provider: str | None) -> sa.Select[Any]:
-    """The rows of a view with these names, in an order that a reader expects."""
-    query = sa.select(view).order_by(*(view.c[name] for name in _ORDER if name in view.c))
-    for name, value in (("model", model), ("provider", provider)):
-        query = query if value is None else query.where(view.c[name] == value)
-    return query
+class Span(TypedDict, total=False):
+    """Which rows by time: from `since` on and before `until`; what lasts, if it reaches into that time."""
+
+    since: Time | None
+    until: Time | None
 
 
-def within(
-    query: sa.Select[Any], view: sa.Table, since: Time | None, until: Time | None, *, of: str = "observed_at"
-) -> sa.Select[Any]:
-    """Those of an instant from `since` on and before `until`."""
-    if since is not None:
-        query = query.where(view.c[of] >= read_time(since))
-    return query if until is None else query.where(view.c[of] < read_time(until))
+class Kept(Span, total=False):
+    """Which rows: also only those of a provider, by its name."""
+
+    provider: str | None
 
 
-def on_days(query: sa.Select[Any], view: sa.Table, since: Time | None, until: Time | None) -> sa.Select[Any]:
-    """Those of the UTC days that `since` and `until` lie on or between."""
-    if since is not None:
-        query = query.where(view.c.day >= read_time(since).date())
-    # Until a midnight is without the day that begins then.
-    return query if until is None else query.where(view.c.day <= (read_time(until) - timedelta(microseconds=1)).date())
+def rows(
+    history: sa.Engine,
+    view: sa.FromClause,
+    model: str | None,
+    *conditions: sa.ColumnElement[bool],
+    provider: str | None = None,
+    since: Time | None = None,
+    until: Time | None = None,
+    exact: bool = False,
+) -> DataFrame:
+    """The rows of a view that are asked for, in an order that a reader expects, typed as analysis.frames tells.
+
+    Raises ConfigurationError for a name that is not in this history, ValueError for what is no time, HistoryError where
+    the database can't be used.
+    """
+    query = sa.select(view).where(*conditions, *_in_time(view, since, until))
+    query = query.order_by(*(view.c[name] for name in _ORDER if name in view.c))
+    with told(history), history.connect() as connection:
+        for name, value, known in (
+            ("model", model, models.c.openrouter_id),
+            ("provider", provider, endpoints.c.provider_name),
+        ):
+            if value is not None:
+                _refuse_unknown(connection, name, value, known)
+                query = query.where(view.c[name] == value)
+        found = connection.execute(query).all()
+    columns = list(query.selected_columns)
+    values: Iterable[Any] = zip(*found, strict=True) if found else [()] * len(columns)
+    return DataFrame(
+        {c.name: Series(list(v), dtype=_dtype(c, exact=exact)) for c, v in zip(columns, values, strict=True)}
+    )
 
 
-def reaching(query: sa.Select[Any], view: sa.Table, since: Time | None, until: Time | None) -> sa.Select[Any]:
-    """Those of a span that reaches into the time from `since` to `until`."""
-    if since is not None:
-        query = query.where(view.c.valid_to.is_(None) | (view.c.valid_to > read_time(since)))
-    return query if until is None else query.where(view.c.valid_from < read_time(until))
+def _refuse_unknown(connection: sa.Connection, name: str, value: str, known: sa.ColumnElement[str]) -> None:
+    if connection.execute(sa.select(known).where(known == value).limit(1)).first() is None:
+        names = set(connection.execute(sa.select(known).distinct()).scalars())
+        raise ConfigurationError(f"{name}: {value!r} is not in this history{nearest(value, names)}")
+
+
+def _in_time(view: sa.FromClause, since: Time | None, until: Time | None) -> Iterator[sa.ColumnElement[bool]]:
+    c = view.c
+    if "valid_to" in c:
+        begins, ends = c.valid_from, c.valid_to
+        if since is not None:
+            yield ends.is_(None) | (ends > read_time(since))
+        if until is not None:
+            yield begins < read_time(until)
+    elif "day" in c:
+        if since is not None:
+            yield c.day >= read_time(since).date()
+        if until is not None:  # a midnight is without the day that begins then
+            yield c.day <= (read_time(until) - timedelta(microseconds=1)).date()
+    else:
+        at = c.started_at if "started_at" in c else c.observed_at
+        if since is not None:
+            yield at >= read_time(since)
+        if until is not None:
+            yield at < read_time(until)
 
 
 def read_time(value: Time) -> datetime:
@@ -86,17 +130,6 @@ def read_time(value: Time) -> datetime:
     if not isinstance(time, datetime):
         raise ValueError(f"{value!r} is no time such as 2026-05-16 or 2026-05-16T09:00Z")  # noqa: TRY004 - as any other
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def frame(history: sa.Engine, query: sa.Select[Any], *, exact: bool = False) -> DataFrame:
-    """What a query gives, typed as analysis.frames tells. Raises HistoryError where the database can't be used."""
-    with told(history), history.connect() as connection:
-        rows = connection.execute(query).all()
-    columns = list(query.selected_columns)
-    values: Iterable[Any] = zip(*rows, strict=True) if rows else [()] * len(columns)
-    return DataFrame(
-        {c.name: Series(list(v), dtype=_dtype(c, exact=exact)) for c, v in zip(columns, values, strict=True)}
-    )
 
 
 def _dtype(column: sa.ColumnElement[Any], *, exact: bool) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -54,7 +57,6 @@ def test_the_prices_of_now_are_those_of_listed_endpoints(history: sa.Engine) -> 
     now = frames.prices_now(history, MODEL)
     assert values(now, "provider", "prompt_usd", "prompt_usd_per_mtok", "discount") == [("Free", 0.0, 0.0, 0.25)]
     assert len(frames.prices_now(history)) == 2
-    assert len(frames.prices_now(history, provider="Nobody")) == 0
 
 
 def test_prices_as_of_an_instant_are_half_open(history: sa.Engine) -> None:
@@ -93,7 +95,7 @@ def test_types_keep_null_apart_from_zero(history: sa.Engine) -> None:
 
 
 def test_a_frame_without_rows_has_the_types_of_one_with(history: sa.Engine) -> None:
-    full, empty = frames.price_moves(history, MODEL), frames.price_moves(history, "acme/none")
+    full, empty = frames.price_moves(history, MODEL), frames.price_moves(history, until=at(-1))
     assert len(empty) == 0
     assert empty.dtypes.astype(str).tolist() == full.dtypes.astype(str).tolist()
 
@@ -155,6 +157,41 @@ def test_the_cheapest_offers_come_with_those_left_out(history: sa.Engine) -> Non
     assert values(found, "provider", "cost_usd", "reasons") == [("North", Decimal("0.0012"), "")]
     small = frames.cheapest_offers(history, "acme/other", Usage(1000, 100), Conditions(context_length=10**7))
     assert small["reasons"].str.len().min() > 0
+
+
+def test_the_cheapest_offer_of_an_instant_is_that_of_then(history: sa.Engine) -> None:
+    then = frames.cheapest_offers(history, MODEL, Usage(1000, 0), as_of=at(30), exact=True)
+    assert values(then, "provider", "cost_usd") == [("Free", 0), ("North", Decimal("0.003"))]
+
+
+def test_a_name_that_is_not_in_the_history_is_refused_with_the_nearest(history: sa.Engine) -> None:
+    with pytest.raises(ConfigurationError, match="model: 'acme/swift' is not in this history; nearest: acme/swift-1"):
+        frames.daily_uptime(history, "acme/swift")
+    with pytest.raises(ConfigurationError, match="provider: 'north' is not in this history; nearest: North"):
+        frames.price_history(history, provider="north")
+
+
+FUNCTIONS = [
+    function
+    for name, function in vars(frames).items()
+    if inspect.isfunction(function) and function.__module__ == frames.__name__ and name != "open_history"
+]
+NO_COLUMNS = {"price_history", "daily_uptime", "since", "until", "as_of", "after_"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
+def test_every_example_works_and_every_column_told_is_there(history: sa.Engine, function: Any) -> None:
+    roll_up(history)
+    _, _, rest = str(inspect.getdoc(function)).partition("\n")
+    told, _, example = rest.partition("Example: ")
+    tree = ast.parse(example.replace("openai/gpt-4o", MODEL).replace("Azure", "North"), mode="eval")
+    names = vars(frames) | {"Decimal": Decimal, "history": history}
+    eval(compile(tree, "the whole", "eval"), names)
+    [call] = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == function.__name__
+    ]
+    columns = eval(ast.unparse(call), names).columns
+    assert set(re.findall("`([a-z0-9_]+)`", told)) <= {*columns, *NO_COLUMNS}
 
 
 def test_a_history_that_is_not_there_is_said_in_one_line() -> None:
