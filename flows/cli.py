@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Annotated, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from flows.archive import Archive
 from flows.backfill_cli import backfill
@@ -49,7 +50,7 @@ _INTERRUPTED = 130
 
 Targets = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[TARGET]...", help="Only these: author/slug pairs, or patterns such as 'anthropic/*'."),
+    typer.Argument(metavar="TARGET", help="Only these: author/slug pairs, or patterns such as 'anthropic/*'."),
 ]
 
 
@@ -57,7 +58,11 @@ def main() -> None:
     """Run the command; a trouble that a person can mend becomes one line and an exit code."""
     signal.signal(signal.SIGINT, _stop)
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except TyperException as error:
+        if message := error.format_message():  # none where all of the help was shown
+            print(f"endpoint-history: {message} (see --help)", file=sys.stderr)
+        sys.exit(ConfigurationError.exit_code)
     except HistoryError as error:
         hint = "; to see it work without the network: make demo" if isinstance(error, UnreachableError) else ""
         print(f"endpoint-history: {printable(str(error))}{hint}", file=sys.stderr)
