@@ -90,18 +90,20 @@ def _fault(text: str) -> str:
 def _demo(simulator: Simulator) -> int:
     """The command line of the product, as anybody would use it: twice, so that prices have moved between."""
     start = datetime.now(UTC)
-    simulator.clock = lambda: start - timedelta(days=3)
+    before = start - timedelta(days=3)
     with serving(simulator) as base_url:
-        for words in (["db", "upgrade"], ["collect", "--no-prefect"], ["collect"]):
+        for at, heading, words in (
+            (before, "A database:", ["db", "upgrade"]),
+            (before, "\nA first look, of three days ago:", ["collect", "--no-prefect"]),
+            (start, "\nAnd one of now, as a Prefect flow:", ["collect"]),
+        ):
+            print(heading, flush=True)
+            simulator.clock = lambda at=at: at  # type: ignore[misc]
             # Only our own interpreter is started.
             done = subprocess.run([sys.executable, "-m", "flows.cli", *words], env=_variables(base_url), check=False)  # noqa: S603
             if done.returncode:
                 return done.returncode
-            if words[0] == "collect":
-                simulator.clock = lambda: start
-                print("Three days later:" if words[1:] else "", flush=True)
-    model = simulator.market.paths()[0]
-    print(f"Ask it: sqlite3 {_DEMO_FOLDER}/history.db, with the queries of the README, for example about {model}")
+    print(f"\nAsk it with the queries of the README: sqlite3 {_DEMO_FOLDER}/history.db")
     return 0
 
 
