@@ -55,6 +55,7 @@ DATASETS: Final = (
     Dataset(tables.drift),
     Dataset(rollups.uptime_hourly, "hour_at", owner="endpoint_id"),
     Dataset(rollups.catalogue_daily, "day"),
+    Dataset(rollups.retention),
     Dataset(views.current_prices, without=("evidence_age_seconds",)),
     Dataset(views.price_intervals, "valid_from"),
     Dataset(views.conditional_prices, "valid_from"),

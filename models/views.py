@@ -222,3 +222,27 @@ endpoint_changes = sa.Table(
     sa.Column("after", sa.Text, comment="The same from then on."),
     comment="One row for one change of an endpoint: it came, left or returned, or one of its terms changed.",
 )
+
+evidence = sa.Table(
+    "evidence",
+    views,
+    sa.Column("model", sa.Text, comment=_MODEL),
+    sa.Column("path", sa.Text, comment="The path that was asked for."),
+    sa.Column("observed_at", UtcTime, comment="When (UTC)."),
+    sa.Column("outcome", sa.Text, comment="ok, or gone (the API's own 404)."),
+    sa.Column(
+        "complete", sa.Boolean, comment="Whether every endpoint in it could be read: only then is absence proved."
+    ),
+    sa.Column("source", sa.Text, comment="live: a look of our own; files, git, wayback: imported."),
+    sa.Column(
+        "run",
+        sa.Text,
+        comment="The run that brought it (runs.name), and the bundle of the archive that has its body.",
+    ),
+    sa.Column(
+        "origin", sa.Text, comment="Where an imported body lay: file, commit and path, or capture; null: our own."
+    ),
+    sa.Column("observation_id", Id, comment="The look (observations.id)."),
+    sa.Column("model_id", Id, comment="The model (models.id)."),
+    comment="One row for one look that counts: history rests on these.",
+)

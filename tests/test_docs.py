@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 QUERIES = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
-SHOWN_MODEL = "deepseek/deepseek-v3.2"
+SHOWN_MODEL = "aurora/sage-30b"
 MENTIONED = re.findall(r"`endpoint-history ([^`]+)`", README)
 
 

@@ -59,7 +59,7 @@ def test_every_row_of_every_table_is_there(database_url: str, out: Path) -> None
         dataset.name: asked(f"SELECT count(*) FROM '{out}/{dataset.name}/**/*.parquet'")[0][0] for dataset in DATASETS
     }
     assert in_files == {dataset.name: count(database_url, dataset.table) for dataset in DATASETS}
-    assert all(in_files.values())
+    assert {name for name, rows in in_files.items() if not rows} == {"retention"}
     assert exported.rows == sum(in_files.values())
 
 

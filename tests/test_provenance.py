@@ -17,6 +17,7 @@ from flows.database import opened, upgrade
 from flows.loading import load_bundles
 from flows.rebuild import verify
 from models.tables import observations, pricing_snapshots, runs
+from models.views import evidence
 from simulator import faults
 from simulator.server import Simulator, serving
 from simulator.wayback import serving_wayback
@@ -106,6 +107,10 @@ def test_each_look_tells_its_run_its_source_and_where_it_lay(command: Command, d
     assert origin
     assert origin.startswith("http://127.0.0.1:")
     assert origin.endswith(place("20260516093000"))
+    e = evidence.c
+    with opened(database_url) as engine, engine.connect() as connection:
+        rows = connection.execute(sa.select(e.model, e.path, e.source, e.origin).order_by(e.observed_at)).all()
+    assert [tuple(row) for row in rows] == [(PATH, PATH, source, origin) for _, source, origin in told]
 
 
 def test_our_archive_keeps_the_run_and_the_origin_of_each_look(command: Command, database_url: str) -> None:
