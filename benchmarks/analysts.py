@@ -1,4 +1,4 @@
-"""How long analysts wait: every view asked about one model, one day and everything, on a simulated year.
+"""How long analysts wait, on a simulated year: every view about one model, one day and all, and docs/queries.md.
 
 The history is made straight in the tables (benchmarks.simulated_year), then rolled up by the product.
 """
@@ -6,10 +6,11 @@ The history is made straight in the tables (benchmarks.simulated_year), then rol
 from __future__ import annotations
 
 import argparse
+import re
 import statistics
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +23,8 @@ from models.rollups import stale_rollups
 from models.tables import uptime_samples
 from models.uptime_views import uptime_views
 from models.views import views
+from simulator.cookbook import PAGE, questions
+from simulator.history import END
 
 _MODEL = "maker/model-5"
 _TIMES = ("observed_at", "valid_from", "started_at", "day")
@@ -65,8 +68,11 @@ def measure(url: str, year: Year, runs: int) -> None:
         each = size / max(samples, 1)
         print(f"  size      {size / 2**20:,.0f} MiB, {each:.1f} bytes a sample all in, {samples:,} samples")
         for view in _VIEWS:
-            told = [f"{kind} {_told(_times(engine, query, runs))}" for kind, query in _questions(view, year)]
+            told = [f"{kind} {_told(_times(engine, query, runs)[0])}" for kind, query in _questions(view, year)]
             print(f"  {view.name:<22} {'; '.join(told)}", flush=True)
+        for question in questions(PAGE.read_text()):
+            seconds, rows = _times(engine, sa.text(_asked(question.sql, year).replace(":", "\\:")), runs)
+            print(f"  {_told(seconds)}, {rows} rows: {question.title}", flush=True)
 
 
 def mark_all(engine: sa.Engine, year: Year) -> None:
@@ -94,16 +100,30 @@ def _questions(view: sa.Table, year: Year) -> Iterator[tuple[str, sa.Select[Any]
     yield "all", sa.select(sa.func.count(), sa.func.count(last)).select_from(view)
 
 
-def _times(engine: sa.Engine, query: sa.Select[Any], runs: int) -> list[float]:
+def _asked(sql: str, year: Year) -> str:
+    """A documented question about a model, provider and time that the year has."""
+
+    def moved(match: re.Match[str]) -> str:
+        time = datetime.fromisoformat(match[0].strip("'")).replace(tzinfo=UTC) + (year.end - END)
+        return f"'{time:%Y-%m-%d}'" if len(match[0]) < len("'2026-03-01 '") else f"'{time:%Y-%m-%d %H:%M:%S}'"
+
+    sql = re.sub(r"(?<=model = )'[^']*'", f"'{_MODEL}'", sql)
+    sql = re.sub(r"(?<=provider = )'[^']*'", f"'{year.provider_of(_MODEL)}'", sql)
+    return re.sub(r"'2026-[^']*'", moved, sql)
+
+
+def _times(engine: sa.Engine, query: sa.Select[Any] | sa.TextClause, runs: int) -> tuple[list[float], int]:
+    """How long each run took, and how many rows came."""
     seconds: list[float] = []
+    rows = 0
     with engine.connect() as connection:
         while len(seconds) < runs:
             began = time.perf_counter()
-            connection.execute(query).all()
+            rows = len(connection.execute(query).all())
             seconds.append(time.perf_counter() - began)
             if seconds[0] > _SLOW_SECONDS and len(seconds) == 3:  # noqa: PLR2004
                 break
-    return seconds
+    return seconds, rows
 
 
 def _told(seconds: list[float]) -> str:

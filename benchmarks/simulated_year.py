@@ -57,6 +57,11 @@ class Year:
         """The model that lists an endpoint; both count from 1."""
         return (endpoint - 1) * MODELS // ENDPOINTS + 1
 
+    def provider_of(self, model: str) -> str:
+        """The provider of a model's first endpoint."""
+        first = next(n for n in range(1, ENDPOINTS + 1) if f"maker/model-{self.model_of(n)}" == model)
+        return f"Provider {first % 60}"
+
     def away(self, endpoint: int) -> range:
         """The walks at which an endpoint is not listed."""
         chance = random.Random(f"{_SEED} away {endpoint}")  # noqa: S311 - a simulation
