@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -18,9 +18,11 @@ from sqlalchemy import Connection
 from analysis.conditions import Conditions, refuse_unknown, unknown_uptime, unmet_terms, unmet_uptime
 from analysis.cost import UnknownCostError, Usage, cost_usd, is_timed
 from analysis.offers import Found, Listed, find_model, load_offers
-from analysis.uptime import REDEFINED_AT, SpanUptime, span_uptime, start_of
+from analysis.uptime import SpanUptime, span_uptime, start_of
 from flows.errors import ConfigurationError
-from flows.settled import settled_before
+from flows.report import span_text
+from flows.settled import LOOKED_BACK, settled_before
+from models.listing import UPTIME_REDEFINED_AT
 
 _FEW_SAMPLES: Final = 3
 _OLD_CADENCES: Final = 2
@@ -90,7 +92,8 @@ def cheapest(
         raise ConfigurationError(f"--as-of: {as_of:%Y-%m-%d %H:%M:%S} UTC lies in the future")
     found = find_model(connection, model, as_of)
     since = start_of(found.as_of, wanted.over)
-    listed = load_offers(connection, found, since)
+    thinned = _thinned_before(connection, since)
+    listed = load_offers(connection, found, found.as_of if thinned else since)
     refuse_unknown(wanted, [(offer.key, offer.terms) for offer in listed])
     variants = {offer.key.variant for offer in listed}
     variant = next((name for name in (model, found.openrouter_id) if name in variants), None)
@@ -104,7 +107,7 @@ def cheapest(
         conditions=wanted,
         offers=tuple(offer for offer in offers if not offer.reasons),
         left_out=tuple(offer for offer in offers if offer.reasons),
-        notes=(*_notes(found, now if as_of is None else found.as_of, since, wanted), *_thinned(connection, since)),
+        notes=tuple(_notes(found, now if as_of is None else found.as_of, since, wanted, thinned)),
     )
 
 
@@ -157,24 +160,20 @@ def _offer_notes(offer: Listed, usage: Usage, uptime: SpanUptime, wanted: Condit
         yield "context length unknown"
 
 
-def _notes(found: Found, asked_at: datetime, since: datetime, wanted: Conditions) -> Iterator[str]:
+def _thinned_before(connection: Connection, since: datetime) -> datetime | None:
+    """Before when samples may be gone, if a span that begins there would need them."""
+    settled = settled_before(connection)
+    kept_from = settled and settled - LOOKED_BACK
+    return kept_from if kept_from and since < kept_from else None
+
+
+def _notes(
+    found: Found, asked_at: datetime, since: datetime, wanted: Conditions, thinned: datetime | None
+) -> Iterator[str]:
     age = asked_at - found.seen_at
     if age > _OLD_CADENCES * found.cadence:
-        yield f"thin: the last look is {_told(age)} old, at a cadence of {_told(found.cadence)}"
+        yield f"thin: the last look is {span_text(age)} old, at a cadence of {span_text(found.cadence)}"
     if since != found.as_of - wanted.over:
-        yield f"uptime was redefined on {REDEFINED_AT:%Y-%m-%d}: only what came after counts here"
-
-
-def _thinned(connection: Connection, since: datetime) -> Iterator[str]:
-    settled = settled_before(connection)
-    if settled and since < settled:
-        yield f"thin: raw samples of uptime from before {settled:%Y-%m-%d} were removed; daily_uptime tells of them"
-
-
-def _told(span: timedelta) -> str:
-    """A span in the largest unit of which it has two."""
-    minutes = int(span.total_seconds() // 60)
-    for unit, size in (("days", 24 * 60), ("hours", 60)):
-        if minutes >= 2 * size:
-            return f"{minutes // size} {unit}"
-    return f"{minutes} minutes"
+        yield f"uptime was redefined on {UPTIME_REDEFINED_AT:%Y-%m-%d}: only what came after counts here"
+    if thinned:
+        yield f"uptime unknown: samples from before {thinned:%Y-%m-%d} were removed; ask daily_uptime"

@@ -9,7 +9,7 @@ from decimal import ROUND_FLOOR, Decimal
 from difflib import get_close_matches
 from typing import Final
 
-from analysis.cost import Usage
+from analysis.cost import Usage, exact
 from analysis.uptime import SpanUptime
 from flows.errors import ConfigurationError
 from models.listing import EndpointKey, Terms
@@ -27,7 +27,8 @@ class Conditions:
     `uptime_pct` is the least mean uptime in percent over the span `over`; None: any, an unknown one too.
     `quantizations` and `providers` are those that will do, all of them where empty: `unknown` is the quantization that
     upstream does not tell; a provider is meant by its name, or by the first part of its tag. `context_length` is the
-    least, in tokens; that the request fits in is a condition anyway.
+    least, in tokens; that the request fits in is a condition anyway. A number stands for the decimal that it is shown
+    as, one name for a sequence of it.
     """
 
     uptime_pct: Decimal | None = None
@@ -37,6 +38,11 @@ class Conditions:
     context_length: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("quantizations", "providers"):
+            if isinstance(names := getattr(self, name), str):
+                object.__setattr__(self, name, (names,))
+        if self.uptime_pct is not None:
+            object.__setattr__(self, "uptime_pct", exact("--uptime", self.uptime_pct))
         floor = self.uptime_pct
         if floor is not None and not (floor.is_finite() and 0 <= floor <= _HUNDRED):
             raise ConfigurationError(f"--uptime: {floor} is no percentage between 0 and 100, such as 99.5")
@@ -96,7 +102,7 @@ def unmet_uptime(uptime: SpanUptime, wanted: Conditions) -> Iterator[str]:
 
 def unknown_uptime(uptime: SpanUptime) -> str:
     """Why nothing is known of it."""
-    return f"uptime unknown: none given at {uptime.looks} looks" if uptime.looks else "uptime unknown: not looked at"
+    return f"uptime unknown: none given at {uptime.looks} looks" if uptime.looks else "uptime unknown: no samples"
 
 
 def nearest(name: str, known: set[str]) -> str:

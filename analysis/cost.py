@@ -52,10 +52,11 @@ class Usage:
     requests: int = 1
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "cached_share", exact("--cached-share", self.cached_share))
         for name in ("input_tokens", "output_tokens", "cache_write", "images", "requests"):
             least = 1 if name == "requests" else 0
-            if not least <= (count := getattr(self, name)) <= _MOST:
-                raise ConfigurationError(f"{_option(name)}: {count} is not between {least} and {_MOST:,}")
+            if not isinstance(count := getattr(self, name), int) or not least <= count <= _MOST:
+                raise ConfigurationError(f"{_option(name)}: {count} is no whole number between {least} and {_MOST:,}")
         if not self.cached_share.is_finite() or not 0 <= self.cached_share <= 1:
             raise ConfigurationError(f"--cached-share: {self.cached_share} is no share between 0 and 1, such as 0.8")
         if -_exponent(self.cached_share) > _MAX_DECIMALS:
@@ -63,6 +64,14 @@ class Usage:
         with localcontext(_EXACT):
             if self.input_tokens * (1 - self.cached_share) < self.cache_write:
                 raise ConfigurationError("--cache-write: more tokens than the input has beside the cached ones")
+
+
+def exact(option: str, number: Decimal | float | str) -> Decimal:
+    """The decimal that a number is shown as. Raises ConfigurationError for what is none."""
+    try:
+        return number if isinstance(number, Decimal) else Decimal(str(number))
+    except InvalidOperation:
+        raise ConfigurationError(f"{option}: {number!r} is no number") from None
 
 
 class Look(NamedTuple):

@@ -64,7 +64,8 @@ def _day(number: int) -> str:
     return f"{datetime.fromtimestamp(number * 86_400, UTC):%Y-%m-%d}"
 
 
-def _text(text: str) -> str:
+def defused(text: str) -> str:
+    """Text that no spreadsheet runs."""
     return f"'{text}" if text.startswith(_MAY_RUN) else text
 
 
@@ -75,5 +76,5 @@ def _boolean(value: bool) -> str:
 _SHOWN: dict[str, Callable[[Any], str]] = {
     "TIMESTAMP WITH TIME ZONE": _time,
     "BOOLEAN": _boolean,
-    "VARCHAR": _text,
+    "VARCHAR": defused,
 }

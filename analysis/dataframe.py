@@ -15,7 +15,7 @@ from flows.errors import ConfigurationError
 from models.tables import endpoints, models
 from models.types import ExactDecimal, UtcEpoch, UtcTime
 
-__all__ = ["DataFrame", "Kept", "Series", "Span", "Time", "read_time", "rows"]
+__all__ = ["DataFrame", "Kept", "Series", "Span", "Time", "read_time", "rows", "text_dtype"]
 
 Time = str | datetime
 
@@ -45,6 +45,7 @@ _CATEGORIES = {
     "definition",
     "depth",
     "ended_by",
+    *(f"{when}_{name}" for when in ("before", "after") for name in ("provider", "route")),
 }
 
 
@@ -76,6 +77,8 @@ def rows(
     Raises ConfigurationError for a name that is not in this history, ValueError for what is no time, HistoryError where
     the database can't be used.
     """
+    if since is not None and until is not None and read_time(until) <= read_time(since):
+        raise ValueError(f"until {until} is not after since {since}")
     query = sa.select(view).where(*conditions, *_in_time(view, since, until))
     query = query.order_by(*(view.c[name] for name in _ORDER if name in view.c))
     with told(history), history.connect() as connection:
@@ -125,16 +128,20 @@ def read_time(value: Time) -> datetime:
     """A time as aware UTC, which it is where it names no zone. Raises ValueError for what is none."""
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
+        utc = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+        return utc + timedelta(days=1) - timedelta(days=1)  # what lies at the calendar's edge can't be reckoned with
+    except (ValueError, OverflowError, AttributeError):
         raise ValueError(f"{value!r} is no time such as 2026-05-16 or 2026-05-16T09:00Z") from None
-    if not isinstance(time, datetime):
-        raise ValueError(f"{value!r} is no time such as 2026-05-16 or 2026-05-16T09:00Z")  # noqa: TRY004 - as any other
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def text_dtype(name: str | None) -> str:
+    """A category where there are few different texts in a column of that name."""
+    return "category" if name in _CATEGORIES else "str"
 
 
 def _dtype(column: sa.ColumnElement[Any], *, exact: bool) -> str:
     if isinstance(column.type, ExactDecimal):
         return "object" if exact else "float64"
     if isinstance(column.type, sa.Text):
-        return "category" if column.key in _CATEGORIES else "str"
+        return text_dtype(column.key)
     return next((dtype for kind, dtype in _DTYPES.items() if isinstance(column.type, kind)), "object")

@@ -29,7 +29,7 @@ import sqlalchemy as sa
 from analysis.cheapest import Offer, cheapest
 from analysis.conditions import Conditions
 from analysis.cost import Usage
-from analysis.dataframe import DataFrame, Kept, Series, Span, Time, read_time, rows
+from analysis.dataframe import DataFrame, Kept, Series, Span, Time, read_time, rows, text_dtype
 from flows.database import check_schema, open_engine, told
 from flows.settings import Settings
 from models.tables import endpoints, models
@@ -147,15 +147,16 @@ def listing_moves(history: sa.Engine, model: str | None = None, **kept: Unpack[K
 def uptime_samples(history: sa.Engine, model: str | None = None, **kept: Unpack[Kept]) -> DataFrame:
     """One row for one endpoint at one look, from the table `uptime_samples`.
 
-    `model`, `provider`, `route`, `ordinal`; `endpoint_id`, `observed_at`, `status`, `uptime_5m_pct`, `uptime_30m_pct`,
-    `uptime_1d_pct`. Windows of looks that are close overlap: weigh them, or take `daily_uptime`. From 2026-10-08 on
-    uptime is a share of minutes, before it was one of requests.
+    `model`, `provider`, `route`, `variant`, `ordinal`; `endpoint_id`, `observed_at`, `status`; `uptime_5m_pct`,
+    `uptime_30m_pct`, `uptime_1d_pct`. Windows of looks that are close overlap: weigh them, or take `daily_uptime`.
+    From 2026-10-08 on uptime is a share of minutes, before it was one of requests.
 
     Example: uptime_samples(history, "openai/gpt-4o", since="2026-11-20")
     """
-    names = [models.c.openrouter_id.label("model"), endpoints.c.provider_name.label("provider")]
-    joined = raw.join(endpoints, endpoints.c.id == raw.c.endpoint_id).join(models)
-    samples = sa.select(*names, endpoints.c.route, endpoints.c.ordinal, *raw.c).select_from(joined)
+    e = endpoints.c
+    names = [models.c.openrouter_id.label("model"), e.provider_name.label("provider"), e.route, e.variant, e.ordinal]
+    joined = raw.join(endpoints, e.id == raw.c.endpoint_id).join(models)
+    samples = sa.select(*names, *raw.c).select_from(joined)
     return rows(history, samples.subquery(), model, **kept)
 
 
@@ -240,7 +241,7 @@ def cheapest_offers(
     counts = ("ordinal", "endpoint_id", "samples", "status", "context_length")
     return DataFrame(
         {
-            name: Series(values, dtype=types.get(name, "Int64" if name in counts else "str"))
+            name: Series(values, dtype=types.get(name, "Int64" if name in counts else text_dtype(name)))
             for name, values in columns.items()
         }
     )

@@ -154,7 +154,13 @@ def _looks_of_a_week(connection: Connection, endpoint_id: int, until: datetime) 
     query = select(table).where(mine, p <= until, (p > since) | (p == first)).order_by(p)
     rows = {row["observed_at"]: PRICES.from_row(row) for row in connection.execute(query).mappings()}
     samples = _samples(connection, {endpoint_id}, since, until)[endpoint_id]
+    # A complete look shows every offer that is listed; what an incomplete one lists, its samples tell.
+    o = observations.c
+    model_id = select(endpoints.c.model_id).where(endpoints.c.id == endpoint_id).scalar_subquery()
+    complete = select(o.observed_at).where(o.model_id == model_id, o.is_evidence, o.complete)
+    complete = complete.where(o.observed_at > since, o.observed_at <= until)
     instants = {at for at in rows if at > since} | {sample[0] for sample in samples}
+    instants |= set(connection.execute(complete).scalars())
     values = ((at, value_at(at, rows)) for at in sorted(instants, reverse=True))
     return [Look(at, value) for at, value in values if not isinstance(value, Absent)]
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from analysis.cheapest import Answer, Offer
 from analysis.conditions import UNKNOWN, Conditions
 from analysis.cost import Usage
+from analysis.csv_text import defused
 from flows.report import printable
 from models.listing import canonical_decimal
 
@@ -30,7 +31,10 @@ def as_json(answer: Answer) -> str:
 
 
 def as_csv(answer: Answer) -> str:
-    """One row for each offer, those that are left out last, with their reasons; notes are joined by semicolons."""
+    """One row for each offer, those that are left out last, with their reasons; notes are joined by semicolons.
+
+    What a spreadsheet would run gets one `'` in front.
+    """
     text = io.StringIO()
     names = [field.name for field in fields(Offer)]
     rows = csv.DictWriter(text, ["rank", "model", "as_of", *names], lineterminator="\n")
@@ -38,7 +42,7 @@ def as_csv(answer: Answer) -> str:
     for number, offer in enumerate((*answer.offers, *answer.left_out), 1):
         rank = number if number <= len(answer.offers) else None
         cells = {name: _csv_value(value) for name, value in asdict(offer).items()}
-        rows.writerow({"rank": rank, "model": answer.model, "as_of": _iso(answer.as_of), **cells})
+        rows.writerow({"rank": rank, "model": defused(answer.model), "as_of": _iso(answer.as_of), **cells})
     return text.getvalue()
 
 
@@ -131,7 +135,9 @@ def _csv_value(value: Any) -> Any:
         case Decimal():
             return canonical_decimal(value)
         case tuple():
-            return "; ".join(value)
+            return defused("; ".join(value))
+        case str():
+            return defused(value)
     return value
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact, localcontext
 from typing import Final
 
-REDEFINED_AT: Final = datetime(2026, 10, 8, tzinfo=UTC)
-"""From then on upstream's uptime is a share of minutes; before, of requests. Nothing averages across."""
+from models.listing import UPTIME_REDEFINED_AT, UPTIME_WINDOW
 
-_WINDOW: Final = timedelta(minutes=30)
 _SECOND: Final = timedelta(seconds=1)
 _EXACT: Final = Context(prec=100, traps=[Inexact])
 
@@ -50,7 +48,7 @@ class SpanUptime:
 def start_of(end: datetime, over: timedelta) -> datetime:
     """Where a span that ends there begins: not before the redefinition of uptime, if that lies in it."""
     start = end - over
-    return REDEFINED_AT if start < REDEFINED_AT < end else start
+    return UPTIME_REDEFINED_AT if start < UPTIME_REDEFINED_AT < end else start
 
 
 def span_uptime(samples: Iterable[tuple[datetime, float | None]], start: datetime, end: datetime) -> SpanUptime:
@@ -62,12 +60,12 @@ def span_uptime(samples: Iterable[tuple[datetime, float | None]], start: datetim
     seconds: Counter[float] = Counter()
     told, looks, before = 0, 0, start
     for at, percent in samples:
-        if not start < at <= end or (at >= REDEFINED_AT) != (end > REDEFINED_AT):
+        if not start < at <= end or (at >= UPTIME_REDEFINED_AT) != (end > UPTIME_REDEFINED_AT):
             continue
         looks += 1
         if percent is not None:
             told += 1
-            seconds[percent] += min(_WINDOW, at - before) // _SECOND
+            seconds[percent] += min(UPTIME_WINDOW, at - before) // _SECOND
         before = at
     with localcontext(_EXACT):
         weighted = sum((Decimal(repr(percent)) * weight for percent, weight in seconds.items()), Decimal(0))

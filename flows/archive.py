@@ -40,6 +40,11 @@ class Archive:
         key = hashlib.sha256(self.location.encode()).hexdigest()[:12]
         self._parts = Path(self._root) if self._is_local else spool / key
 
+    @property
+    def folder(self) -> Path | None:
+        """Where it lies, if that is on this machine."""
+        return Path(self._root) if self._is_local else None
+
     @contextmanager
     def open_bundle(self, run: Run) -> Iterator[BundleWriter]:
         """Write the bundle of a run: at the end it is there whole, or not at all where nothing was added.

@@ -68,7 +68,7 @@ def _said(rebuilt: Rebuilt) -> str:
         return "built anew"
     if not rebuilt.differences:
         since = rebuilt.uptime_since
-        thinned = f" (uptime: after {since:%Y-%m-%d}, as older samples are thinned)" if since else ""
+        thinned = f" (uptime from {since:%Y-%m-%d} on, as older samples are thinned)" if since else ""
         return f"compared row for row: nothing differs{thinned}"
     return (
         f"compared: {len(rebuilt.differences)} tables differ; what is not loaded yet, a load brings, all else --rebuild"

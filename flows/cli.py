@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -15,19 +16,18 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from flows.archive import Archive
 from flows.backfill_cli import backfill
 from flows.cheapest_cli import cheapest
 from flows.collection import Collected, collect_targets, resolve
-from flows.database import differences, downgrade, location, opened, revisions, told, upgrade
+from flows.database import differences, downgrade, location, opened, told, upgrade
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
 from flows.export_cli import export_history
 from flows.fetch import Fetcher
+from flows.health import health_lines, health_payload, read_health
 from flows.maintenance import maintain as maintain_history
 from flows.progress import shown_progress
 from flows.report import lines, printable
 from flows.settings import Settings
-from flows.status import read_status, status_lines
 from flows.targets import TargetList
 
 _EXIT_CODES = """
@@ -156,29 +156,23 @@ def list_targets(targets: Targets = None) -> None:
 
 @app.command()
 def status() -> None:
-    """Tell whether history is being kept. Exit code 1 where it is not."""
-    settings = Settings.read()
-    with opened(settings.database_url.get_secret_value()) as engine:
-        archive = Archive(settings.archive_url.get_secret_value())
-        with told(engine), engine.connect() as connection:
-            found = read_status(
-                connection,
-                now=datetime.now(UTC),
-                schema=str(revisions(engine)[0]),
-                archive_bytes=_size(archive),
-                database=location(engine),
-                archive=archive.location,
-            )
-    for line in status_lines(found):
+    """Tell whether history is being kept, and what stands in its way. Exit code 1 where anything does."""
+    found = read_health(Settings.read(), datetime.now(UTC))
+    for line in health_lines(found):
         print(line)
-    raise typer.Exit(0 if found.healthy else 1)
+    raise typer.Exit(1 if found.problems else 0)
 
 
-def _size(archive: Archive) -> int | None:
+@app.command()
+def health() -> None:
+    """The same for a probe: one JSON object, and exit code 1 where anything stands in the way of history."""
+    settings = Settings.read()
     try:
-        return archive.size_bytes()
-    except HistoryError:
-        return None
+        found = health_payload(read_health(settings, datetime.now(UTC)))
+    except HistoryError as error:
+        found = {"healthy": False, "problems": [str(error)]}
+    print(json.dumps(found))
+    raise typer.Exit(0 if found["healthy"] else 1)
 
 
 @app.command()

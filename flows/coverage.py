@@ -12,7 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-WINDOW = 1800  # as the uptime it brings: a look stands for so many seconds before it, or those since the last
+from models.listing import UPTIME_WINDOW
+
+# As the uptime it brings: a look stands for so many seconds before it, or those since the last.
+WINDOW = int(UPTIME_WINDOW.total_seconds())
 _DAY = 86_400
 
 

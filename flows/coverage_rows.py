@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from flows.coverage import Failure, Look, coverage
 from flows.dialect import unix_seconds
+from flows.instants import instant_of, midnight_of, seconds_of
 from flows.replace import Rows, replace
 from flows.stale import Span
 from models.rollups import evidence_daily, evidence_gaps
@@ -36,8 +37,8 @@ def roll_up_coverage(connection: Connection, span: Span) -> None:
                 if first <= on < after:
                     days[model_id, on] = (day.observed, day.imported, day.lacking, day.failed, day.covered)
             for start, end, *rest in found:
-                if _time(start) >= reach.start:  # what began before ends with a look that is as it was
-                    gaps[model_id, _time(start)] = (_time(end), *rest)
+                if instant_of(start) >= reach.start:  # what began before ends with a look that is as it was
+                    gaps[model_id, instant_of(start)] = (instant_of(end), *rest)
         replace(connection, evidence_daily, _load_days(connection, reach), days)
         replace(connection, evidence_gaps, _load_gaps(connection, reach), gaps)
 
@@ -51,7 +52,7 @@ def _reaches(connection: Connection, span: Span) -> list[Span]:
     for id_, before, after in connection.execute(query):
         start = before or span.start
         end = after + timedelta(days=1) if after else _FOR_EVER
-        found.setdefault((_midnight(start), _midnight(end)), []).append(id_)
+        found.setdefault((midnight_of(start), midnight_of(end)), []).append(id_)
     return [Span(start, end, tuple(ids)) for (start, end), ids in found.items()]
 
 
@@ -64,7 +65,7 @@ def _load_around(connection: Connection, reach: Span) -> dict[int, tuple[int | N
         _nearest("cadence", reach.start, before=True, scheduled=True),
     )
     return {
-        id_: (_seconds(last) if last else None, [(_seconds(following), False, None)] if following else [], cadence)
+        id_: (seconds_of(last) if last else None, [(seconds_of(following), False, None)] if following else [], cadence)
         for id_, last, following, cadence in connection.execute(query.where(models.c.id.in_(reach.model_ids)))
     }
 
@@ -125,15 +126,3 @@ def _load_gaps(connection: Connection, reach: Span) -> Rows:
     within = (c.started_at >= reach.start) & (c.started_at < reach.end)
     query = select(evidence_gaps).where(c.model_id.in_(reach.model_ids), within)
     return {(row[0], row[1]): tuple(row[2:]) for row in connection.execute(query)}
-
-
-def _midnight(at: datetime) -> datetime:
-    return at.replace(hour=0, minute=0, second=0)
-
-
-def _seconds(at: datetime) -> int:
-    return int(at.timestamp())
-
-
-def _time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

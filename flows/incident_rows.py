@@ -7,7 +7,7 @@ go on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -16,7 +16,9 @@ from sqlalchemy import Connection, select
 
 from flows.dialect import unix_seconds
 from flows.incidents import BAD_BELOW, CLOSES_AFTER, REACH, SILENCE, Incident, incidents
+from flows.instants import instant_of, midnight_of, seconds_of
 from flows.replace import Rows, replace
+from flows.settled import LOOKED_BACK
 from flows.stale import Span
 from models.rollups import incident_spans, uptime_daily
 from models.tables import endpoints, listing_changes, uptime_samples
@@ -27,10 +29,13 @@ Sample = tuple[int, float | None]  # unix seconds, percent
 _u, _i, _d = uptime_samples.c, incident_spans.c, uptime_daily.c
 
 
-def roll_up_incidents(connection: Connection, span: Span) -> None:
-    """The incidents of these models' endpoints, as far as the samples of these days can have changed them."""
-    since = _midnight(span.start - timedelta(seconds=REACH))
-    stored = _load_incidents(connection, span, since)
+def roll_up_incidents(connection: Connection, span: Span, settled: datetime | None = None) -> None:
+    """The incidents of these models' endpoints, as far as the samples of these days can have changed them.
+
+    What ended before the time that days after `settled` look back on is final: its samples may be gone.
+    """
+    since = midnight_of(span.start - timedelta(seconds=REACH))
+    stored = _load_incidents(connection, span, since, settled and settled - LOOKED_BACK)
     ids = stored.keys() | _in_trouble(connection, span, since)
     absences = _load_absences(connection, ids)
     samples = _load_samples(connection, ids, since, span.end)
@@ -42,13 +47,15 @@ def roll_up_incidents(connection: Connection, span: Span) -> None:
         later = _load_until_calm(connection, id_, span.end) if id_ in sampled_later else []
         running = _load_running(connection, id_, before, since)
         found = incidents([*samples.get(id_, []), *later], absences.get(id_, []), *running)
-        new |= {(id_, _time(incident.started_at)): _row(incident) for incident in found}
+        new |= {(id_, instant_of(incident.started_at)): _row(incident) for incident in found}
         reached = [incident for incident in before if not later or incident.started_at <= later[-1][0]]
-        old |= {(id_, _time(incident.started_at)): _row(incident) for incident in reached}
+        old |= {(id_, instant_of(incident.started_at)): _row(incident) for incident in reached}
     replace(connection, incident_spans, old, new)
 
 
-def _load_incidents(connection: Connection, span: Span, since: datetime) -> dict[int, list[Incident]]:
+def _load_incidents(
+    connection: Connection, span: Span, since: datetime, final_before: datetime | None
+) -> dict[int, list[Incident]]:
     """The incidents that go on at `since` or began later, by endpoint id in order of time."""
     earlier = incident_spans.alias()
     last = select(sa.func.max(earlier.c.started_at)).where(
@@ -64,7 +71,8 @@ def _load_incidents(connection: Connection, span: Span, since: datetime) -> dict
     found: dict[int, list[Incident]] = {}
     for row in connection.execute(query).mappings():
         goes_on = row["ended_at"] is None or row["ended_at"] > since or row["started_at"] >= since
-        if goes_on or _may_wake(connection, row, span.start):
+        is_final = final_before is not None and row["ended_at"] is not None and row["ended_at"] < final_before
+        if goes_on or (not is_final and _may_wake(connection, row, span.start)):
             found.setdefault(row["endpoint_id"], []).append(_incident(row))
     return found
 
@@ -128,7 +136,7 @@ def _load_absences(connection: Connection, ids: Iterable[int]) -> dict[int, list
     query = select(c.endpoint_id, c.observed_at).where(c.endpoint_id.in_(ids), ~c.listed)
     found: dict[int, list[int]] = {}
     for id_, at in connection.execute(query.order_by(c.endpoint_id, c.observed_at)):
-        found.setdefault(id_, []).append(_seconds(at))
+        found.setdefault(id_, []).append(seconds_of(at))
     return found
 
 
@@ -136,10 +144,10 @@ def _load_running(
     connection: Connection, id_: int, stored: Sequence[Incident], since: datetime
 ) -> tuple[()] | tuple[Incident, int]:
     """The incident that goes on at `since` with what it had until then, and its last sample with a value."""
-    if not stored or stored[0].started_at >= _seconds(since):
+    if not stored or stored[0].started_at >= seconds_of(since):
         return ()
-    start = _time(stored[0].started_at)
-    midnight = _midnight(start) + timedelta(days=1)
+    start = instant_of(stored[0].started_at)
+    midnight = midnight_of(start) + timedelta(days=1)
     first_day = (_u.observed_at >= start) & (_u.observed_at < midnight)
     samples = select(sa.func.count(_u.uptime_30m_pct), sa.func.min(_u.uptime_30m_pct))
     days = select(sa.func.coalesce(sa.func.sum(_d.samples), 0), sa.func.min(_d.min_uptime_pct))
@@ -153,26 +161,14 @@ def _load_running(
     # Of a time that is settled, looks that came late may have taken samples away.
     worst = min((worst for _, worst in parts if worst is not None), default=stored[0].worst)
     running = Incident(stored[0].started_at, sum(count for count, _ in parts), worst)
-    return running, _seconds(connection.execute(last).scalar() or start)
+    return running, seconds_of(connection.execute(last).scalar() or start)
 
 
 def _incident(row: sa.RowMapping) -> Incident:
-    ended_at = None if row["ended_at"] is None else _seconds(row["ended_at"])
-    return Incident(_seconds(row["started_at"]), row["samples"], row["worst_uptime_pct"], ended_at, row["ended_by"])
+    ended_at = None if row["ended_at"] is None else seconds_of(row["ended_at"])
+    return Incident(seconds_of(row["started_at"]), row["samples"], row["worst_uptime_pct"], ended_at, row["ended_by"])
 
 
 def _row(incident: Incident) -> tuple[Any, ...]:
-    ended_at = None if incident.ended_at is None else _time(incident.ended_at)
+    ended_at = None if incident.ended_at is None else instant_of(incident.ended_at)
     return (ended_at, incident.ended_by, incident.samples, incident.worst)
-
-
-def _midnight(at: datetime) -> datetime:
-    return at.replace(hour=0, minute=0, second=0)
-
-
-def _seconds(at: datetime) -> int:
-    return int(at.timestamp())
-
-
-def _time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -16,14 +16,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Literal
+
+from models.listing import UPTIME_REDEFINED_AT
 
 BAD_BELOW = 95.0  # where upstream itself begins to say degraded (-2); below 80 it says down (-5)
 OPENS_AFTER = 2
 CLOSES_AFTER = 3
 SILENCE = 86_400
-REDEFINED_AT = int(datetime(2026, 10, 8, tzinfo=UTC).timestamp())
+REDEFINED_AT = int(UPTIME_REDEFINED_AT.timestamp())
 # What is older than this before an instant is in no row that an event from then on can add to: there would be a silence
 # between. Of it nothing matters but whether an incident goes on.
 REACH = (max(OPENS_AFTER, CLOSES_AFTER) - 1) * SILENCE

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from flows.database import writing
 
 _PATIENCE = "2s"  # whoever waits for a table keeps all who come later from it
+_SMALL_BYTES = 2**20
+_ROW_BYTES, _HOLLOW = 110, 3  # a row with its key; so many times that is mostly room
 _LOCK_NOT_AVAILABLE = "55P03"
 _PARTITIONS = """
 SELECT partition.relname FROM pg_inherits
@@ -35,8 +37,11 @@ def copy_months(connection: sa.Connection, schema: str) -> None:
         _make(_names(connection, schema), connection)
 
 
-def drop_months(engine: sa.Engine, before: datetime) -> None:
-    """Drop the partitions that end before this aware time and hold nothing any more, unless somebody reads there."""
+def free_months(engine: sa.Engine, before: datetime) -> None:
+    """Give back the room of what was removed from months that end before this aware time, unless somebody reads there.
+
+    An empty partition is dropped, a hollow one written anew. SQLite uses such room for what comes next.
+    """
     if engine.dialect.name != "postgresql":
         return
     last = f"{before.astimezone(UTC):uptime_samples_%Y_%m}"
@@ -45,13 +50,26 @@ def drop_months(engine: sa.Engine, before: datetime) -> None:
         names = sorted(name for name in _names(connection, here) if name < last)
     for name in names:
         try:
-            with writing(engine) as connection:
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
-                if not connection.exec_driver_sql(f"SELECT 1 FROM {name} LIMIT 1").first():  # noqa: S608
-                    connection.exec_driver_sql(f"DROP TABLE {name}")
+            _free(engine, name)
         except sa.exc.OperationalError as error:
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                 raise
+
+
+def _free(engine: sa.Engine, name: str) -> None:
+    with writing(engine) as connection:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+        rows = connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one()  # noqa: S608
+        size = connection.exec_driver_sql("SELECT pg_total_relation_size(%s)", (name,)).scalar_one()
+        if not rows:
+            connection.exec_driver_sql(f"DROP TABLE {name}")
+    if rows and size > _SMALL_BYTES and size > _HOLLOW * _ROW_BYTES * rows:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(f"SET lock_timeout = '{_PATIENCE}'")
+            try:
+                connection.exec_driver_sql(f"VACUUM FULL {name}")
+            finally:
+                connection.exec_driver_sql("RESET lock_timeout")
 
 
 def _make(names: set[str], connection: sa.Connection) -> None:

@@ -44,7 +44,7 @@ def run_collect(
 
     Gives the exit code that `show` gives. Raises HistoryError.
     """
-    _set_defaults(_SETTINGS | _QUIET)
+    set_defaults()
     logging.disable()
     from flows.collect import collect, watch_collected, watch_progress  # noqa: PLC0415 - after the settings
 
@@ -57,7 +57,7 @@ def run_collect(
     try:
         trouble = asyncio.run(run())
     except Exception as error:  # noqa: BLE001 - Prefect's client raises what its many parts raise
-        trouble = HistoryError(f"Prefect can't be used: {_one_line(error)}; --no-prefect collects without it")
+        trouble = HistoryError(f"Prefect can't be used: {one_line(error)}; --no-prefect collects without it")
     if not held:
         raise trouble or HistoryError("the run ended before it could say what it brought")
     code = show(held[0])
@@ -76,7 +76,7 @@ def _leave(message: str, code: int) -> NoReturn:
 
 def serve_collect(every: int) -> None:
     """Run the flow every so many minutes in this process, until stopped."""
-    _set_defaults(_SETTINGS)
+    set_defaults(_SETTINGS)
     with _server():
         _serve(every)
 
@@ -140,10 +140,12 @@ def _serve(every: int) -> None:
     try:
         serve(deployment, pause_on_shutdown=False, limit=2)
     except Exception as error:  # noqa: BLE001 - Prefect's client raises what its many parts raise
-        raise HistoryError(f"Prefect can't be used: {_one_line(error)}; cron and --no-prefect do without it") from None
+        raise HistoryError(f"Prefect can't be used: {one_line(error)}; cron and --no-prefect do without it") from None
 
 
-def _set_defaults(settings: dict[str, str]) -> None:
+def set_defaults(settings: dict[str, str] | None = None) -> None:
+    """Give Prefect these settings where nobody has set them, before it is imported; else those of a quiet one."""
+    settings = _SETTINGS | _QUIET if settings is None else settings
     for name, value in settings.items():
         os.environ.setdefault(name, value)
 
@@ -154,11 +156,12 @@ async def _trouble(state: State[Any]) -> HistoryError | None:
     if isinstance(result, HistoryError):
         return result
     if isinstance(result, Exception):
-        return HistoryError(f"the run failed: {_one_line(result)}")
+        return HistoryError(f"the run failed: {one_line(result)}")
     return None if state.is_completed() else HistoryError(state.message or f"the run ended {state.name}")
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """What Prefect's client raises, which may be nested and long, for people."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return " ".join(str(error).split())[:300] or type(error).__name__

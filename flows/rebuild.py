@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,16 +31,13 @@ from models.tables import metadata, observations, runs, uptime_samples
 _PATIENCE_SECONDS = 300.0
 _PAUSE_SECONDS = 2.0
 _SHOWN = 5
-# The time of what is rolled up from samples that may be gone.
-_THINNED = {
-    column.table: column.name
-    for column in (
-        uptime_samples.c.observed_at,
-        uptime_hourly.c.hour_at,
-        uptime_daily.c.day,
-        catalogue_daily.c.day,
-        incident_spans.c.started_at,
-    )
+# Where samples may be gone: from when on a table can be compared, by the time before which rollups are final.
+_THINNED: dict[sa.Table, tuple[str, Callable[[datetime], datetime | date]]] = {
+    uptime_samples: ("observed_at", lambda settled: settled - LOOKED_BACK),
+    uptime_hourly: ("hour_at", lambda settled: settled),
+    uptime_daily: ("day", lambda settled: settled.date()),
+    catalogue_daily: ("day", lambda settled: settled.date()),
+    incident_spans: ("started_at", lambda settled: settled + LOOKED_BACK),
 }
 # What names a row where others point to it.
 _NAMES = {
@@ -82,16 +79,15 @@ def verify(
 ) -> tuple[Loaded, list[Difference], datetime | None]:
     """What was read, and where the live tables differ from what the archive gives, row for row.
 
-    Where samples may have been thinned: from when on uptime and what is rolled up from it is compared.
+    Where samples may have been thinned: the midnight from which on uptime is compared.
     """
     with beside(engine) as aside:
         loaded = _load_all(aside, archive, progress)
         with _caught_up(aside, archive, loaded, writing=False) as connection:
             settled = settled_before(connection)
-            since = settled + LOOKED_BACK if settled else None
             tables = [table for table in metadata.sorted_tables if table is not retention]
-            found = [_difference(connection, table, aside.schema, since) for table in tables]
-    return loaded, [difference for difference in found if difference.only_database or difference.only_archive], since
+            found = [_difference(connection, table, aside.schema, settled) for table in tables]
+    return loaded, [difference for difference in found if difference.only_database or difference.only_archive], settled
 
 
 def _load_all(aside: Aside, archive: Archive, progress: Progress) -> Loaded:
@@ -170,12 +166,12 @@ def _begun(connection: sa.Connection, schema: str) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-def _difference(connection: sa.Connection, table: sa.Table, schema: str, since: datetime | None) -> Difference:
+def _difference(connection: sa.Connection, table: sa.Table, schema: str, settled: datetime | None) -> Difference:
     live, built = _natural(table, None), _natural(table, schema)
-    if since and table in _THINNED:
-        name = f"{table.name}_{_THINNED[table]}"
-        first = since.date() if name.endswith("_day") else since
-        live, built = (rows.where(rows.selected_columns[name] > first) for rows in (live, built))
+    if settled and table in _THINNED:
+        name, first = _THINNED[table]
+        name = f"{table.name}_{name}"
+        live, built = (rows.where(rows.selected_columns[name] >= first(settled)) for rows in (live, built))
     if table is runs:
         # One that is under way, or was cut off, is not whole yet, whatever there is of its bundle.
         is_open = select(runs.c.name).where(runs.c.finished_at.is_(None))

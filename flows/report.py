@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -102,6 +103,15 @@ def payload(collected: Collected) -> dict[str, Any]:
 def printable(text: str) -> str:
     """Text of a stranger on one line, without control characters."""
     return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def span_text(span: timedelta) -> str:
+    """A span in the largest unit of which it has two."""
+    minutes = int(span.total_seconds() // 60)
+    for unit, size in (("days", 24 * 60), ("hours", 60)):
+        if minutes >= 2 * size:
+            return f"{minutes // size} {unit}"
+    return f"{minutes} minutes"
 
 
 def _count_arrivals(outcome: Outcome) -> str:

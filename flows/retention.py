@@ -13,8 +13,8 @@ from sqlalchemy import Connection, select
 
 from flows.database import writing
 from flows.dialect import unix_seconds
-from flows.incidents import SILENCE
-from flows.partitions import drop_months
+from flows.instants import midnight_of
+from flows.partitions import free_months
 from flows.rollups import roll_up
 from flows.settled import LOOKED_BACK, settled_before
 from flows.stale import is_stale
@@ -30,8 +30,7 @@ def thin(engine: sa.Engine, days: int, now: datetime) -> int:
 
     In bounded parts, each in a write transaction of its own. What was settled stays so, should `days` have grown.
     """
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    settled = _settle(engine, midnight - timedelta(days=days))
+    settled = _settle(engine, midnight_of(now.astimezone(UTC)) - timedelta(days=days))
     with engine.connect() as connection:
         rows = connection.execute(select(endpoints.c.id, endpoints.c.model_id).order_by(endpoints.c.id)).all()
     removed = 0
@@ -39,7 +38,7 @@ def thin(engine: sa.Engine, days: int, now: datetime) -> int:
         with writing(engine) as connection:
             for id_, model_id in rows[start : start + _ENDPOINTS_AT_ONCE]:
                 removed += _remove(connection, id_, model_id, settled)
-    drop_months(engine, settled - LOOKED_BACK)
+    free_months(engine, settled - LOOKED_BACK)
     return removed
 
 
@@ -74,20 +73,10 @@ def _remove(connection: Connection, endpoint_id: int, model_id: int, settled: da
 def _needed_from(connection: Connection, endpoint_id: int, settled: datetime) -> datetime:
     """When what is looked back on begins: with the last sample before, or with an incident that may still change."""
     looked_back = settled - LOOKED_BACK
-    newest = select(sa.func.max(_u.observed_at)).where(_u.endpoint_id == endpoint_id)
-    last = connection.execute(newest.where(_u.observed_at < looked_back)).scalar()
-    shown_by = connection.execute(newest.where(_u.observed_at < settled)).scalar()
-    query = select(_i.started_at, _i.ended_at, _i.ended_by).where(_i.endpoint_id == endpoint_id)
-    reaching = _i.ended_at.is_(None) | (_i.ended_at > looked_back) | (_i.ended_by == "silent")
-    starts = [
-        started_at
-        for started_at, ended_at, ended_by in connection.execute(query.where(reaching))
-        if ended_by != "silent" or ended_at > looked_back or not _is_shown(ended_at, shown_by)
-    ]
-    needed: datetime = min([last or looked_back, *starts])
+    newest = select(sa.func.max(_u.observed_at)).where(_u.endpoint_id == endpoint_id, _u.observed_at < looked_back)
+    begun = select(sa.func.min(_i.started_at)).where(
+        _i.endpoint_id == endpoint_id, _i.ended_at.is_(None) | (_i.ended_at >= looked_back)
+    )
+    last, start = (connection.execute(query).scalar() for query in (newest, begun))
+    needed: datetime = min(last or looked_back, start or looked_back)
     return needed
-
-
-def _is_shown(silent_since: datetime, newest: datetime | None) -> bool:
-    """Whether a silence is shown by a sample that stays, so that no look to come can end it."""
-    return newest is not None and newest >= silent_since + timedelta(seconds=SILENCE - 1)

@@ -15,7 +15,8 @@ from flows.coverage_rows import roll_up_coverage
 from flows.database import writing
 from flows.incident_rows import roll_up_incidents
 from flows.settled import settled_before
-from flows.stale import WINDOW, Span, take_spans
+from flows.stale import Span, take_spans
+from models.listing import UPTIME_WINDOW
 from models.rollups import catalogue_daily
 from models.types import UtcEpoch
 
@@ -49,7 +50,7 @@ _SPELLINGS = {
         differs="IS DISTINCT FROM",
     ),
 }
-_WINDOW = int(WINDOW.total_seconds())
+_WINDOW = int(UPTIME_WINDOW.total_seconds())
 _SUMS = (
     "uptime_pct",
     "min_uptime_pct",
@@ -111,7 +112,7 @@ def roll_up(engine: sa.Engine) -> None:
             for span in spans:
                 if (unsettled := span.from_(settled)) is not None:
                     roll_up_uptime(connection, unsettled)
-                    roll_up_incidents(connection, unsettled)
+                    roll_up_incidents(connection, unsettled, settled)
                 roll_up_coverage(connection, span)
         if not spans:
             return
@@ -121,7 +122,7 @@ def roll_up_uptime(connection: Connection, span: Span) -> None:
     """The hours and days of all endpoints of these models, and of the whole catalogue."""
     ids, dialect = list(span.model_ids), connection.dialect.name
     times = {"start": span.start, "end": span.end}
-    connection.execute(_hours(dialect), {"models": ids, "before": span.start - WINDOW, **times})
+    connection.execute(_hours(dialect), {"models": ids, "before": span.start - UPTIME_WINDOW, **times})
     connection.execute(_days(dialect), {"models": ids, **times})
     first, after = span.days
     day = catalogue_daily.c.day

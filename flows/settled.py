@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select
 
 from flows.incidents import REACH
-from flows.stale import WINDOW
+from models.listing import UPTIME_WINDOW
 from models.rollups import retention
 
 # Rollups after an instant are worked out from samples of so long before it.
-LOOKED_BACK = timedelta(seconds=REACH) + WINDOW
+LOOKED_BACK = timedelta(seconds=REACH) + UPTIME_WINDOW
 
 
 def settled_before(connection: Connection) -> datetime | None:

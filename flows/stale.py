@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from itertools import groupby
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from flows.dialect import insert
+from models.listing import UPTIME_WINDOW
 from models.rollups import stale_rollups, uptime_daily, uptime_hourly
 from models.tables import endpoints, observations, paths
 
-WINDOW = timedelta(minutes=30)
 _DAY_SECONDS = 86_400
 _MARKS_AT_ONCE = 500
 _DAYS_AT_ONCE = 32  # of few models rather than one day of all: what lies around a span is read once for each
@@ -47,7 +47,7 @@ def mark(connection: Connection, touched: Iterable[tuple[datetime, int]]) -> Non
 
     A sample stands for the minutes since the one before it: one that comes or goes changes the next, so its day too.
     """
-    days = {(id_, int(t.timestamp()) // _DAY_SECONDS) for at, id_ in touched for t in (at, at + WINDOW)}
+    days = {(id_, int(t.timestamp()) // _DAY_SECONDS) for at, id_ in touched for t in (at, at + UPTIME_WINDOW)}
     if days:
         rows = [{"model_id": id_, "day": day} for id_, day in sorted(days)]
         connection.execute(insert(connection, stale_rollups).on_conflict_do_nothing(), rows)

@@ -10,13 +10,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from flows.report import printable
+from flows.report import printable, span_text
 from models.tables import drift, endpoints, models, observations, runs, targets
+from models.uptime_views import observation_gaps
 
 DEFAULT_CADENCE = timedelta(minutes=30)
 _MISSED = 3  # cadences without an observation before history counts as stale
 _MOST = 20
 _CLOCK_ERROR = timedelta(minutes=5)
+_LATELY = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,16 @@ class LastRun:
     cadence: timedelta
     ok: int
     gone: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """Of the last seven days: how many gaps of how many models, the looks that lack in them, and those that failed."""
+
+    gaps: int
+    models: int
+    lacking: int
     failed: int
 
 
@@ -49,6 +61,7 @@ class Status:
     stale: int
     failing: Sequence[tuple[str, str, datetime | None]]
     never_seen: Sequence[str]
+    gaps: Gaps
     models: int
     endpoints: int
     observations: int
@@ -64,10 +77,21 @@ class Status:
         return None if self.newest_observation is None else self.now - self.newest_observation
 
     @property
-    def healthy(self) -> bool:
-        """Whether history is being kept: fresh evidence, of most targets, and an archive that has something."""
-        fresh = self.age is not None and -_CLOCK_ERROR <= self.age <= _MISSED * _cadence(self.last_run)
-        return fresh and 2 * self.stale <= self.targets and bool(self.archive_bytes)
+    def problems(self) -> list[str]:
+        """Why history is not being kept: that takes fresh evidence, of most targets, and an archive that is filled."""
+        found = []
+        if self.age is None:
+            found.append("nothing is kept yet; run: endpoint-history collect")
+        elif self.age < -_CLOCK_ERROR:
+            at = _time(self.newest_observation)
+            found.append(f"the newest evidence lies in the future ({at}); which clock is wrong?")
+        elif self.age > _MISSED * _cadence(self.last_run):
+            found.append(f"the newest evidence is {span_text(self.age)} old")
+        if 2 * self.stale > self.targets:
+            found.append(f"{self.stale} of {self.targets} targets without a good look for {_MISSED} cadences")
+        if not self.archive_bytes:
+            found.append(f"the archive {self.archive} {'is empty' if self.archive_bytes == 0 else 'has no answer'}")
+        return found
 
 
 def read_status(
@@ -88,6 +112,7 @@ def read_status(
         stale=sum(look.last_good is None or look.last_good < stale_before for look in looks),
         failing=[(look.target, look.error or "", look.last_good) for look in looks if look.outcome == "failed"],
         never_seen=_never_seen(connection, walk_id),
+        gaps=_gaps(connection, now - _LATELY),
         models=_count(connection, models),
         endpoints=_count(connection, endpoints),
         observations=int(connection.execute(_observations()).scalar_one() or 0),
@@ -109,6 +134,9 @@ def status_lines(status: Status) -> Iterator[str]:
         yield f"  {target}: {printable(reason)} (last good {_time(since)})"
     yield f"Never seen {len(status.never_seen)} targets"
     yield from (f"  {target}" for target in status.never_seen[:_MOST])
+    gaps = status.gaps
+    lack = f"{gaps.lacking} looks lack, {gaps.failed} of them failed"
+    yield f"Gaps       {gaps.gaps} of {gaps.models} models in {_LATELY.days} days: {lack}"
     yield f"Drift      {len(status.drift)} things that this version does not know"
     for path, value, since, times in status.drift[:_MOST]:
         yield f"  {printable(path)}{' = ' + printable(value) if value else ''}: since {_time(since)}, {times} times"
@@ -120,13 +148,12 @@ def status_lines(status: Status) -> Iterator[str]:
 def _verdict(status: Status) -> str:
     if status.age is None:
         return "nothing yet; run: endpoint-history collect"
-    minutes = int(status.age.total_seconds() // 60)
-    newest = f"newest evidence {minutes} minutes old ({_time(status.newest_observation)})"
+    newest = f"newest evidence {span_text(status.age)} old ({_time(status.newest_observation)})"
     if status.age < -_CLOCK_ERROR:
         newest = f"newest evidence lies in the future ({_time(status.newest_observation)}); which clock is wrong?"
     if status.stale:
         newest += f", {status.stale} of {status.targets} targets without a good look for {_MISSED} cadences"
-    return f"{'is being kept' if status.healthy else 'IS NOT BEING KEPT'}: {newest}"
+    return f"{'IS NOT BEING KEPT' if status.problems else 'is being kept'}: {newest}"
 
 
 def _last_run_line(run: LastRun | None) -> str:
@@ -212,6 +239,13 @@ def _never_seen(connection: Connection, walk_id: int | None) -> list[str]:
     ever = sa.exists().where(shown.c.target_id == o.c.target_id, shown.c.outcome == "ok")
     query = select(targets.c.author, targets.c.slug).select_from(o.join(targets)).where(o.c.run_id == walk_id, ~ever)
     return [f"{author}/{slug}" for author, slug in connection.execute(query.order_by(targets.c.author, targets.c.slug))]
+
+
+def _gaps(connection: Connection, since: datetime) -> Gaps:
+    c = observation_gaps.c
+    counts = (sa.func.count(), sa.func.count(c.model_id.distinct()), sa.func.sum(c.lacking), sa.func.sum(c.failed))
+    row = connection.execute(select(*counts).where(c.ended_at.is_(None) | (c.ended_at >= since))).one()
+    return Gaps(*(int(count or 0) for count in row))
 
 
 def _drift() -> sa.Select[Any]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from models.observation import Outcome
 
 JsonObject = dict[str, Any]
+
+UPTIME_WINDOW: Final = timedelta(minutes=30)
+"""Of the one uptime that all bodies have: a sample stands for no more than that."""
+UPTIME_REDEFINED_AT: Final = datetime(2026, 10, 8, tzinfo=UTC)
+"""From then on upstream's uptime is a share of minutes; before, of requests. Nothing averages across."""
 
 
 class _Absent:

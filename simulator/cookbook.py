@@ -26,6 +26,8 @@ _QUESTION = re.compile(rf"^### (?P<title>.+)\n(?:(?!#|```).*\n)*{_ANSWER.pattern
 # What a web page asks its reader for, by how the literal is compared.
 _ASKED = re.compile(r"\b(?P<name>model|provider) = '(?P<text>[^']*)'|(?P<sign>[<>]=?) '(?P<time>2\d{3}-[^']*)'")
 _TIMES = {">=": "since", "<": "until", "<=": "as_of", ">": "as_of"}
+_DAYS = {">=": "first_day", "<": "until_day"}
+_DAY_LENGTH = len("2026-03-15")
 _HEAD = """\
 # The questions of docs/queries.md for Datasette; written by `make queries`, a test keeps it true.
 title: endpoint-history
@@ -95,8 +97,8 @@ def asking(sql: str) -> tuple[str, dict[str, str]]:
     values: dict[str, str] = {}
 
     def name(match: re.Match[str]) -> str:
-        parameter = match["name"] or _TIMES[match["sign"]]
         value = match["text"] or match["time"]
+        parameter = match["name"] or (_DAYS if len(value) == _DAY_LENGTH else _TIMES)[match["sign"]]
         if values.setdefault(parameter, value) != value:
             raise ValueError(f"{parameter} would be {values[parameter]} and {value}: {sql}")
         return match[0].replace(f"'{value}'", f":{parameter}")

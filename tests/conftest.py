@@ -29,6 +29,8 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Isolate the session before tests are imported: Prefect reads the environment and `.env` at its import."""
+    if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
+        return  # it only hands out tests: to workers, which find them from here
     home = tempfile.TemporaryDirectory(prefix="endpoint-history-tests-")
     config.add_cleanup(home.cleanup)
     patch = pytest.MonkeyPatch()

@@ -150,7 +150,7 @@ def test_an_unknown_uptime_is_no_hindrance_where_no_floor_is_set(engine: sa.Engi
 def test_a_span_without_a_look_is_told(engine: sa.Engine) -> None:
     save(engine, *half_hours(100))
     answer = ask(engine, as_of=at(120), over=timedelta(hours=1), uptime_pct=FLOOR)
-    assert left_out(answer) == {"north/fp8": ("uptime unknown: not looked at",)}
+    assert left_out(answer) == {"north/fp8": ("uptime unknown: no samples",)}
 
 
 def test_uptime_is_not_averaged_over_its_redefinition(engine: sa.Engine) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -115,7 +114,6 @@ def test_a_parameter_cannot_stand_for_two_values() -> None:
         asking("SELECT 1 WHERE model = 'a' OR model = 'b'")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("datasette") is None, reason="Datasette is not installed")
 def test_datasette_answers_every_question(shown_history: Path) -> None:
     asked = {question.name: asking(question.sql)[1] for question in QUESTIONS}
     command = [sys.executable, "-c", ASK_DATASETTE, str(shown_history), str(DATASETTE), json.dumps(asked)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.cheapest import cheapest
+from analysis.conditions import Conditions
 from analysis.cost import Usage
 from flows import retention
 from flows.archive import Archive
@@ -26,7 +28,7 @@ from flows.rebuild import rebuild, verify
 from flows.retention import thin
 from flows.rollups import roll_up
 from flows.settings import Settings
-from flows.settled import settled_before
+from flows.settled import LOOKED_BACK, settled_before
 from flows.store import store
 from models.observation import Observation
 from models.rollups import incident_spans, uptime_daily, uptime_hourly
@@ -38,6 +40,7 @@ from tests.rollup_reference import rollups_of, stored_rollups
 START = datetime(2026, 1, 1, 6, tzinfo=UTC)
 DAYS = 60
 NOW = START + timedelta(days=DAYS)
+Rows = dict[Any, Any]
 TABLES = (uptime_daily, uptime_hourly, incident_spans, pricing_snapshots)
 
 
@@ -139,9 +142,9 @@ def test_a_late_look_into_days_that_are_not_final_counts_as_ever(
 def test_verify_compares_what_is_not_final_and_says_so(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     maintained(monkeypatch, 30)
     loaded, differences, since = verify(engine, Archive("data/archive"))
-    assert (differences, since) == ([], datetime(2026, 2, 2, 0, 30, tzinfo=UTC))
+    assert (differences, since) == ([], datetime(2026, 1, 31, tzinfo=UTC))
     *_, last = backfill_lines(Rebuilt("verify", "here", loaded, differences, since))
-    assert last.endswith("nothing differs (uptime: after 2026-02-02, as older samples are thinned)")
+    assert last.endswith("nothing differs (uptime from 2026-01-31 on, as older samples are thinned)")
 
 
 @pytest.mark.parametrize("table", [uptime_samples, uptime_hourly, uptime_daily])
@@ -182,14 +185,31 @@ def test_samples_of_an_incident_that_goes_on_stay_and_it_can_end(
     assert (found.started_at, found.samples, found.ended_by) == (bad[0].observed_at, len(bad), "recovered")
 
 
-def test_an_incident_in_a_silence_goes_on_with_what_comes_into_it(
+def test_an_incident_that_ended_in_a_silence_is_final(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a look comes late that takes the place of the one that showed the silence."""
+    other, hours = "acme/other", (0, 1, 2)
+    bad = [look(hour / 24, 20.0, model=other, target="acme/zzz") for hour in hours]
+    store_looks(engine, *bad, look(10, 99.0, model=other, target="acme/zzz"))
+    maintained(monkeypatch, 30)
+    store_looks(engine, look(10 + 5 / 1440, 99.0, model=other), look(45, 99.0, model=other))
+    store_looks(engine, *(look(46 + hour / 24, 20.0, model=other) for hour in hours))
+    c = incident_spans.c
+    query = sa.select(c.started_at, c.ended_at, c.samples).where(c.worst_uptime_pct == 20).order_by(c.started_at)
+    with engine.connect() as connection:
+        first, second = connection.execute(query).all()
+    assert tuple(first) == (bad[0].observed_at, bad[-1].observed_at + timedelta(seconds=1), 3)
+    assert (second.started_at, second.ended_at) == (START + timedelta(days=46), None)
+
+
+def test_a_look_that_takes_the_place_of_an_old_one_takes_no_rollup(
     engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad = [look(hour / 24, 20.0, model="acme/other") for hour in (0, 1, 2)]
-    store_looks(engine, *bad, a_gone_look(0, target="acme/other", observed_at=START + timedelta(days=50)))
+    other = "acme/other"
+    store_looks(engine, *(look(day, 70.0, model=other, target="acme/zzz") for day in (10, 28.5, 29.5)))
+    before = tables(engine)[:3]
     maintained(monkeypatch, 30)
-    assert {seen.observed_at for seen in bad} <= set(sampled(engine))
-    store_looks(engine, *(look(45 + hour / 24, 20.0, model="acme/other") for hour in (0, 1, 2)))
+    store_looks(engine, *(look(day + 5 / 1440, 99.0, model=other) for day in (10, 28.5, 29.5)))
+    assert tables(engine)[:3] == before
 
 
 def test_what_an_incomplete_look_lists_stays_proved(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,8 +235,11 @@ def test_cheapest_tells_where_samples_are_gone(engine: sa.Engine, monkeypatch: p
     usage = Usage(1000, 0)
     with engine.connect() as connection:
         (note,) = cheapest(connection, MODEL, usage, as_of=START + timedelta(days=20), now=NOW).notes
-        assert note.endswith("uptime from before 2026-01-31 were removed; daily_uptime tells of them")
+        assert note == "uptime unknown: samples from before 2026-01-28 were removed; ask daily_uptime"
         assert cheapest(connection, MODEL, usage, as_of=START + timedelta(days=50), now=NOW).notes == ()
+        floor = Conditions(uptime_pct=Decimal(10))
+        (left_out,) = cheapest(connection, MODEL, usage, floor, as_of=START + timedelta(days=20), now=NOW).left_out
+        assert left_out.reasons == ("uptime unknown: no samples",)
 
 
 def test_a_look_that_comes_before_the_limit_stands_is_rolled_up_first(
@@ -318,23 +341,40 @@ def test_whatever_comes_after_samples_went_prices_and_what_is_not_final_are_thos
     with writing(sqlite_engine) as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
-    shuffled = chance.sample(looks, len(looks))
-    for seen in shuffled:
+    final: Rows = {}
+    settled = None
+    for seen in chance.sample(looks, len(looks)):
         store_looks(sqlite_engine, seen)
+        assert rows_before(sqlite_engine, settled) == final
         if chance.random() < 0.3:
             thin(sqlite_engine, 30, NOW + timedelta(days=chance.randint(-2, 2)))
+            with sqlite_engine.connect() as connection:
+                settled = settled_before(connection)
+            final = rows_before(sqlite_engine, settled)
     with sqlite_engine.connect() as connection:
         found, rollups = stored_history(connection), stored_rollups(connection)
-        settled = settled_before(connection) or START
-    expected = history_of(looks)
+    expected, wanted = history_of(looks), rollups_of(looks)
     assert (found.evidence, found.prices, found.terms) == (expected.evidence, expected.prices, expected.terms)
     assert found.uptime.items() <= expected.uptime.items()
-    wanted = rollups_of(looks)
-    # Late samples of the last half hour before it would change the first after it.
-    assert after(settled, rollups.hourly) == after(settled, wanted.hourly)
-    assert after(settled.date(), rollups.daily) == after(settled.date(), wanted.daily)
+    since = settled or START
+    assert since_then(since - LOOKED_BACK, found.uptime) == since_then(since - LOOKED_BACK, expected.uptime)
+    assert since_then(since, rollups.hourly) == since_then(since, wanted.hourly)
+    assert since_then(since.date(), rollups.daily) == since_then(since.date(), wanted.daily)
     assert (rollups.days, rollups.gaps) == (wanted.days, wanted.gaps)
 
 
-def after(time: Any, rows: dict[Any, Any]) -> dict[Any, Any]:
-    return {key: row for key, row in rows.items() if key[1] > time}
+def rows_before(engine: sa.Engine, settled: datetime | None) -> Rows:
+    """The rollups of uptime that are final, and the incidents that had long ended."""
+    if settled is None:
+        return {}
+    with engine.connect() as connection:
+        rollups = stored_rollups(connection)
+    hours = {key: row for key, row in rollups.hourly.items() if key[1] < settled}
+    days = {key: row for key, row in rollups.daily.items() if key[1] < settled.date()}
+    catalogue = {day: row for day, row in rollups.catalogue.items() if day < settled.date()}
+    ended = {k: row for k, row in rollups.incidents.items() if row[0] and row[0] < settled - LOOKED_BACK}
+    return {"hours": hours, "days": days, "catalogue": catalogue, "ended": ended}
+
+
+def since_then(time: Any, rows: Rows) -> Rows:
+    return {key: row for key, row in rows.items() if key[1] >= time}

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.uptime import REDEFINED_AT, SpanUptime, span_uptime, start_of
+from analysis.uptime import SpanUptime, span_uptime, start_of
+from models.listing import UPTIME_REDEFINED_AT as REDEFINED_AT
 from tests.factories import at
 
 Samples = list[tuple[datetime, float | None]]

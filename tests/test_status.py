@@ -14,6 +14,7 @@ from flows.catalogue import run_ids
 from flows.database import opened, upgrade, writing
 from flows.loading import finish_run
 from flows.parse import read_observation
+from flows.rollups import roll_up
 from flows.status import LastRun, Status, read_status, status_lines
 from flows.store import store
 from models.observation import Observation, Run
@@ -65,7 +66,7 @@ def told(engine: sa.Engine, minute: float) -> list[str]:
 
 def test_an_empty_database_is_not_healthy(engine: sa.Engine) -> None:
     empty = status(engine, 0)
-    assert (empty.healthy, empty.age, empty.last_run) == (False, None, None)
+    assert (bool(empty.problems), empty.age, empty.last_run) == (True, None, None)
 
 
 def test_an_empty_database_says_what_to_run(engine: sa.Engine) -> None:
@@ -75,6 +76,7 @@ def test_an_empty_database_says_what_to_run(engine: sa.Engine) -> None:
         "Kept       0 models, 0 endpoints, 0 observations",
         "Failing    0 of 0 targets",
         "Never seen 0 targets",
+        "Gaps       0 of 0 models in 7 days: 0 looks lack, 0 of them failed",
         "Drift      0 things that this version does not know",
         "Database   the db, schema 0002",
         "Archive    the archive, 1,235 kB",
@@ -89,14 +91,14 @@ def test_evidence_is_stale_after_three_cadences(
     engine: sa.Engine, cadence: int | None, age: float, healthy: bool
 ) -> None:
     collect(engine, 0, a_look(an_endpoint()), cadence=cadence)
-    assert status(engine, age).healthy is healthy
+    assert (not status(engine, age).problems) is healthy
 
 
 def test_history_of_a_few_targets_alone_is_not_kept(engine: sa.Engine) -> None:
     others = [f"acme/m{n}" for n in range(4)]
     collect(engine, 0, a_look(an_endpoint()), *(a_gone_look(target=target) for target in others), cadence=600)
     collect(engine, 60, a_look(an_endpoint()), *(a_failed_look(target=target) for target in others), cadence=600)
-    assert (status(engine, 61).stale, status(engine, 61).healthy) == (4, False)
+    assert (status(engine, 61).stale, len(status(engine, 61).problems)) == (4, 1)
 
 
 def test_a_collect_by_hand_hides_no_trouble_of_the_schedule(engine: sa.Engine) -> None:
@@ -107,14 +109,14 @@ def test_a_collect_by_hand_hides_no_trouble_of_the_schedule(engine: sa.Engine) -
 
 def test_evidence_of_the_future_is_not_healthy(engine: sa.Engine) -> None:
     collect(engine, 60, a_look(an_endpoint()))
-    assert not status(engine, 0).healthy
+    assert status(engine, 0).problems
     assert "lies in the future" in told(engine, 0)[0]
 
 
 @pytest.mark.parametrize(("size", "said"), [(None, "can't be reached"), (0, "0 kB")])
 def test_an_archive_that_keeps_nothing_is_not_healthy(engine: sa.Engine, size: int | None, said: str) -> None:
     collect(engine, 0, a_look(an_endpoint()))
-    assert not status(engine, 1, size).healthy
+    assert status(engine, 1, size).problems
     assert list(status_lines(status(engine, 1, size)))[-1] == f"Archive    the archive, {said}"
 
 
@@ -130,24 +132,24 @@ def test_fresh_history_is_told_with_its_age(engine: sa.Engine) -> None:
 
 def test_stale_history_is_told_in_capitals(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint()))
-    assert told(engine, 120)[0].startswith("History    IS NOT BEING KEPT: newest evidence 120 minutes old")
+    assert told(engine, 120)[0].startswith("History    IS NOT BEING KEPT: newest evidence 2 hours old")
 
 
 def test_a_run_of_failed_looks_makes_nothing_healthy(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint()))
     collect(engine, 120, a_failed_look())
-    assert (status(engine, 121).healthy, status(engine, 121).newest_observation) == (False, at(0))
+    assert (status(engine, 121).newest_observation, bool(status(engine, 121).problems)) == (at(0), True)
 
 
 def test_a_look_that_does_not_count_makes_nothing_healthy(engine: sa.Engine) -> None:
     collect(engine, 0, a_gone_look(), a_failed_look(target=OTHER))
-    assert not status(engine, 1).healthy
+    assert status(engine, 1).problems
 
 
 def test_a_model_that_is_gone_is_evidence(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint()))
     collect(engine, 120, a_gone_look())
-    assert status(engine, 121).healthy
+    assert status(engine, 121).problems == []
 
 
 def test_failing_targets_have_reason_and_last_good_time(engine: sa.Engine) -> None:
@@ -197,10 +199,23 @@ def test_never_seen_targets_are_told_one_a_line(engine: sa.Engine) -> None:
     assert told(engine, 1)[4:7] == ["Never seen 2 targets", "  acme/heron-2", "  acme/wren-3"]
 
 
+def test_gaps_of_the_last_days_are_counted(engine: sa.Engine) -> None:
+    day = 24 * 60
+    for minute in (0, 60, 20 * day, 20 * day + 30):
+        collect(engine, minute, a_look(an_endpoint()), cadence=600)
+    collect(engine, 20 * day + 15, a_failed_look(), cadence=600)
+    collect(engine, 20 * day + 35, a_look(an_endpoint()))
+    roll_up(engine)
+    # One goes on by the database's clock, one of half an hour ended within seven days, and one ended before them.
+    found = status(engine, 27 * day + 20).gaps
+    assert (found.gaps, found.models, found.failed) == (2, 1, 1)
+    assert status(engine, 27 * day).gaps.gaps == 3
+
+
 def test_drift_is_told_with_since_when_and_how_often(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint(novelty=1)))
     collect(engine, 30, a_look(an_endpoint(novelty=1, quantization="fp1")))
-    assert told(engine, 31)[5:8] == [
+    assert told(engine, 31)[6:9] == [
         "Drift      2 things that this version does not know",
         "  endpoint.novelty: since 2026-05-16 09:00:00 UTC, 2 times",
         "  endpoint.quantization = fp1: since 2026-05-16 09:30:00 UTC, 1 times",
@@ -231,5 +246,5 @@ def test_long_lists_of_targets_are_cut_but_counted(engine: sa.Engine) -> None:
 def test_hostile_reasons_stay_on_their_line(engine: sa.Engine, hostile: str) -> None:
     collect(engine, 0, a_failed_look(error=hostile), a_look(an_endpoint(quantization=hostile), target=OTHER))
     lines = told(engine, 1)
-    assert len(lines) == 11
+    assert len(lines) == 12
     assert [line for line in lines if not line.isprintable()] == []

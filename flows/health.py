@@ -1,0 +1,130 @@
+"""What stands in the way of history, of all that it needs: fresh evidence, room on the disk, Prefect's schedules."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from flows.archive import Archive
+from flows.database import location, opened, revisions, told
+from flows.errors import HistoryError
+from flows.report import printable
+from flows.schedules import Schedules, read_schedules
+from flows.settings import Settings
+from flows.status import Status, read_status, status_lines
+
+_LEAST_ROOM = 2**30  # a month of the catalogue takes about as much
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the history says of itself, and what of the world around it.
+
+    `room` is how many bytes are free where the archive and a SQLite database lie, the least of the two; None where both
+    are elsewhere. `schedules` is what Prefect says: None where none is configured, a text where it can't be asked.
+    """
+
+    status: Status
+    room: int | None
+    schedules: Schedules | str | None
+
+    @property
+    def problems(self) -> list[str]:
+        """What somebody has to see to, each in one line; none where all is well."""
+        found = list(self.status.problems)
+        if self.room is not None and self.room < _LEAST_ROOM:
+            found.append(f"only {_gigabytes(self.room)} are free on the disk")
+        if isinstance(self.schedules, str):
+            found.append(self.schedules)
+        elif self.schedules:
+            found += [f"the schedule of {name} is paused" for name in self.schedules.paused]
+            if self.schedules.late:
+                found.append(f"{len(self.schedules.late)} runs are late, first {self.schedules.late[0]}")
+        return found
+
+
+def read_health(settings: Settings, now: datetime) -> Health:
+    """Ask the database, the archive, the disk and Prefect. Raises HistoryError where the database can't be used."""
+    archive = Archive(settings.archive_url.get_secret_value())
+    with opened(settings.database_url.get_secret_value()) as engine, told(engine):
+        with engine.connect() as connection:
+            status = read_status(
+                connection,
+                now=now,
+                schema=str(revisions(engine)[0]),
+                archive_bytes=_size(archive),
+                database=location(engine),
+                archive=archive.location,
+            )
+        folders = [archive.folder, _folder(engine)]
+    return Health(status, _room(folders), _schedules())
+
+
+def health_lines(health: Health) -> Iterator[str]:
+    """The same for a terminal."""
+    yield from status_lines(health.status)
+    if health.room is not None:
+        yield f"Disk       {_gigabytes(health.room)} free"
+    if isinstance(health.schedules, Schedules):
+        found = health.schedules
+        yield f"Prefect    {found.server}: {found.deployed} deployments, {len(found.late)} runs late"
+    yield from (f"Trouble    {printable(problem)}" for problem in health.problems)
+
+
+def health_payload(health: Health) -> dict[str, Any]:
+    """The same for a program: plain values that JSON has."""
+    status, schedules = health.status, health.schedules if isinstance(health.schedules, Schedules) else None
+    newest = status.newest_observation
+    return {
+        "healthy": not health.problems,
+        "problems": health.problems,
+        "at": status.now.astimezone(UTC).isoformat(),
+        "newest_evidence_at": newest and newest.isoformat(),
+        "targets": status.targets,
+        "failing": len(status.failing),
+        "stale": status.stale,
+        "never_seen": len(status.never_seen),
+        "gaps_7d": status.gaps.gaps,
+        "looks_lacking_7d": status.gaps.lacking,
+        "drift": len(status.drift),
+        "schema": status.schema,
+        "archive_bytes": status.archive_bytes,
+        "free_bytes": health.room,
+        "late_runs": schedules and len(schedules.late),
+        "paused_schedules": schedules and list(schedules.paused),
+    }
+
+
+def _schedules() -> Schedules | str | None:
+    try:
+        return read_schedules()
+    except HistoryError as error:
+        return str(error)
+
+
+def _size(archive: Archive) -> int | None:
+    try:
+        return archive.size_bytes()
+    except HistoryError:
+        return None
+
+
+def _folder(engine: sa.Engine) -> Path | None:
+    name = engine.url.database
+    return Path(name).absolute().parent if engine.dialect.name == "sqlite" and name else None
+
+
+def _room(folders: Iterable[Path | None]) -> int | None:
+    """The least free room; a folder that is not there yet will be made on the disk of the next above it."""
+    there = (next(at for at in (folder, *folder.parents) if at.exists()) for folder in folders if folder)
+    return min((shutil.disk_usage(folder).free for folder in there), default=None)
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB"

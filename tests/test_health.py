@@ -1,0 +1,125 @@
+"""What stands in the way of history is told: by the disk, by Prefect, and for probes in JSON."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.schedules import IntervalSchedule
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Scheduled
+
+from flows.database import upgrade
+from flows.health import Health, health_lines, health_payload, read_health
+from flows.schedules import Schedules
+from flows.settings import Settings
+from simulator.market import Market
+from simulator.server import Simulator, serving
+from tests.collecting import ARCHIVE, collect, settings
+from tests.factories import at
+from tests.test_cli import Command, command
+
+__all__ = ["command"]
+
+URL = "sqlite:///data/history.db"
+MARKET = Market(models=2)
+
+
+@pytest.fixture
+def collected(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A history of a minute ago."""
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("ARCHIVE_URL", ARCHIVE)
+    upgrade(URL)
+    with serving(Simulator(MARKET)) as base_url:
+        given = settings(URL, base_url)
+        assert collect(given, MARKET.paths()).exit_code == 0
+    return given
+
+
+def health(given: Settings, minute: float = 1) -> Health:
+    return read_health(given, at(minute))
+
+
+def test_where_all_is_well_nothing_is_in_the_way(collected: Settings) -> None:
+    found = health(collected)
+    assert (found.problems, found.schedules) == ([], None)
+    assert not any(line.startswith(("Trouble", "Prefect")) for line in health_lines(found))
+    payload = health_payload(found)
+    assert (payload["healthy"], payload["targets"], payload["late_runs"]) == (True, len(MARKET.paths()), None)
+    assert payload["free_bytes"] == found.room
+
+
+def test_a_disk_that_is_nearly_full_is_told_before_history_stops(
+    collected: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=300_000_000))
+    found = health(collected)
+    assert found.problems == ["only 0.3 GB are free on the disk"]
+    assert list(health_lines(found))[-2:] == ["Disk       0.3 GB free", "Trouble    only 0.3 GB are free on the disk"]
+
+
+def test_the_room_is_that_where_archive_and_database_lie(collected: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = {"archive": 7 * 10**9, "data": 5 * 10**9}
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free[folder.name]))
+    assert health(collected).room == 5 * 10**9
+
+
+def test_what_is_on_other_machines_has_no_room_to_tell(
+    collected: Settings, monkeypatch: pytest.MonkeyPatch, postgres_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgres_url)
+    monkeypatch.setenv("ARCHIVE_URL", "memory://archive")
+    assert health(Settings.read()).room is None
+
+
+def test_a_paused_schedule_and_late_runs_are_told(
+    collected: Settings, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hourly = DeploymentScheduleCreate(schedule=IntervalSchedule(interval=timedelta(hours=1)), active=False)
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        with get_client(sync_client=True) as client:
+            flow = client.create_flow_from_name("collect")
+            paused = client.create_deployment(flow, "put to sleep", schedules=[hourly])
+            by_hand = client.create_deployment(flow, "by hand")
+            late = client.create_flow_run_from_deployment(by_hand, name="waits for a worker")
+            client.set_flow_run_state(late.id, Scheduled(name="Late"), force=True)
+        monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+        found = health(collected)
+        assert isinstance(found.schedules, Schedules)
+        assert "put to sleep" in found.schedules.paused
+        assert "by hand" not in found.schedules.paused
+        assert "waits for a worker" in found.schedules.late
+        assert "the schedule of put to sleep is paused" in found.problems
+        assert any("runs are late" in problem for problem in found.problems)
+        with get_client(sync_client=True) as client:
+            client.delete_deployment(paused)
+            client.delete_deployment(by_hand)
+
+
+def test_a_prefect_server_that_is_away_is_a_trouble(collected: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        (problem,) = health(collected).problems
+    assert problem.startswith("Prefect's server http://127.0.0.1:9/api can't be asked: ")
+
+
+def test_a_probe_gets_json_and_an_exit_code(collected: Settings, command: Command) -> None:
+    code, out, err = command("health")
+    found = json.loads(out)
+    assert (code, err, found["healthy"]) == (1, "", False)  # by today's clock that look is old
+    assert found["problems"][0].startswith("the newest evidence is ")
+    assert found["newest_evidence_at"] == "2026-05-16T09:00:00+00:00"
+
+
+def test_a_probe_is_told_of_a_database_that_is_away(command: Command) -> None:
+    code, out, err = command("health", DATABASE_URL="postgresql://me:sesame@127.0.0.1:9/history")
+    found = json.loads(out)
+    assert (code, err, found["healthy"]) == (1, "", False)
+    assert "can't be used" in found["problems"][0]
+    assert "sesame" not in out
