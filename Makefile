@@ -40,7 +40,7 @@ types: $(VENV)/dev
 	@$(BIN)/mypy
 
 unit: $(VENV)/dev
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 format: $(VENV)/dev  ## Format the code and mend what the linter can
 	@$(BIN)/ruff format .

@@ -18,6 +18,7 @@ from models.types import ExactDecimal, UtcEpoch, UtcTime
 __all__ = ["DataFrame", "Kept", "Series", "Span", "Time", "read_time", "rows", "text_dtype"]
 
 Time = str | datetime
+_DAY = timedelta(days=1)
 
 _DTYPES: dict[type[Any], str] = {
     UtcTime: "datetime64[us, UTC]",
@@ -129,7 +130,7 @@ def read_time(value: Time) -> datetime:
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else value
         utc = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-        return utc + timedelta(days=1) - timedelta(days=1)  # what lies at the calendar's edge can't be reckoned with
+        return (utc - _DAY) + 2 * _DAY - _DAY  # what lies at the calendar's edge can't be reckoned with
     except (ValueError, OverflowError, AttributeError):
         raise ValueError(f"{value!r} is no time such as 2026-05-16 or 2026-05-16T09:00Z") from None
 

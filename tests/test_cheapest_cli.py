@@ -168,9 +168,9 @@ def test_the_usage_and_what_is_wanted_are_told_in_words(command: Command) -> Non
     [
         (["--model", "acme/swift"], "--model: 'acme/swift' is not in this history; nearest: acme/swift-1"),
         (["--input-tokens", "many"], "--input-tokens: 'many' is no whole number"),
-        (["--input-tokens", "-5"], "--input-tokens: -5 is not between 0 and 1,000,000,000,000"),
+        (["--input-tokens", "-5"], "--input-tokens: -5 is no whole number between 0 and 1,000,000,000,000"),
         (["--output-tokens", "1e3"], "--output-tokens: '1e3' is no whole number"),
-        (["--requests", "0"], "--requests: 0 is not between 1 and"),
+        (["--requests", "0"], "--requests: 0 is no whole number between 1 and"),
         (["--images", "0.5"], "--images: '0.5' is no whole number"),
         (["--cached-share", "80%"], "--cached-share: '80%' is no number such as 0.8 or 99.5"),
         (["--cached-share", "80"], "--cached-share: 80 is no share between 0 and 1, such as 0.8"),

@@ -247,10 +247,10 @@ def test_prices_with_times_of_day_or_week_are_timed(entries: list[dict[str, Any]
 @pytest.mark.parametrize(
     ("given_", "told"),
     [
-        ({"input_tokens": -1}, "--input-tokens: -1 is not between 0 and"),
+        ({"input_tokens": -1}, "--input-tokens: -1 is no whole number between 0 and"),
         ({"output_tokens": 10**12 + 1}, "--output-tokens"),
         ({"images": -1}, "--images"),
-        ({"requests": 0}, "--requests: 0 is not between 1 and"),
+        ({"requests": 0}, "--requests: 0 is no whole number between 1 and"),
         ({"cached_share": Decimal("1.1")}, "--cached-share: 1.1 is no share between 0 and 1"),
         ({"cached_share": Decimal("-0.1")}, "--cached-share"),
         ({"cached_share": Decimal("NaN")}, "--cached-share"),

@@ -38,7 +38,7 @@ def test_the_first_and_the_second_export_tell_what_they_did(command: Command) ->
     assert code == 0
     files = len(content(Path("out"))) - 1
     assert re.fullmatch(
-        rf"Tables     24\nFiles      {files} written, 0 unchanged, 0 removed\nRows       \d+\nBytes      [\d,]+\n"
+        rf"Tables     25\nFiles      {files} written, 0 unchanged, 0 removed\nRows       \d+\nBytes      [\d,]+\n"
         rf"Export     {Path.cwd()}/out\n",
         out,
     )

@@ -171,6 +171,50 @@ def test_a_name_that_is_not_in_the_history_is_refused_with_the_nearest(history: 
         frames.price_history(history, provider="north")
 
 
+def test_a_usage_and_conditions_may_come_as_plain_numbers_and_names(history: sa.Engine) -> None:
+    given: tuple[dict[str, Any], ...] = {"cached_share": 0.5}, {"uptime_pct": 99.5, "providers": "Free"}
+    usage, wanted = Usage(1000, 0, **given[0]), Conditions(**given[1])
+    assert (usage.cached_share, wanted.uptime_pct, wanted.providers) == (Decimal("0.5"), Decimal("99.5"), ("Free",))
+    assert (
+        "North"
+        in frames.cheapest_offers(history, MODEL, usage, wanted, as_of=at(30))
+        .set_index("reasons")
+        .loc["another provider", ["provider"]]
+        .tolist()
+    )
+
+
+@pytest.mark.parametrize("given", [{"input_tokens": 1.5}, {"cached_share": "much"}, {"images": None}])
+def test_what_is_no_number_is_refused_in_one_line(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"is no (whole )?number"):
+        Usage(**{"input_tokens": 1, "output_tokens": 1} | given)
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00+14:00", "0001-01-01", "9999-12-31", 7])
+def test_a_time_at_the_edge_of_the_calendar_is_none(history: sa.Engine, time: Any) -> None:
+    with pytest.raises(ValueError, match="is no time"):
+        frames.daily_uptime(history, until=time)
+
+
+def test_a_time_that_ends_before_it_begins_is_refused(history: sa.Engine) -> None:
+    with pytest.raises(ValueError, match="until 2026-04-01 is not after since 2026-05-01"):
+        frames.price_history(history, since="2026-05-01", until="2026-04-01")
+
+
+def test_names_are_categories_wherever_they_stand(history: sa.Engine) -> None:
+    offers = frames.cheapest_offers(history, MODEL, Usage(1000, 0))
+    moves = frames.lowest_price_moves(history)
+    kinds = [offers[name].dtype for name in ("provider", "route", "variant", "quantization")]
+    assert {str(kind) for kind in [*kinds, moves["before_provider"].dtype, moves["after_route"].dtype]} == {"category"}
+
+
+def test_twins_of_two_variants_are_told_apart_in_samples(history: sa.Engine) -> None:
+    free = an_endpoint("other", model_id="acme/other:free", uptime_last_30m=20)
+    save(history, a_look(an_endpoint("other"), free, minute=90, target="acme/other", model="acme/other"))
+    samples = frames.uptime_samples(history, "acme/other", since=at(90))
+    assert values(samples, "variant", "uptime_30m_pct") == [("acme/other:free", 20.0), (MODEL, 99.5)]
+
+
 FUNCTIONS = [
     function
     for name, function in vars(frames).items()

@@ -242,6 +242,23 @@ def test_cheapest_tells_where_samples_are_gone(engine: sa.Engine, monkeypatch: p
         assert left_out.reasons == ("uptime unknown: no samples",)
 
 
+def test_what_an_offer_cost_outside_its_windows_stays_known(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every look of the week before, also where the samples of those looks are gone."""
+    other, at_night = "acme/other", [{"utc_start": 0, "utc_end": 600, "prompt": "0.0000005"}]
+    timed = {"model": other, "pricing": {"overrides": at_night}}
+    store_looks(engine, *(look(day + hour / 24, 99.0, **timed) for day in range(22) for hour in (-3, 6)))
+
+    def cost() -> Any:
+        with engine.connect() as connection:
+            answer = cheapest(connection, other, Usage(1000, 0), as_of=START + timedelta(days=20, hours=7), now=NOW)
+        return [(offer.cost_usd, offer.reasons) for offer in (*answer.offers, *answer.left_out)]
+
+    before = cost()
+    assert before == [(Decimal("0.001"), ())]
+    maintained(monkeypatch, 30)
+    assert cost() == before
+
+
 def test_a_look_that_comes_before_the_limit_stands_is_rolled_up_first(
     engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
