@@ -39,7 +39,9 @@ def backfill_payload(ended: Imported | Rebuilt) -> dict[str, Any]:
 
 
 def _imported_lines(imported: Imported) -> Iterator[str]:
-    of = "" if imported.run else f" of {imported.bundles} bundles"
+    of = "" if imported.bundles is None else f" observations of {imported.bundles} bundles"
+    if imported.bundles == 0:
+        of = " observations, as all bundles are held whole"
     yield f"Read       {imported.read}{of}: {imported.new} new, {imported.known} known, {imported.unwanted} not wanted"
     yield from _refused_lines(imported.refusals, imported.refused)
     if imported.is_dry:

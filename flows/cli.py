@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -73,6 +74,7 @@ def _stop(*_: object) -> NoReturn:
     """End on Ctrl-C: by the next one, or after some seconds, whatever other code makes of it."""
     print("\nendpoint-history: stopped; the next collect takes up what came so far", file=sys.stderr)
     signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    logging.disable()  # what others make of being stopped is no news
     last_resort = threading.Timer(5, os._exit, [_INTERRUPTED])
     last_resort.daemon = True
     last_resort.start()
@@ -221,7 +223,3 @@ def db_check() -> None:
         if found:
             raise HistoryError(f"the database {location(engine)} differs from this version: {found[0]}")
         print(f"The database {location(engine)} is as this version wants it.")
-
-
-if __name__ == "__main__":
-    main()

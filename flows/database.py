@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,11 @@ def _sqlite_engine(url: sa.URL, *, foreign_keys: bool) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the begin event below says when a transaction starts
-        connection.execute("PRAGMA journal_mode = WAL")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_READONLY:
+                raise  # who may only read takes the file as it is
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
 
@@ -201,7 +206,13 @@ def _make_file(url: str) -> None:
 
 
 def _refuse_missing(url: sa.URL) -> None:
-    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+    if url.get_backend_name() != "sqlite":
+        return
+    try:
+        is_there = Path(str(url.database)).exists()
+    except OSError as error:
+        raise HistoryError(f"the database {url.database} can't be read: {error.strerror}") from None
+    if not is_there:
         raise ConfigurationError(f"there is no database {url.database} yet; run: endpoint-history db upgrade")
 
 

@@ -78,7 +78,7 @@ class Imported:
 
     run: str | None
     is_dry: bool = False
-    bundles: int = 0
+    bundles: int | None = None
     new: int = 0
     known: int = 0
     unwanted: int = 0

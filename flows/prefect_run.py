@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -123,22 +124,16 @@ def _await_server(server: subprocess.Popen[bytes], port: int) -> None:
 
 def _serve(every: int) -> None:
     from prefect import serve  # noqa: PLC0415 - after the settings
-    from prefect.client.schemas.objects import (  # noqa: PLC0415
-        ConcurrencyLimitConfig,
-        ConcurrencyLimitStrategy,
-    )
 
     from flows.collect import collect  # noqa: PLC0415
 
-    options: dict[str, Any] = {
-        "interval": timedelta(minutes=every),
-        "parameters": {"cadence_minutes": every},
-        "concurrency_limit": ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
-    }
+    options: dict[str, Any] = {"interval": timedelta(minutes=every), "parameters": {"cadence_minutes": every}}
     deployment = cast("RunnerDeployment", collect.to_deployment(name="served", **options))
-    # A stopped service must go on by itself when it is started again, so its schedule is not paused.
+    warnings.filterwarnings("ignore", "coroutine 'Runner.astop'")  # Prefect's own, at a SIGTERM
+    # A stopped service must go on by itself when it is started again: so its schedule is not paused, and one run at a
+    # time is this process's own limit. One of Prefect's server would hold the place of a run that was stopped half-way.
     try:
-        serve(deployment, pause_on_shutdown=False, limit=2)
+        serve(deployment, pause_on_shutdown=False, limit=1)
     except Exception as error:  # noqa: BLE001 - Prefect's client raises what its many parts raise
         raise HistoryError(f"Prefect can't be used: {one_line(error)}; cron and --no-prefect do without it") from None
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from flows.errors import ConfigurationError
 
@@ -40,6 +42,15 @@ def _checked_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def _refuse_misspelt(names: Iterable[str]) -> None:
+    """What else stands in `.env` may be for others, but not what is nearly a setting."""
+    known = Settings.model_fields
+    for name in names:
+        near = get_close_matches(name.lower(), known, n=1, cutoff=0.8)
+        if near and name.lower() not in known:
+            raise ConfigurationError(f"bad settings: .env: {name.upper()} is no setting; {near[0].upper()} is")
+
+
 class Settings(BaseSettings):
     """Every setting with its default. Names of environment variables are the field names in capitals."""
 
@@ -60,6 +71,7 @@ class Settings(BaseSettings):
         """Read the environment and `.env`. Raises ConfigurationError naming each bad variable, never its value."""
         try:
             settings = cls()
+            _refuse_misspelt(DotEnvSettingsSource(cls).env_vars)
         except UnicodeDecodeError:
             raise ConfigurationError("bad settings: .env is not UTF-8 text") from None
         except ValidationError as error:

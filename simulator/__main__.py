@@ -92,18 +92,21 @@ def _demo(simulator: Simulator) -> int:
     start = datetime.now(UTC)
     before = start - timedelta(days=3)
     with serving(simulator) as base_url:
-        for at, heading, words in (
+        steps = [
             (before, "A database:", ["db", "upgrade"]),
-            (before, "\nA first look, of three days ago:", ["collect", "--no-prefect"]),
-            (start, "\nAnd one of now, as a Prefect flow:", ["collect"]),
-        ):
+            (before, "\nA look at the prices of three days ago:", ["collect", "--no-prefect"]),
+            (start, "\nAnd one at those of now, as a Prefect flow:", ["collect"]),
+        ]
+        # Another demo goes on from now: prices of the past would come back in it.
+        for at, heading, words in steps[2:] if (_DEMO_FOLDER / "history.db").exists() else steps:
             print(heading, flush=True)
             simulator.clock = lambda at=at: at  # type: ignore[misc]
             # Only our own interpreter is started.
-            done = subprocess.run([sys.executable, "-m", "flows.cli", *words], env=_variables(base_url), check=False)  # noqa: S603
+            done = subprocess.run([sys.executable, "-m", "flows", *words], env=_variables(base_url), check=False)  # noqa: S603
             if done.returncode:
                 return done.returncode
     print(f"\nAsk it with the queries of the README: sqlite3 {_DEMO_FOLDER}/history.db")
+    print(f"Other commands: export DATABASE_URL=sqlite:///{_DEMO_FOLDER}/history.db ARCHIVE_URL={_DEMO_FOLDER}/archive")
     return 0
 
 

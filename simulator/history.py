@@ -76,6 +76,9 @@ def main() -> int:
     except HistoryError as error:
         print(f"simulator: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"simulator: stopped; {name} holds a part of the history: remove it before another try", file=sys.stderr)
+        return 130
     return 0
 
 

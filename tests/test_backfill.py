@@ -132,24 +132,32 @@ def test_the_archive_fills_an_empty_database_and_tells_it_as_every_source_does(
         0,
         ["Read", "Refused", "Changes", "Conflicts"],
     )
-    assert out.startswith("Read       4 of 2 bundles: 4 new, 0 known, 0 not wanted\nRefused    0\n")
+    assert out.startswith("Read       4 observations of 2 bundles: 4 new, 0 known, 0 not wanted\nRefused    0\n")
     assert re.fullmatch(r"(\d) of \1 kB read, 4 observations(, [\d.,]+/s)?\n", err)
-    assert command("backfill", "archive")[1].startswith("Read       0 of 0 bundles: 0 new, 0 known")
-    assert command("backfill", "archive", "--all")[1].startswith("Read       4 of 2 bundles: 0 new, 4 known")
+    assert command("backfill", "archive")[1].startswith(
+        "Read       0 observations, as all bundles are held whole: 0 new, 0 known"
+    )
+    assert command("backfill", "archive", "--all")[1].startswith(
+        "Read       4 observations of 2 bundles: 0 new, 4 known"
+    )
 
 
 def test_a_part_of_the_archive_and_then_all(command: Command, kept: list[str]) -> None:
     words = ("--since", "2026-05-02", "--until", "2026-05-04T00:00Z", "--only", "acme/*")
     code, out, _ = command("backfill", "archive", *words)
-    assert (code, out.splitlines()[0]) == (0, "Read       4 of 2 bundles: 2 new, 0 known, 2 not wanted")
-    assert command("backfill", "archive")[1].startswith("Read       4 of 2 bundles: 2 new, 2 known, 0 not wanted")
+    assert (code, out.splitlines()[0]) == (0, "Read       4 observations of 2 bundles: 2 new, 0 known, 2 not wanted")
+    assert command("backfill", "archive")[1].startswith(
+        "Read       4 observations of 2 bundles: 2 new, 2 known, 0 not wanted"
+    )
     assert command("backfill", "archive", "--verify")[0] == 0
 
 
 def test_a_dry_run_of_the_archive_shows_the_first_changes_alone(command: Command, kept: list[str]) -> None:
     code, out, _ = command("backfill", "archive", "--dry-run")
     assert code == 0
-    assert out.startswith("Read       4 of 2 bundles: 4 new, 0 known, 0 not wanted\nRefused    0\nChanges    4 rows")
+    assert out.startswith(
+        "Read       4 observations of 2 bundles: 4 new, 0 known, 0 not wanted\nRefused    0\nChanges    4 rows"
+    )
     assert "acme/swift-1 at North (north/fp8): prompt $1/M -> $2/M" in out
     assert count(URL, observations) == 0
 
@@ -161,7 +169,7 @@ def test_damage_of_the_archive_is_named_and_exits_with_three(command: Command, k
     told = f"Refused    1\n  {path}: line 2 at byte {len(lines[0])}: its checksum is wrong\n"
     code, out, _ = command("backfill", "archive")
     assert (code, told in out) == (3, True)
-    assert out.startswith("Read       4 of 2 bundles: 3 new, 0 known, 0 not wanted\n")
+    assert out.startswith("Read       4 observations of 2 bundles: 3 new, 0 known, 0 not wanted\n")
     code, out, _ = command("backfill", "archive", "--verify")
     assert (code, told in out) == (3, True)
     code, out, err = command("backfill", "archive", "--rebuild")

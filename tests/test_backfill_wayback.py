@@ -147,7 +147,7 @@ def test_ctrl_c_ends_a_walk_in_one_line_and_keeps_what_came(command: Command) ->
     hanging = [saved.place for saved in listed(there, PATHS[3]) if not saved.lost][8]
     there.answers[hanging] = faults.KINDS["hang"]
     with serving_wayback(there) as base_url:
-        words = [sys.executable, "-m", "flows.cli", "backfill", "wayback", PATHS[3], "--base-url", base_url]
+        words = [sys.executable, "-m", "flows", "backfill", "wayback", PATHS[3], "--base-url", base_url]
         variables = {"DATABASE_URL": url, "REQUESTS_PER_SECOND": "0", "PYTHONPATH": str(ROOT)}
         with subprocess.Popen(
             words, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

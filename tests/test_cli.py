@@ -131,7 +131,10 @@ def test_the_archive_fills_a_new_database(command: Command, simulator: Simulator
     command("db", "upgrade")
     code, out, _ = command("backfill", "archive")
     count = len(PATHS)
-    assert (code, out.splitlines()[0]) == (0, f"Read       {count} of 1 bundles: {count} new, 0 known, 0 not wanted")
+    assert (code, out.splitlines()[0]) == (
+        0,
+        f"Read       {count} observations of 1 bundles: {count} new, 0 known, 0 not wanted",
+    )
 
 
 def test_the_archive_rebuilds_and_verifies_the_database(command: Command, simulator: Simulator) -> None:
@@ -230,7 +233,7 @@ def test_a_full_disk_gets_one_line_and_leaves_nothing_half_written(command: Comm
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, 6_000))
 
-    words = [sys.executable, "-m", "flows.cli", "collect", "--no-prefect"]
+    words = [sys.executable, "-m", "flows", "collect", "--no-prefect"]
     done = subprocess.run(words, cwd=Path.cwd(), preexec_fn=fill_the_disk, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1, done.stderr
@@ -245,7 +248,7 @@ def lines_written() -> int:
 def test_ctrl_c_ends_a_collect_at_once_with_one_line(command: Command, simulator: Simulator) -> None:
     command("db", "upgrade")
     simulator.answers[PATHS[-1]] = faults.KINDS["hang"]
-    words = [sys.executable, "-m", "flows.cli", "collect", "--no-prefect"]
+    words = [sys.executable, "-m", "flows", "collect", "--no-prefect"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         until(lambda: lines_written() == len(PATHS) - 1, 30)
         process.send_signal(signal.SIGINT)
@@ -263,14 +266,16 @@ def test_a_downgrade_must_be_meant(command: Command) -> None:
 def test_a_killed_collect_is_taken_up_by_the_next(command: Command, simulator: Simulator) -> None:
     command("db", "upgrade")
     simulator.answers[PATHS[-1]] = faults.KINDS["hang"]
-    words = [sys.executable, "-m", "flows.cli", "collect", "--no-prefect"]
+    words = [sys.executable, "-m", "flows", "collect", "--no-prefect"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         until(lambda: len(simulator.requests) == len(PATHS), 30)
         until(lambda: lines_written() == len(PATHS) - 1, 30)
         process.kill()
     del simulator.answers[PATHS[-1]]
     assert command("collect", "--no-prefect")[0] == 0
-    assert command("backfill", "archive", "--all")[1].startswith(f"Read       {2 * len(PATHS) - 1} of 2 bundles: ")
+    assert command("backfill", "archive", "--all")[1].startswith(
+        f"Read       {2 * len(PATHS) - 1} observations of 2 bundles: "
+    )
 
 
 def test_the_key_is_in_nothing_that_is_kept_or_told(command: Command, simulator: Simulator) -> None:

@@ -177,7 +177,7 @@ def test_serve_needs_no_server_and_leaves_its_schedule(simulator: Simulator) -> 
             process.terminate()
     assert scheduled[0]["parameters"] == {"cadence_minutes": 7}
     assert [schedule["schedule"]["interval"] for schedule in deployment["schedules"]] == [420]
-    assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert deployment["concurrency_limit"] is None  # it would hold the place of a run that is stopped with the service
 
 
 def test_serve_with_a_server_that_is_away_gets_one_line(simulator: Simulator) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
+import sqlite3
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -278,3 +282,36 @@ def test_what_fails_while_writing_leaves_nothing(empty_database_url: str) -> Non
             _write_twice(engine, _row("same name"))
         with engine.connect() as connection:
             assert not connection.execute(sa.select(runs)).all()
+
+
+@contextlib.contextmanager
+def somebody_else() -> Iterator[None]:
+    """Act as a user who owns nothing here: the superuser may do all, whatever the modes of files say."""
+    if os.geteuid() != 0:
+        pytest.skip("only the superuser can become somebody else")
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_copy_that_may_only_be_read_can_be_asked(sqlite_template: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.db"
+        with contextlib.closing(sqlite3.connect(sqlite_template)) as connection:
+            connection.execute(f"VACUUM INTO '{copy}'")
+        copy.chmod(0o444)
+        Path(folder).chmod(0o755)
+        with somebody_else(), opened(f"sqlite:///{copy}") as engine, engine.connect() as connection:
+            assert connection.execute(sa.select(runs)).all() == []
+
+
+def test_a_folder_that_is_closed_to_others_is_told_in_one_line() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/data/history.db"
+        upgrade(url)
+        Path(folder).chmod(0o755)
+        with somebody_else():
+            told_ = _refusal(_open, url)
+    assert told_ == (1, f"the database {folder}/data/history.db can't be read: Permission denied")

@@ -24,7 +24,7 @@ PAGE = (Path(__file__).parent.parent / "docs" / "reading.md").read_text()
 [SHELL] = re.findall(r"```sh\n(.*?)\n```", PAGE, re.DOTALL)
 [PYTHON] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 [COPY] = re.findall(r"`(sqlite3 [^`]* \"VACUUM INTO [^`]*)`", PAGE)
-[COPY_URI] = re.findall(r"`(file:copy[^`]*)`", PAGE)
+[COPY_URI] = re.findall(r"`(file:data/copy[^`]*)`", PAGE)
 [DUCKDB] = re.findall(r"`(SELECT \* FROM 'export/[^`]*)`", PAGE)
 WRITES = (
     "INSERT INTO targets (author, slug) VALUES ('a', 'b')",

@@ -188,3 +188,15 @@ def test_a_secret_is_not_in_the_printed_settings(variable: str, monkeypatch: pyt
     monkeypatch.setenv(variable, "scheme://user:hunter2@host/name")
     settings = Settings.read()
     assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize("name", ["RETENTION_DAY", "database_ulr", "OPENROUTER_BASEURL"])
+def test_a_misspelt_name_in_the_env_file_is_refused(name: str) -> None:
+    Path(".env").write_text(f"{name}=x\n")
+    with pytest.raises(ConfigurationError, match=rf"\.env: {name.upper()} is no setting; [A-Z_]+ is"):
+        Settings.read()
+
+
+def test_names_of_others_in_the_env_file_are_let_be() -> None:
+    Path(".env").write_text("PREFECT_API_URL=http://127.0.0.1:4200/api\nAWS_PROFILE=me\nHTTPS_PROXY=x\n")
+    assert Settings.read() == Settings()
