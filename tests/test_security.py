@@ -1,0 +1,137 @@
+"""What docs/security.md says stands against somebody's will, where no other test shows it."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import gzip
+import io
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from flows.database import opened, upgrade
+from models.observation import Target
+from models.tables import metadata
+from simulator import faults
+from simulator.market import Market
+from simulator.server import Simulator, serving
+from tests.collecting import collect, history, settings
+from tests.factories import a_body, an_endpoint
+from tests.test_cli import Command, command
+
+__all__ = ["command"]
+
+ROOT = Path(__file__).parent.parent
+PRODUCT = sorted(
+    path for folder in ("analysis", "flows", "models", "migrations") for path in (ROOT / folder).rglob("*.py")
+)
+RUNS_DATA = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "yaml"}
+URL = "sqlite:///data/history.db"
+KEY = "sk-or-v1-0123456789abcdef"
+SQL = ["x' OR '1'='1", "x'; DROP TABLE models; --", 'x" OR "1"="1', "x%", "a/b' UNION SELECT 1 --", "\\'; --"]
+
+
+def test_every_test_that_the_page_names_is_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "security.md").read_text()))
+    files = [path.read_text() for path in (ROOT / "tests").glob("test_*.py")]
+    there = {name for text in files for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
+    assert len(named) > 20
+    assert named - there == set()
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_of_the_product_runs_what_it_reads(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    imported = {
+        name.partition(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert imported & RUNS_DATA == set()
+    assert called & {"eval", "exec", "compile", "__import__"} == set()
+
+
+OTHER_ADDRESSES = (
+    *("../admin", "a/../b", "a/b/../../c", "a/..", "a//b", "/a/b", "a/b/", "a\\b/c"),
+    *("a/b?x=1", "a/b#x", "a/b%2f..", "a/b c", "@h/b", "http://h/b", "a/b\r\nHost: h"),
+)
+
+
+@pytest.mark.parametrize("text", OTHER_ADDRESSES)
+def test_a_target_leads_to_no_other_address(text: str) -> None:
+    with pytest.raises(ValueError, match="is not an author/slug pair"):
+        Target.parse(text)
+
+
+@pytest.fixture
+def collected(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+    upgrade(URL)
+    simulator = Simulator(Market(models=2))
+    with serving(simulator) as base_url:
+        monkeypatch.setenv("OPENROUTER_BASE_URL", base_url)
+        yield simulator
+
+
+def test_the_key_is_kept_nowhere(collected: Simulator, command: Command) -> None:
+    path = collected.market.paths()[0]
+    collected.answers[path] = faults.KINDS["500"]
+    _, out, err = command("collect", "--no-prefect", *collected.market.paths(), REQUESTS_PER_SECOND="0")
+    assert f"failed: {path}" in out
+    assert KEY not in out + err
+    kept = [file for file in Path().rglob("*") if file.is_file()]
+    assert any(file.suffix == ".gz" for file in kept)
+    for file in kept:
+        content = file.read_bytes()
+        content += gzip.decompress(content) if file.suffix == ".gz" else b""
+        assert KEY.encode() not in content, file
+
+
+@pytest.mark.parametrize("value", SQL)
+def test_sql_in_a_value_of_the_command_line_is_a_name_like_any_other(
+    collected: Simulator, command: Command, value: str
+) -> None:
+    paths = collected.market.paths()
+    command("collect", "--no-prefect", *paths, REQUESTS_PER_SECOND="0")
+    before = history(URL)
+    usage = ("--input-tokens", "10", "--output-tokens", "10")
+    for words in (
+        ("cheapest", "--model", value, *usage),
+        ("cheapest", "--model", paths[0], "--provider", value, *usage),
+        ("cheapest", "--model", paths[0], "--quantization", value, *usage),
+        ("cheapest", "--model", paths[0], "--as-of", value, *usage),
+        ("export", "out", "--only", value, "--format", "csv"),
+        ("export", "out", "--since", value, "--format", "csv"),
+        ("backfill", "archive", "--only", value),
+        ("backfill", "archive", "--since", value),
+        ("collect", "--no-prefect", value),
+        ("db", "downgrade", value, "--yes"),
+    ):
+        code, out, err = command(*words)
+        assert (code, out, err.count("\n")) == (2, "", 1), words
+    assert history(URL) == before
+    with opened(URL) as engine:
+        assert set(metadata.tables) <= set(sa.inspect(engine).get_table_names())
+
+
+def test_an_offer_in_csv_runs_in_no_spreadsheet(collected: Simulator, command: Command) -> None:
+    path = collected.market.paths()[0]
+    hostile = an_endpoint("@x", provider_name='=HYPERLINK("http://x")', model_id=path)
+    collected.answers[path] = faults.answer(200, a_body(hostile, model=path))
+    assert collect(settings(URL, os.environ["OPENROUTER_BASE_URL"]), [path]).exit_code == 0
+    _, out, _ = command("cheapest", "--model", path, "--input-tokens", "1", "--output-tokens", "1", "--csv")
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert (row["provider"], row["route"]) == ('\'=HYPERLINK("http://x")', "'@x")
