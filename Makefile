@@ -2,10 +2,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+FUZZ_SECONDS ?= 60
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format types unit lock schema queries clean
+.PHONY: help run demo test lint format types unit fuzz lock schema queries clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -42,6 +43,13 @@ types: $(VENV)/dev
 unit: $(VENV)/dev
 	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
+fuzz: $(VENV)/dev  ## Throw random bytes at what reads strangers' (FUZZ_SECONDS=60 each; Linux, Python before 3.14)
+	@for what in parse files; do \
+		$(BIN)/python -m fuzz.seeds .fuzz/$$what && \
+		$(BIN)/python -m fuzz.$$what -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+			-artifact_prefix=.fuzz/ -verbosity=0 -print_final_stats=1 .fuzz/$$what || exit 1; \
+	done
+
 format: $(VENV)/dev  ## Format the code and mend what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -57,4 +65,4 @@ lock: $(VENV)/dev  ## Resolve the dependencies anew into the lock files
 	@$(COMPILE) --upgrade --group build --group dev --extra export --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
 
 clean:  ## Remove the environment and the tools' caches (data/ stays)
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis

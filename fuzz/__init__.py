@@ -1,0 +1,1 @@
+"""Throw what nobody thought of at what reads strangers' bytes: `make fuzz`."""
