@@ -1,0 +1,185 @@
+"""What one collect costs, warm, limits off, against a simulated OpenRouter in a process of its own on loopback.
+
+Beside it in the same run: a bare walk by plain httpx and one by aiohttp, of the same width, that throw the bodies away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import multiprocessing
+import statistics
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import aiohttp
+import httpx
+from pydantic import SecretStr
+
+from benchmarks.conditions import (
+    CADENCE,
+    START,
+    Took,
+    command,
+    count,
+    in_fresh_process,
+    machine,
+    peak_mib,
+    scratch_database,
+    scratch_folder,
+    servers,
+    stopwatch,
+)
+from flows.archive import Archive
+from flows.collection import collect_targets
+from flows.settings import Settings
+from flows.targets import TargetList
+from simulator import faults
+from simulator.market import Market
+from simulator.server import Simulator, serving
+
+_WIDTH = 8  # connections at once, as MAX_CONNECTIONS says by default
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, and print what was found."""
+    parser = command("tick", __doc__)
+    parser.add_argument("--models", type=count, nargs="+", default=[350, 3500], help="how many are asked for")
+    parser.add_argument("--ticks", type=count, default=10, help="how often, after one that is not counted")
+    given = parser.parse_args(arguments)
+    with servers(with_postgres=given.postgres) as known:
+        print(machine(known.values()))
+        for models in given.models:
+            paths = Market(models).paths()[:models]
+            with served(models) as base_url:
+                for name, server in known.items():
+                    with scratch_database(server) as url, scratch_folder() as folder:
+                        ticks = in_fresh_process(measure, url, base_url, paths, folder / "archive", given.ticks)
+                    print(f"{models} models, {name}\n{ticks}", flush=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """The walks of each kind; the most memory in MiB; a bundle's bytes as a share of those of a gzip for each body."""
+
+    collects: list[Took]
+    by_httpx: list[Took]
+    by_aiohttp: list[Took]
+    peak: float
+    share: float
+
+    def __str__(self) -> str:
+        ours, plain, floor = (_median(took) for took in (self.collects, self.by_httpx, self.by_aiohttp))
+        cpu = statistics.median(took.cpu_seconds for took in self.collects)
+        worst = max(took.seconds for took in self.collects)
+        return (
+            f"  collect   {ours:6.3f} s ({cpu:.3f} of CPU), worst {worst:.3f}\n"
+            f"  httpx     {plain:6.3f} s, a collect takes {ours / plain:.2f} of it\n"
+            f"  aiohttp   {floor:6.3f} s, a collect takes {ours / floor:.2f} of it\n"
+            f"  memory    {self.peak:,.0f} MiB\n  bundle    {self.share:.2f} of a gzip for each body"
+        )
+
+
+def measure(url: str, base_url: str, paths: Sequence[str], archive: Path, ticks: int) -> Ticks:
+    """Each walk in turn, so often, after one that is not counted."""
+    settings = Settings(
+        database_url=SecretStr(url),
+        archive_url=SecretStr(str(archive)),
+        openrouter_base_url=base_url,
+        requests_per_second=0,
+        max_connections=_WIDTH,
+    )
+    addresses = [f"{base_url}/models/{path}/endpoints" for path in paths]
+    collects, by_httpx, by_aiohttp = [], [], []
+    for tick in range(ticks + 1):
+        collects.append(_timed(_collect(settings, paths, START + tick * CADENCE)))
+        by_httpx.append(_timed(_walk_httpx(addresses)))
+        by_aiohttp.append(_timed(_walk_aiohttp(addresses)))
+    singly = sum(len(gzip.compress(body)) for body in _bodies(len(paths)).values())
+    share = statistics.median(Archive(str(archive)).sizes().values()) / singly
+    return Ticks(collects[1:], by_httpx[1:], by_aiohttp[1:], peak_mib(), share)
+
+
+def _median(took: Iterable[Took]) -> float:
+    return statistics.median(one.seconds for one in took)
+
+
+def _timed(walk: Coroutine[None, None, None]) -> Took:
+    with stopwatch() as took:
+        asyncio.run(walk)
+    return took
+
+
+async def _collect(settings: Settings, paths: Sequence[str], at: datetime) -> None:
+    clock = _Clock(at)
+    collected = await collect_targets(settings, TargetList.given(paths), cadence_seconds=1800, clock=clock)
+    if collected.exit_code:
+        raise RuntimeError(f"{collected.observed} of {collected.targets} observed")
+
+
+class _Clock:
+    """Goes on by a millisecond each time that it is asked."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+
+    def __call__(self) -> datetime:
+        self._at += timedelta(milliseconds=1)
+        return self._at
+
+
+async def _walk_httpx(addresses: Sequence[str]) -> None:
+    width = asyncio.Semaphore(_WIDTH)
+    async with httpx.AsyncClient() as client:
+
+        async def ask(address: str) -> None:
+            async with width:
+                (await client.get(address)).raise_for_status()
+
+        await asyncio.gather(*map(ask, addresses))
+
+
+async def _walk_aiohttp(addresses: Sequence[str]) -> None:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_WIDTH)) as session:
+
+        async def ask(address: str) -> None:
+            async with session.get(address) as response:
+                response.raise_for_status()
+                await response.read()
+
+        await asyncio.gather(*map(ask, addresses))
+
+
+@contextmanager
+def served(models: int) -> Iterator[str]:
+    """The base URL of a simulated OpenRouter in another process, its bodies made beforehand."""
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    process = spawn.Process(target=_serve, args=(models, there))
+    process.start()
+    try:
+        yield here.recv()
+    finally:
+        here.send("stop")
+        process.join()
+
+
+def _serve(models: int, parent: Connection) -> None:
+    answers = {path: faults.answer(200, body) for path, body in _bodies(models).items()}
+    with serving(Simulator(Market(models), answers=answers)) as base_url:
+        parent.send(base_url)
+        parent.recv()
+
+
+def _bodies(models: int) -> dict[str, bytes]:
+    market = Market(models)
+    return {path: json.dumps(market.body(path, START)).encode() for path in market.paths()[:models]}
+
+
+if __name__ == "__main__":
+    main()
