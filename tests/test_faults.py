@@ -1,0 +1,163 @@
+"""Faults of the database and of the process, injected for real: what is told, and that nothing is lost."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from aiohttp import web
+
+from flows.database import differences, opened, upgrade
+from flows.errors import HistoryError
+from flows.store import Read, Stored, store
+from models.tables import observations
+from simulator import faults
+from simulator.market import Market
+from simulator.server import Simulator, serving
+from tests.collecting import collect, count, history, settings
+from tests.factories import at
+from tests.prefect_server import until
+from tests.reference import without_provenance
+
+MARKET = Market(models=6)
+PATHS = MARKET.paths()
+# Runs the command line's upgrade, and kills its own process before the statement of that number.
+KILLED_UPGRADE = """
+import os, signal, sys
+import sqlalchemy as sa
+from flows.database import upgrade
+left = int(sys.argv[2])
+@sa.event.listens_for(sa.Engine, "before_cursor_execute")
+def count(*_):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+upgrade(sys.argv[1])
+"""
+
+
+def content(url: str) -> dict[str, list[str]]:
+    """All rows but what differs from run to run anyway."""
+    found = without_provenance(history(url))
+    looks = sorted(re.sub('"elapsed_ms": [0-9]+, ', "", look) for look in found["observations"])
+    return found | {"observations": looks}
+
+
+@pytest.fixture
+def simulator() -> Simulator:
+    return Simulator(MARKET, clock=lambda: at(0))
+
+
+def test_a_database_that_restarts_in_the_middle_of_storing_loses_nothing(
+    simulator: Simulator, postgres_server: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = sa.make_url(postgres_server).set(drivername="postgresql").render_as_string(hide_password=False)
+    name = sa.make_url(postgres_url).database
+    fell: list[int] = []
+
+    def store_and_fall(connection: sa.Connection, read: Sequence[Read]) -> Stored:
+        stored = store(connection, read)
+        if not fell:  # what a restart does to whoever is connected
+            with psycopg.connect(server, autocommit=True) as other:
+                query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+                fell.extend(pid for (pid,) in other.execute(query, [name]).fetchall())
+        return stored
+
+    monkeypatch.setattr("flows.collection.store", store_and_fall)
+    with serving(simulator) as base_url:
+        first = collect(settings(postgres_url, base_url), PATHS)
+        second = collect(settings(postgres_url, base_url), PATHS, minute=30)
+        upgrade(f"sqlite:///{tmp_path}/calm.db")
+        for minute in (0, 30):
+            collect(settings(f"sqlite:///{tmp_path}/calm.db", base_url, archive_url="calm"), PATHS, minute=minute)
+    assert (first.waiting, second.exit_code) == (len(PATHS), 0)
+    assert "terminating connection" in str(first.waiting_reason)
+    assert content(postgres_url) == content(f"sqlite:///{tmp_path}/calm.db")
+
+
+def test_a_server_without_a_place_for_one_more_is_told_in_one_line(postgres_server: str, postgres_url: str) -> None:
+    url = sa.make_url(postgres_url)
+    with psycopg.connect(
+        url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
+    ) as owner:
+        owner.execute(f"CREATE ROLE crowded_{url.database} LOGIN PASSWORD 'x' CONNECTION LIMIT 1")
+        crowded = url.set(username=f"crowded_{url.database}", password="x")
+        try:
+            with (
+                psycopg.connect(crowded.set(drivername="postgresql").render_as_string(hide_password=False)),
+                pytest.raises(HistoryError) as told,
+                opened(crowded.render_as_string(hide_password=False)),
+            ):
+                pass
+        finally:
+            owner.execute(f"DROP ROLE crowded_{url.database}")
+    assert "too many connections" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_database_that_is_locked_for_too_long_waits_in_the_archive(
+    simulator: Simulator, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/history.db"
+    upgrade(url)
+    monkeypatch.setattr("flows.database._WAIT_SECONDS", 0.2)
+    with serving(simulator) as base_url, opened(url) as engine:
+        given = settings(url, base_url)
+
+        async def hold_the_lock(request: web.Request, body: bytes) -> web.StreamResponse:
+            held.append(engine.connect().execution_options(writing=True))
+            held[-1].exec_driver_sql("SELECT 1")
+            return await faults.answer(200, body)(request, body)
+
+        held: list[sa.Connection] = []
+        simulator.answers[PATHS[2]] = hold_the_lock
+        with pytest.raises(HistoryError, match=r"database is locked; all .* answers are kept in the archive"):
+            collect(given, PATHS)
+        held[0].close()
+        del simulator.answers[PATHS[2]]
+        assert collect(given, PATHS, minute=30).exit_code == 0
+    assert count(url, observations, observations.c.outcome == "ok") == 2 * len(PATHS)
+
+
+@pytest.mark.parametrize("statements", [3, 40, 75])
+def test_an_upgrade_killed_half_way_is_finished_by_the_next(empty_database_url: str, statements: int) -> None:
+    words = [sys.executable, "-c", KILLED_UPGRADE, empty_database_url, str(statements)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    upgrade(empty_database_url)
+    with opened(empty_database_url) as engine:
+        assert differences(engine) == []
+
+
+def lines_written() -> int:
+    return sum(part.read_bytes().count(b"\n") for part in Path("archive").rglob(".*.part"))
+
+
+def test_a_collect_that_is_asked_to_end_is_taken_up_by_the_next(simulator: Simulator, tmp_path: Path) -> None:
+    """SIGTERM, as a service manager sends it."""
+    url = f"sqlite:///{tmp_path}/history.db"
+    upgrade(url)
+    simulator.answers[PATHS[-1]] = faults.KINDS["hang"]
+    with serving(simulator) as base_url:
+        variables = {
+            "DATABASE_URL": url,
+            "ARCHIVE_URL": "archive",
+            "OPENROUTER_BASE_URL": base_url,
+        }
+        words = [sys.executable, "-m", "flows", "collect", "--no-prefect", *PATHS]
+        with subprocess.Popen(words, env=variables, stderr=subprocess.PIPE, text=True) as process:
+            until(lambda: lines_written() == len(PATHS) - 1, 30)
+            process.terminate()
+            _, err = process.communicate(timeout=10)
+        assert "Traceback" not in err
+        del simulator.answers[PATHS[-1]]
+        assert collect(settings(url, base_url), PATHS, minute=30).exit_code == 0
+    assert count(url, observations, observations.c.outcome == "ok") == 2 * len(PATHS) - 1
