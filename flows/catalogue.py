@@ -71,7 +71,7 @@ def model_ids(connection: Connection, seen: Iterable[Seen]) -> dict[str, int]:
     for at, listing in seen:
         by_id.setdefault(listing.openrouter_id, []).append((at, listing))
     query = select(models).where(models.c.openrouter_id.in_(by_id))
-    known: dict[str, Row] = {row["openrouter_id"]: row for row in connection.execute(query).mappings()}
+    known: dict[str, Row] = {row["openrouter_id"]: row for row in connection.execute(query).mappings().all()}
     rows = {id_: _merge(known.get(id_), items, model_row) for id_, items in by_id.items()}
     return _upsert(connection, models, known, {i: {"openrouter_id": i, **row} for i, row in rows.items()})
 
@@ -81,7 +81,7 @@ def endpoint_ids(
 ) -> dict[EndpointId, int]:
     """The id of each endpoint of these models by (model id, key), rows told by the newest body that lists them."""
     query = select(endpoints).where(endpoints.c.model_id.in_(set(model_ids)))
-    known: dict[EndpointId, Row] = {_endpoint_key(row): row for row in connection.execute(query).mappings()}
+    known: dict[EndpointId, Row] = {_endpoint_key(row): row for row in connection.execute(query).mappings().all()}
     by_key: dict[EndpointId, list[tuple[datetime, EndpointListing]]] = {}
     for at, model_id, listing in seen:
         by_key.setdefault((model_id, listing.key), []).append((at, listing))

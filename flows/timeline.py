@@ -164,7 +164,7 @@ def _load_before(
     model_ids = {stretch.model_id for stretch in by_endpoint.values()}
     at = select(endpoints.c.id, latest.label("at")).where(endpoints.c.model_id.in_(model_ids)).subquery()
     query = select(table).join(at, (table.c.endpoint_id == at.c.id) & (table.c.observed_at == at.c.at))
-    return {row["endpoint_id"]: history.from_row(row) for row in connection.execute(query).mappings()}
+    return {row["endpoint_id"]: history.from_row(row) for row in connection.execute(query).mappings().all()}
 
 
 def _load_rows(
@@ -181,7 +181,7 @@ def _load_rows(
         .order_by(table.c.endpoint_id, table.c.observed_at)
     )
     found: dict[int, Rows[V]] = {}
-    for row in connection.execute(query).mappings():
+    for row in connection.execute(query).mappings().all():
         if row["observed_at"] <= by_endpoint[row["endpoint_id"]].end:
             value = (history.from_row(row), row["observation_id"])
             found.setdefault(row["endpoint_id"], {})[row["observed_at"]] = value
