@@ -117,6 +117,8 @@ def _times(engine: sa.Engine, query: sa.Select[Any] | sa.TextClause, runs: int) 
     seconds: list[float] = []
     rows = 0
     with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET jit = off")  # as docs/reading.md has it for analysts
         while len(seconds) < runs:
             began = time.perf_counter()
             rows = len(connection.execute(query).all())
