@@ -108,8 +108,14 @@ def unknown_uptime(uptime: SpanUptime) -> str:
 def nearest(name: str, known: set[str]) -> str:
     """The end of a sentence that names what somebody may have meant; empty where nothing is near."""
     by_case = {item.casefold(): item for item in sorted(known)}
-    close = get_close_matches(name.casefold(), by_case, n=3, cutoff=0.5)
-    return "; nearest: " + ", ".join(by_case[item] for item in close) if close else ""
+    asked = name.casefold()
+    # Who leaves the author out means a slug.
+    same_slug = [item for item in by_case if item.partition("/")[2] == asked]
+    close = [
+        *same_slug,
+        *(item for item in get_close_matches(asked, by_case, n=3, cutoff=0.5) if item not in same_slug),
+    ]
+    return "; nearest: " + ", ".join(by_case[item] for item in close[:3]) if close else ""
 
 
 def _names(key: EndpointKey, terms: Terms) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import analysts, export, git_history, late, real_bodies, rebuild
+from benchmarks import analysts, export, git_history, late, real_bodies, rebuild, tick
 from tests import postgres
 from tests.factories import MODEL, a_body, an_endpoint
 
@@ -45,6 +45,18 @@ def test_late_looks_are_measured_against_those_at_the_end(
     monkeypatch.setattr(late, "in_fresh_process", here)
     late.main(["--history", "20", "--looks", "2"])
     assert re.search(r"SQLite +median late +[0-9.]+ ms, at the end +[0-9.]+ ms, ratio [0-9.]+", capsys.readouterr().out)
+
+
+def test_a_collect_is_measured_against_bare_walks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tick, "in_fresh_process", here)
+    tick.main(["--models", "5", "--ticks", "1"])
+    told = capsys.readouterr().out
+    assert "5 models, SQLite" in told
+    for what in ("httpx", "aiohttp"):
+        assert re.search(rf"{what} +[0-9.]+ s, a collect takes [0-9.]+ of it", told)
+    assert re.search(r"bundle +0\.[0-9]+ of a gzip for each body", told)
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")

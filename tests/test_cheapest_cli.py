@@ -167,6 +167,7 @@ def test_the_usage_and_what_is_wanted_are_told_in_words(command: Command) -> Non
     ("words", "told"),
     [
         (["--model", "acme/swift"], "--model: 'acme/swift' is not in this history; nearest: acme/swift-1"),
+        (["--model", "Swift-1"], "--model: 'Swift-1' is not in this history; nearest: acme/swift-1"),
         (["--input-tokens", "many"], "--input-tokens: 'many' is no whole number"),
         (["--input-tokens", "-5"], "--input-tokens: -5 is no whole number between 0 and 1,000,000,000,000"),
         (["--output-tokens", "1e3"], "--output-tokens: '1e3' is no whole number"),
