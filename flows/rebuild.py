@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -31,6 +31,8 @@ from models.tables import metadata, observations, runs, uptime_samples
 _PATIENCE_SECONDS = 300.0
 _PAUSE_SECONDS = 2.0
 _SHOWN = 5
+_SHORT = 60
+Key = tuple[Any, ...]
 # Where samples may be gone: from when on a table can be compared, by the time before which rollups are final.
 _THINNED: dict[sa.Table, tuple[str, Callable[[datetime], datetime | date]]] = {
     uptime_samples: ("observed_at", lambda settled: settled - LOOKED_BACK),
@@ -177,17 +179,43 @@ def _difference(connection: sa.Connection, table: sa.Table, schema: str, settled
         is_open = select(runs.c.name).where(runs.c.finished_at.is_(None))
         live = live.where(live.selected_columns.runs_finished_at.is_not(None))
         built = built.where(built.selected_columns.runs_name.not_in(is_open))
-    sides = [("database", live, built), ("archive", built, live)]
-    counts, examples = [], []
-    for side, here, there in sides:
+    keys = list(_labels(table, _NAMES.get(table.name) or [column.name for column in table.primary_key]))
+    counts, shown = [], []
+    for here, there in ((live, built), (built, live)):
         only = sa.except_(here, there)
         counts.append(int(connection.execute(select(sa.func.count()).select_from(only.subquery())).scalar_one()))
-        examples += [f"{side}: {_told(row)}" for row in connection.execute(only.limit(_SHOWN)).mappings()]
-    return Difference(table.name, counts[0], counts[1], tuple(examples))
+        query = only.order_by(*(sa.column(key) for key in keys)).limit(_SHOWN)
+        shown.append({tuple(row[key] for key in keys): row for row in connection.execute(query).mappings()})
+    return Difference(table.name, counts[0], counts[1], tuple(_examples(*shown)))
 
 
-def _told(row: sa.RowMapping) -> str:
-    return ", ".join(f"{name} {value}" for name, value in row.items() if value is not None)
+def _labels(table: sa.Table, names: Iterable[str]) -> Iterator[str]:
+    """Which columns of `_natural` tell what these columns of a table tell."""
+    for name in names:
+        keys = table.c[name].foreign_keys
+        if not keys:
+            yield f"{table.name}_{name}"
+        for key in keys:
+            yield from _labels(key.column.table, _NAMES[key.column.table.name])
+
+
+def _examples(live: Mapping[Key, sa.RowMapping], built: Mapping[Key, sa.RowMapping]) -> Iterator[str]:
+    """Each row by what names it: on which side it stands alone, or in what the two sides differ."""
+    for key in sorted(live.keys() | built.keys(), key=str):
+        name = " ".join(map(str, key))
+        if key in live and key in built:
+            pairs = ((column, value, built[key][column]) for column, value in live[key].items())
+            yield f"{name}: " + ", ".join(
+                f"{column} {_short(here)} here, {_short(there)} by the archive"
+                for column, here, there in pairs
+                if here != there
+            )
+        else:
+            yield f"{name}: only {'in the database' if key in live else 'by the archive'}"
+
+
+def _short(value: Any) -> str:
+    return "null" if value is None else str(value)[:_SHORT]
 
 
 def _natural(table: sa.Table, schema: str | None) -> sa.Select[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -70,7 +71,8 @@ def test_a_price_that_somebody_changed_is_found_and_mended(collected: str) -> No
         (difference,) = verify(engine, archive())[1]
         assert (difference.table, difference.only_database > 0) == ("pricing_snapshots", True)
         assert difference.only_database == difference.only_archive
-        assert "prompt_usd" in difference.examples[0]
+        told = r"\S+ \S+ \S+ \d+ .*\+00:00: pricing_snapshots_prompt_usd [\d.]+ here, [\d.]+ by the archive"
+        assert re.fullmatch(told, difference.examples[0])
         rebuild(engine, archive())
     assert history(collected) == before
 
@@ -83,6 +85,7 @@ def test_a_row_that_somebody_removed_is_found(collected: str) -> None:
         (difference,) = verify(engine, archive())[1]
     assert (difference.table, difference.only_database) == ("uptime_samples", 0)
     assert difference.only_archive > 0
+    assert difference.examples[0].endswith(": only by the archive")
 
 
 def test_ids_go_on_after_a_rebuild(collected: str) -> None:
