@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from flows.reading import Progress
 from flows.rollups import roll_up
 from flows.settled import LOOKED_BACK, settled_before
 from flows.stale import is_stale
+from models.listing import canonical_decimal
 from models.rollups import catalogue_daily, incident_spans, retention, uptime_daily, uptime_hourly
 from models.tables import metadata, observations, runs, uptime_samples
 
@@ -215,7 +217,9 @@ def _examples(live: Mapping[Key, sa.RowMapping], built: Mapping[Key, sa.RowMappi
 
 
 def _short(value: Any) -> str:
-    return "null" if value is None else str(value)[:_SHORT]
+    if value is None:
+        return "null"
+    return (canonical_decimal(value) if isinstance(value, Decimal) else str(value))[:_SHORT]
 
 
 def _natural(table: sa.Table, schema: str | None) -> sa.Select[Any]:
