@@ -19,7 +19,7 @@ from flows.schedules import Schedules, read_schedules
 from flows.settings import Settings
 from flows.status import Status, read_status, status_lines
 
-_LEAST_ROOM = 2**30  # a month of the catalogue takes about as much
+_LEAST_ROOM = 2**30  # what the whole catalogue takes in some months
 
 
 @dataclass(frozen=True, slots=True)
