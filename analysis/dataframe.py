@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import Any, TypedDict
 
 import sqlalchemy as sa
@@ -18,7 +18,6 @@ from models.types import ExactDecimal, UtcEpoch, UtcTime
 __all__ = ["DataFrame", "Kept", "Series", "Span", "Time", "read_time", "rows", "text_dtype"]
 
 Time = str | datetime
-_DAY = timedelta(days=1)
 
 _DTYPES: dict[type[Any], str] = {
     UtcTime: "datetime64[us, UTC]",
@@ -130,9 +129,11 @@ def read_time(value: Time) -> datetime:
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else value
         utc = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-        return (utc - _DAY) + 2 * _DAY - _DAY  # what lies at the calendar's edge can't be reckoned with
     except (ValueError, OverflowError, AttributeError):
-        raise ValueError(f"{value!r} is no time such as 2026-05-16 or 2026-05-16T09:00Z") from None
+        utc = None
+    if utc is None or not MINYEAR < utc.year < MAXYEAR:  # what lies at the calendar's edge can't be reckoned with
+        raise ValueError(f"{value!r} is no time such as 2026-05-16 or 2026-05-16T09:00Z")
+    return utc
 
 
 def text_dtype(name: str | None) -> str:

@@ -181,7 +181,8 @@ def _difference(connection: sa.Connection, table: sa.Table, schema: str, settled
         is_open = select(runs.c.name).where(runs.c.finished_at.is_(None))
         live = live.where(live.selected_columns.runs_finished_at.is_not(None))
         built = built.where(built.selected_columns.runs_name.not_in(is_open))
-    keys = list(_labels(table, _NAMES.get(table.name) or [column.name for column in table.primary_key]))
+    names = _NAMES.get(table.name) or [column.name for column in table.primary_key]
+    keys = _natural(table, None, names).selected_columns.keys()
     counts, shown = [], []
     for here, there in ((live, built), (built, live)):
         only = sa.except_(here, there)
@@ -189,16 +190,6 @@ def _difference(connection: sa.Connection, table: sa.Table, schema: str, settled
         query = only.order_by(*(sa.column(key) for key in keys)).limit(_SHOWN)
         shown.append({tuple(row[key] for key in keys): row for row in connection.execute(query).mappings()})
     return Difference(table.name, counts[0], counts[1], tuple(_examples(*shown)))
-
-
-def _labels(table: sa.Table, names: Iterable[str]) -> Iterator[str]:
-    """Which columns of `_natural` tell what these columns of a table tell."""
-    for name in names:
-        keys = table.c[name].foreign_keys
-        if not keys:
-            yield f"{table.name}_{name}"
-        for key in keys:
-            yield from _labels(key.column.table, _NAMES[key.column.table.name])
 
 
 def _examples(live: Mapping[Key, sa.RowMapping], built: Mapping[Key, sa.RowMapping]) -> Iterator[str]:
@@ -222,11 +213,11 @@ def _short(value: Any) -> str:
     return (canonical_decimal(value) if isinstance(value, Decimal) else str(value))[:_SHORT]
 
 
-def _natural(table: sa.Table, schema: str | None) -> sa.Select[Any]:
-    """All rows of a table, natural keys in the place of surrogate ids, which may differ."""
+def _natural(table: sa.Table, schema: str | None, names: Iterable[str] | None = None) -> sa.Select[Any]:
+    """All rows of a table, or these columns of them, natural keys in the place of surrogate ids, which may differ."""
     rows = _beside(table, schema)
     columns: list[sa.ColumnElement[Any]] = []
-    names = [column.name for column in table.c if column.name != "id"]
+    names = names or [column.name for column in table.c if column.name != "id"]
     joined = _add(columns, rows, rows, table, names=names, schema=schema)
     return select(*columns).select_from(joined)
 
