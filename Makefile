@@ -62,7 +62,7 @@ queries: $(VENV)/runtime  ## Answer docs/queries.md anew, and write datasette.ya
 
 lock: $(VENV)/dev  ## Resolve the dependencies anew into the lock files
 	@$(COMPILE) --upgrade --group build pyproject.toml --output-file requirements.lock
-	@$(COMPILE) --upgrade --group build --group dev --extra export --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+	@$(COMPILE) --upgrade --group build --group dev --extra export --extra site --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
 
 clean:  ## Remove the environment and the tools' caches (data/ stays)
 	@rm -rf $(VENV) .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis
