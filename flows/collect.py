@@ -1,6 +1,6 @@
-"""The Prefect flow `collect`: the steps of flows.collection with a task around each shard.
+"""The Prefect flow `collect`: the steps of flows.collection with a task around each batch.
 
-The data never depends on Prefect: what a shard stored stays stored when Prefect's server is gone, and an artifact or an
+The data never depends on Prefect: what a batch stored stays stored when Prefect's server is gone, and an artifact or an
 event that can't be sent is a warning.
 """
 
@@ -20,12 +20,13 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.collection import Collected, Progress, ShardStep, Walk, collect_targets
+from flows.collection import Collected, collect_targets
 from flows.errors import HistoryError
 from flows.progress import Pace
 from flows.report import headline, markdown, payload
 from flows.settings import Settings
 from flows.targets import ENTRY_FORM, TargetList
+from flows.walk import BatchStep, Progress, Walk
 from models.observation import Target
 
 TargetEntry = Annotated[str, Field(pattern=ENTRY_FORM, max_length=200)]
@@ -85,13 +86,13 @@ def _minutes_too_late(cadence_minutes: int | None) -> int:
     return late if late >= cadence_minutes else 0
 
 
-def _as_task(walk: Walk) -> ShardStep:
-    @task(name="collect shard", task_run_name="{first} and {others} more", cache_policy=NO_CACHE)
-    async def collect_shard(targets: list[str], first: str, others: int) -> None:  # noqa: ARG001 - for the name
-        await walk.collect_shard([Target.parse(target) for target in targets])
+def _as_task(walk: Walk) -> BatchStep:
+    @task(name="collect batch", task_run_name="{first} and {others} more", cache_policy=NO_CACHE)
+    async def collect_batch(targets: list[str], first: str, others: int) -> None:  # noqa: ARG001 - for the name
+        await walk.collect_batch([Target.parse(target) for target in targets])
 
     async def step(targets: Sequence[Target]) -> None:
-        await collect_shard([str(target) for target in targets], str(targets[0]), len(targets) - 1)
+        await collect_batch([str(target) for target in targets], str(targets[0]), len(targets) - 1)
 
     return step
 

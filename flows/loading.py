@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from flows.archive import Archive
+from flows.bundle import NAME_TIME
 from flows.database import told, writing
 from flows.errors import ConfigurationError, HistoryError
 from flows.parse import read_observation
@@ -55,7 +56,7 @@ def take_up(engine: sa.Engine, archive: Archive) -> list[str]:
         troubles.append(str(error))
     try:
         with told(engine):
-            names = unfinished(engine, archive)
+            names = sorted({*unfinished(engine, archive), *missed(engine, archive)})
     except HistoryError as error:
         return [*troubles, str(error)]
     for name in names:
@@ -76,6 +77,18 @@ def unfinished(engine: sa.Engine, archive: Archive) -> list[str]:
     with engine.connect() as connection:
         names = connection.execute(select(runs.c.name).where(cut)).scalars().all()
     return [name for name in sorted(names) if archive.has(name)]
+
+
+def missed(engine: sa.Engine, archive: Archive) -> list[str]:
+    """The bundles that came since the newest whole collect and of which the database knows nothing: it was away."""
+    newest = select(sa.func.max(runs.c.started_at)).where(runs.c.kind == "collect", runs.c.finished_at.is_not(None))
+    with engine.connect() as connection:
+        since = connection.execute(newest).scalar()
+        if since is None:
+            return []  # a new database: its past is loaded by whoever asks for it
+        names = archive.bundles(since=f"{since:{NAME_TIME}}")
+        known = set(connection.execute(select(runs.c.name).where(runs.c.started_at >= since)).scalars())
+    return [name for name in names if name not in known]
 
 
 def unloaded(engine: sa.Engine, archive: Archive) -> list[str]:

@@ -77,7 +77,7 @@ def changes(api: str) -> list[dict[str, Any]]:
     return ask(api, "events", filter={"event": {"name": ["endpoint-history.changed"]}})
 
 
-def test_a_server_shows_the_run_its_shards_and_its_outcome(prefect_api: str, simulator: Simulator) -> None:
+def test_a_server_shows_the_run_its_batches_and_its_outcome(prefect_api: str, simulator: Simulator) -> None:
     simulator.answers[PATHS[3]] = faults.KINDS["html"]
     done = command("endpoint-history", "collect", PREFECT_API_URL=prefect_api)
     assert done.returncode == 3
@@ -86,8 +86,11 @@ def test_a_server_shows_the_run_its_shards_and_its_outcome(prefect_api: str, sim
     ok = len(PATHS) - 1
     assert run["state"]["name"] == "Completed"
     assert run["state"]["message"].startswith(f"{ok} of {len(PATHS)} targets observed ({ok} ok, 0 gone); 1 failed; ")
-    shards = until(lambda: ask(prefect_api, "task_runs", flow_runs={"id": {"any_": [run["id"]]}}), 30)
-    assert {shard["name"] for shard in shards} <= {f"{PATHS[0]} and 63 more", f"{PATHS[64]} and {len(PATHS) - 65} more"}
+    batches = until(lambda: ask(prefect_api, "task_runs", flow_runs={"id": {"any_": [run["id"]]}}), 30)
+    assert {batch["name"] for batch in batches} <= {
+        f"{PATHS[0]} and 63 more",
+        f"{PATHS[64]} and {len(PATHS) - 65} more",
+    }
     (artifact,) = ask(prefect_api, "artifacts", flow_runs={"id": {"any_": [run["id"]]}})
     assert artifact["key"] == "collect-outcome"
     assert f"| {PATHS[3]} | a web page, not JSON |" in artifact["data"].replace("\\", "")

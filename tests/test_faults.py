@@ -71,7 +71,7 @@ def test_a_database_that_restarts_in_the_middle_of_storing_loses_nothing(
                 fell.extend(pid for (pid,) in other.execute(query, [name]).fetchall())
         return stored
 
-    monkeypatch.setattr("flows.collection.store", store_and_fall)
+    monkeypatch.setattr("flows.walk.store", store_and_fall)
     with serving(simulator) as base_url:
         first = collect(settings(postgres_url, base_url), PATHS)
         second = collect(settings(postgres_url, base_url), PATHS, minute=30)
