@@ -25,6 +25,7 @@ DOORS: dict[str, set[str]] = {
         "flows/maintain.py",
         "flows/prefect_run.py",
         "flows/schedules.py",
+        "flows/workers.py",
     },
     "fsspec": {"flows/storage.py"},
     "alembic": {"flows/database.py"},
