@@ -9,6 +9,7 @@ import os
 import platform
 import resource
 import sqlite3
+import statistics
 import sys
 import tempfile
 import time
@@ -54,6 +55,14 @@ class Took:
     def against(self, floor: Took) -> str:
         """How many times as long as the least."""
         return f"{self.seconds / floor.seconds:.1f} times the floor ({self.cpu_seconds / floor.cpu_seconds:.1f} of CPU)"
+
+
+def median(took: Iterable[Took]) -> Took:
+    """That by the clock and that on a CPU, each by itself."""
+    all_of_them = list(took)
+    return Took(
+        statistics.median(one.seconds for one in all_of_them), statistics.median(one.cpu_seconds for one in all_of_them)
+    )
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import gzip
 import json
 import multiprocessing
 import statistics
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
@@ -87,22 +87,27 @@ class Ticks:
 
 def measure(url: str, base_url: str, paths: Sequence[str], archive: Path, ticks: int) -> Ticks:
     """Each walk in turn, so often, after one that is not counted."""
-    settings = Settings(
+    given = settings(url, base_url, archive)
+    addresses = [f"{base_url}/models/{path}/endpoints" for path in paths]
+    collects, by_httpx, by_aiohttp = [], [], []
+    for tick in range(ticks + 1):
+        collects.append(_timed(collect(given, paths, START + tick * CADENCE)))
+        by_httpx.append(_timed(_walk_httpx(addresses)))
+        by_aiohttp.append(_timed(_walk_aiohttp(addresses)))
+    singly = sum(len(gzip.compress(body)) for body in bodies(len(paths)).values())
+    share = statistics.median(Archive(str(archive)).sizes().values()) / singly
+    return Ticks(collects[1:], by_httpx[1:], by_aiohttp[1:], peak_mib(), share)
+
+
+def settings(url: str, base_url: str, archive: Path) -> Settings:
+    """Those of a collect without limits."""
+    return Settings(
         database_url=SecretStr(url),
         archive_url=SecretStr(str(archive)),
         openrouter_base_url=base_url,
         requests_per_second=0,
         max_connections=_WIDTH,
     )
-    addresses = [f"{base_url}/models/{path}/endpoints" for path in paths]
-    collects, by_httpx, by_aiohttp = [], [], []
-    for tick in range(ticks + 1):
-        collects.append(_timed(_collect(settings, paths, START + tick * CADENCE)))
-        by_httpx.append(_timed(_walk_httpx(addresses)))
-        by_aiohttp.append(_timed(_walk_aiohttp(addresses)))
-    singly = sum(len(gzip.compress(body)) for body in _bodies(len(paths)).values())
-    share = statistics.median(Archive(str(archive)).sizes().values()) / singly
-    return Ticks(collects[1:], by_httpx[1:], by_aiohttp[1:], peak_mib(), share)
 
 
 def _median(took: Iterable[Took]) -> float:
@@ -115,9 +120,10 @@ def _timed(walk: Coroutine[None, None, None]) -> Took:
     return took
 
 
-async def _collect(settings: Settings, paths: Sequence[str], at: datetime) -> None:
+async def collect(given: Settings, paths: Sequence[str], at: datetime) -> None:
+    """One collect, as if it began at that moment."""
     clock = _Clock(at)
-    collected = await collect_targets(settings, TargetList.given(paths), cadence_seconds=1800, clock=clock)
+    collected = await collect_targets(given, TargetList.given(paths), cadence_seconds=1800, clock=clock)
     if collected.exit_code:
         raise RuntimeError(f"{collected.observed} of {collected.targets} observed")
 
@@ -155,12 +161,17 @@ async def _walk_aiohttp(addresses: Sequence[str]) -> None:
         await asyncio.gather(*map(ask, addresses))
 
 
+def served(models: int) -> AbstractContextManager[str]:
+    """The base URL of a simulated OpenRouter of so many models in another process, its bodies made beforehand."""
+    return served_bodies(bodies(models))
+
+
 @contextmanager
-def served(models: int) -> Iterator[str]:
-    """The base URL of a simulated OpenRouter in another process, its bodies made beforehand."""
+def served_bodies(bodies: Mapping[str, bytes], latency_seconds: float = 0) -> Iterator[str]:
+    """The base URL of a simulated OpenRouter in another process that has these bodies, by their paths."""
     spawn = multiprocessing.get_context("spawn")
     here, there = spawn.Pipe()
-    process = spawn.Process(target=_serve, args=(models, there))
+    process = spawn.Process(target=_serve, args=(bodies, latency_seconds, there))
     process.start()
     try:
         yield here.recv()
@@ -169,14 +180,15 @@ def served(models: int) -> Iterator[str]:
         process.join()
 
 
-def _serve(models: int, parent: Connection) -> None:
-    answers = {path: faults.answer(200, body) for path, body in _bodies(models).items()}
-    with serving(Simulator(Market(models), answers=answers)) as base_url:
+def _serve(bodies: Mapping[str, bytes], latency_seconds: float, parent: Connection) -> None:
+    answers = {path: faults.answer(200, body) for path, body in bodies.items()}
+    with serving(Simulator(answers=answers, latency_seconds=latency_seconds)) as base_url:
         parent.send(base_url)
         parent.recv()
 
 
-def _bodies(models: int) -> dict[str, bytes]:
+def bodies(models: int) -> dict[str, bytes]:
+    """What so many models list, by their paths."""
     market = Market(models)
     return {path: json.dumps(market.body(path, START)).encode() for path in market.paths()[:models]}
 

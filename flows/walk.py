@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +20,8 @@ from flows.parse import read_observation
 from flows.store import store
 from models.observation import Observation, Run, Target
 
-BATCH_SIZE = 64
+_LEAST_BATCH = 64
+_MOST_BATCHES = 16  # each is a task run, of which Prefect keeps some 20 kB
 # This many first answers that never came, and none that did, mean that the API is away and not a few targets.
 _GIVE_UP_AFTER = 12
 
@@ -86,7 +88,8 @@ def plainly(walk: Walk) -> BatchStep:
 async def walked(walk: Walk, archive: Archive, step: Callable[[Walk], BatchStep]) -> list[str]:
     """Walk, and give what kept the bundle from being finished: all was seen and stored by then."""
     targets = walk.targets
-    batches = [targets[start : start + BATCH_SIZE] for start in range(0, len(targets), BATCH_SIZE)]
+    size = max(_LEAST_BATCH, math.ceil(len(targets) / _MOST_BATCHES))
+    batches = [targets[start : start + size] for start in range(0, len(targets), size)]
     is_over = False
     try:
         with archive.open_bundle(walk.run) as walk.bundle:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import analysts, export, git_history, late, real_bodies, rebuild, tick
+from benchmarks import aged, analysts, endurance, export, git_history, late, real_bodies, rebuild, tick
 from tests import postgres
 from tests.factories import MODEL, a_body, an_endpoint
 
@@ -45,6 +45,26 @@ def test_late_looks_are_measured_against_those_at_the_end(
     monkeypatch.setattr(late, "in_fresh_process", here)
     late.main(["--history", "20", "--looks", "2"])
     assert re.search(r"SQLite +median late +[0-9.]+ ms, at the end +[0-9.]+ ms, ratio [0-9.]+", capsys.readouterr().out)
+
+
+def test_a_collect_on_much_history_is_measured_against_one_on_little(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aged, "in_fresh_process", here)
+    aged.main(["--days", "2", "--ticks", "1"])
+    assert re.search(r"ratio +[0-9.]+ \([0-9.]+ of CPU\)", capsys.readouterr().out)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is told by Linux alone")
+def test_collects_are_measured_hour_by_hour(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endurance, "in_fresh_process", here)
+    monkeypatch.setattr(endurance, "_HOUR", 2)
+    endurance.main(["--targets", "3", "--ticks", "4"])
+    told = capsys.readouterr().out
+    assert re.search(r"hour  2 .* MiB, database [0-9]+ MB", told)
+    assert re.search(r"3 targets, 4 collects: last hour to first [0-9.]+ of CPU, memory [0-9.]+", told)
 
 
 def test_a_collect_is_measured_against_bare_walks(

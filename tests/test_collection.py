@@ -289,19 +289,20 @@ def test_a_new_database_does_not_load_a_past_that_nobody_asked_for(given: Settin
     assert count(fresh, runs) == 1
 
 
-def test_batches_go_through_the_step_that_is_given(given: Settings) -> None:
+@pytest.mark.parametrize(("targets", "batches"), [(130, [2, 64, 64]), (1030, [55, *[65] * 15])])
+def test_batches_go_through_the_step_that_is_given(given: Settings, targets: int, batches: list[int]) -> None:
     sizes: list[int] = []
 
     async def run() -> None:
         await collect_targets(
             given,
-            TargetList.given([f"acme/m{n}" for n in range(130)]),
+            TargetList.given([f"acme/m{n}" for n in range(targets)]),
             clock=lambda: at(0),
             step=lambda walk: lambda batch: _counted(sizes, len(batch), walk.collect_batch(batch)),
         )
 
     asyncio.run(run())
-    assert sorted(sizes) == [2, 64, 64]
+    assert sorted(sizes) == batches
 
 
 async def _counted(sizes: list[int], size: int, work: object) -> None:
