@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format types unit fuzz lock schema queries clean
+.PHONY: help run demo test lint format types unit audit fuzz lock schema queries clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ types: $(VENV)/dev
 
 unit: $(VENV)/dev
 	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+audit: $(VENV)/dev  ## Ask whether a pinned version is known to be vulnerable
+	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/audit
 
 fuzz: $(VENV)/dev  ## Throw random bytes at what reads strangers' (FUZZ_SECONDS=60 each; Linux, Python before 3.14)
 	@for what in parse files; do \

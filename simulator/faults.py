@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from random import Random
 
 from aiohttp import web
@@ -13,6 +16,7 @@ from aiohttp import web
 Handler = Callable[[web.Request, bytes], Awaitable[web.StreamResponse]]
 
 _WEB_PAGE = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
+_PAGE_TYPE = {"Content-Type": "text/html"}
 _NEVER = 3600
 
 
@@ -30,6 +34,9 @@ def answer(status: int, body: bytes, headers: Mapping[str, str] | None = None) -
     return handler
 
 
+_TOO_MANY = error_body(429, "Rate limit exceeded")
+
+
 async def truncate(request: web.Request, body: bytes) -> web.StreamResponse:
     """Half of the body under the length of the whole, then the connection closes."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -38,6 +45,25 @@ async def truncate(request: web.Request, body: bytes) -> web.StreamResponse:
     await response.write(body[: len(body) // 2])
     _close(request)
     return response
+
+
+async def cut_chunks(request: web.Request, body: bytes) -> web.StreamResponse:
+    """Half of the body in chunks, and the last one never comes."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    _close(request)
+    return response
+
+
+async def cut_close(request: web.Request, body: bytes) -> web.StreamResponse:
+    """Half of the body of an answer that has no length and ends with the connection: nothing of HTTP is wrong."""
+    if request.transport:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+        request.transport.write(head + body[: len(body) // 2])
+    _close(request)
+    return web.Response()
 
 
 async def reset(request: web.Request, _: bytes) -> web.StreamResponse:
@@ -75,8 +101,11 @@ async def drip(request: web.Request, body: bytes) -> web.StreamResponse:
 
 
 async def bomb(_: web.Request, __: bytes) -> web.StreamResponse:
-    """A small gzip body that becomes 200 MB."""
-    return _gzipped(await asyncio.to_thread(gzip.compress, bytes(200 * 1024**2), 9))
+    """A small gzip body that becomes 200 MB, and has no end."""
+    packer = zlib.compressobj(9, wbits=31)
+    megabyte = bytes(1024**2)
+    first, next_ = (packer.compress(megabyte) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    return _gzipped(first + 199 * next_)  # to compress all of it would take a second
 
 
 async def damaged_gzip(_: web.Request, body: bytes) -> web.StreamResponse:
@@ -87,6 +116,32 @@ async def damaged_gzip(_: web.Request, body: bytes) -> web.StreamResponse:
 async def large(_: web.Request, __: bytes) -> web.StreamResponse:
     """A body of 20 MB."""
     return web.Response(body=b" " * (20 * 1024**2), headers={"Content-Type": "application/json"})
+
+
+async def wrong_type(_: web.Request, body: bytes) -> web.StreamResponse:
+    """The good body, under the type of a web page."""
+    return web.Response(body=body, headers={"Content-Type": "text/html"})
+
+
+def too_many_until(clock: Callable[[], datetime]) -> Handler:
+    """Too many requests, and the date from which more are welcome: a second from now."""
+
+    async def handler(request: web.Request, body: bytes) -> web.StreamResponse:
+        date = format_datetime(clock() + timedelta(seconds=1), usegmt=True)
+        return await answer(429, _TOO_MANY, {"Retry-After": date})(request, body)
+
+    return handler
+
+
+async def detour(request: web.Request, body: bytes) -> web.StreamResponse:
+    """A redirect to another address of the same host, which has the good body."""
+    there = answer(200, body) if request.query_string else redirect(f"{request.path}?again")
+    return await there(request, body)
+
+
+async def loop(request: web.Request, body: bytes) -> web.StreamResponse:
+    """A redirect to the same address, for ever."""
+    return await redirect(request.path)(request, body)
 
 
 def redirect(location: str) -> Handler:
@@ -104,14 +159,30 @@ def _close(request: web.Request) -> None:
 
 
 KINDS: dict[str, Handler] = {
-    "429": answer(429, error_body(429, "Rate limit exceeded"), {"Retry-After": "1"}),
+    "429": answer(429, _TOO_MANY, {"Retry-After": "1"}),
+    "429-date": too_many_until(lambda: datetime.now(UTC)),
+    "429-bare": answer(429, _TOO_MANY),
     "500": answer(500, error_body(500, "Internal Server Error")),
+    "502": answer(502, _WEB_PAGE, _PAGE_TYPE),
     "503": answer(503, error_body(503, "Service Unavailable")),
-    "html": answer(200, _WEB_PAGE, {"Content-Type": "text/html"}),
+    "504": answer(504, _WEB_PAGE, _PAGE_TYPE),
+    "522": answer(522, _WEB_PAGE, _PAGE_TYPE),
+    "html": answer(200, _WEB_PAGE, _PAGE_TYPE),
     "empty": answer(200, b""),
     "notjson": answer(200, b"{not json"),
+    "not-utf8": answer(200, b'{"data": "\xff"}'),
+    "deep": answer(200, b"[" * 10_000),
+    "error-in-200": answer(200, error_body(500, "Internal Server Error")),
+    "wrong-shape": answer(200, b'{"data": {"id": 7, "endpoints": []}}'),
+    "wrong-type": wrong_type,
     "gone": answer(404, error_body(404, "Model not found")),
+    "gone-page": answer(404, _WEB_PAGE, _PAGE_TYPE),
+    "redirect": detour,
+    "redirect-away": redirect("http://127.0.0.2:9/api/v1/models/a/b/endpoints"),
+    "redirect-loop": loop,
     "truncate": truncate,
+    "cut-chunks": cut_chunks,
+    "cut-close": cut_close,
     "reset": reset,
     "hang": hang,
     "hang-in-body": hang_in_body,

@@ -15,8 +15,9 @@ from flows.collection import Collected, collect_targets
 from flows.database import opened
 from flows.settings import Settings
 from flows.targets import TargetList
+from models.observation import Observation
 from tests.factories import at
-from tests.reference import visible
+from tests.reference import History, history_of, stored_history, visible
 
 ARCHIVE = "archive"
 
@@ -41,6 +42,22 @@ def collect(given: Settings, targets: Sequence[str] = ("*",), minute: float = 0,
 def history(database_url: str) -> dict[str, list[str]]:
     with opened(database_url) as engine, engine.connect() as connection:
         return visible(connection)
+
+
+def archived(folder: str = ARCHIVE) -> list[Observation]:
+    """Every observation of the archive: the evidence that was really had."""
+    found = Archive(folder)
+    return [look for name in found.bundles() for look in found.load(name)]
+
+
+def stored(database_url: str) -> History:
+    with opened(database_url) as engine, engine.connect() as connection:
+        return stored_history(connection)
+
+
+def is_told_by_its_archive(database_url: str) -> bool:
+    """Whether the history is the one that tests.reference works out of all that was really seen."""
+    return stored(database_url) == history_of(archived())
 
 
 def count(database_url: str, table: sa.Table, *where: sa.ColumnElement[bool]) -> int:

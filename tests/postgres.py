@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -45,14 +45,23 @@ def server() -> Iterator[str]:
     if given:
         yield _text(sa.make_url(given).set(drivername="postgresql+psycopg"))
         return
+    with cluster() as made:
+        yield made.url
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """A throw-away server that nobody else uses, running. Raises PostgresMissing."""
     programs = _find_programs()
     account = _account()
     with tempfile.TemporaryDirectory(prefix="postgres-", dir=_parent_folder(account)) as folder:
-        cluster = _Cluster(programs, Path(folder), account)
+        made = Cluster(programs, Path(folder), account)
         try:
-            yield cluster.start()
+            made.make()
+            made.start()
+            yield made
         finally:
-            cluster.stop()
+            made.stop()
 
 
 @contextmanager
@@ -84,11 +93,31 @@ def _disconnect_all(connection: psycopg.Connection, name: str) -> None:
         time.sleep(0.002)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @dataclass(frozen=True)
-class _Cluster:
+class Cluster:
     programs: Path
     folder: Path
     account: pwd.struct_passwd | None
+    password: str = field(default_factory=lambda: secrets.token_hex(16))
+    port: int = field(default_factory=free_port)
+
+    @property
+    def url(self) -> str:
+        """That of its maintenance database."""
+        return self.url_of("postgres", "postgres", self.password)
+
+    def url_of(self, database: str, user: str, password: str) -> str:
+        return _text(sa.URL.create("postgresql+psycopg", user, password, "127.0.0.1", self.port, database))
+
+    @property
+    def pid(self) -> int:
+        return int((self.data / "postmaster.pid").read_text().split()[0])
 
     @property
     def data(self) -> Path:
@@ -98,10 +127,9 @@ class _Cluster:
     def log(self) -> Path:
         return self.folder / "log"
 
-    def start(self) -> str:
-        password, port = secrets.token_hex(16), _free_port()
+    def make(self) -> None:
         password_file = self.folder / "password"
-        password_file.write_text(password)
+        password_file.write_text(self.password)
         if self.account:
             for path in (self.folder, password_file):
                 os.chown(path, self.account.pw_uid, self.account.pw_gid)
@@ -110,9 +138,10 @@ class _Cluster:
             *("--auth=scram-sha-256", "--pwfile", password_file),
         )
         with (self.data / "postgresql.conf").open("a") as settings:
-            settings.write(_SETTINGS.format(port=port))
+            settings.write(_SETTINGS.format(port=self.port))
+
+    def start(self) -> None:
         self._run("pg_ctl", "start", "--wait", "--pgdata", self.data, "--log", self.log)
-        return _text(sa.URL.create("postgresql+psycopg", "postgres", password, "127.0.0.1", port, "postgres"))
 
     def stop(self) -> None:
         if (self.data / "postmaster.pid").exists():
@@ -169,12 +198,6 @@ def _parent_folder(account: pwd.struct_passwd | None) -> str | None:
     if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2**30:
         return str(memory)
     return "/tmp" if account else None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _text(url: sa.URL) -> str:

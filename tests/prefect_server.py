@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tests.postgres import free_port
+
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 T = TypeVar("T")
@@ -23,9 +24,7 @@ T = TypeVar("T")
 @contextmanager
 def server(home: Path) -> Iterator[str]:
     """Start a server, with the settings that the project ships; yields the URL of its API. Its id is in `pid`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     command = [str(BIN / "prefect"), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with (home / "server.log").open("w") as log:

@@ -65,7 +65,7 @@ def command(folder: Path, *words: str, seconds: float = 60) -> subprocess.Comple
     return subprocess.run(
         [sys.executable, "-m", "simulator", *words],
         cwd=folder,
-        env=environment(folder / "prefect"),
+        env=environment(folder / "prefect", COLUMNS="1000"),
         capture_output=True,
         text=True,
         timeout=seconds,
@@ -180,18 +180,42 @@ def is_error(code: int) -> Callable[[httpx.Response], bool]:
     return lambda answer: answer.status_code == code == answer.json()["error"]["code"]
 
 
+def is_page(status: int) -> Callable[[httpx.Response], bool]:
+    return lambda answer: answer.status_code == status and "text/html" in answer.headers["content-type"]
+
+
+def leads_to(answer: httpx.Response, place: str) -> bool:
+    return answer.status_code == 302 and place in answer.headers["location"]
+
+
 WHOLE_ANSWERS: dict[str, Callable[[httpx.Response], bool]] = {
     "429": lambda answer: is_error(429)(answer) and answer.headers["retry-after"] == "1",
+    "429-date": lambda answer: is_error(429)(answer) and answer.headers["retry-after"].endswith(" GMT"),
+    "429-bare": lambda answer: is_error(429)(answer) and "retry-after" not in answer.headers,
     "500": is_error(500),
+    "502": is_page(502),
     "503": is_error(503),
-    "html": lambda answer: answer.is_success and "text/html" in answer.headers["content-type"],
+    "504": is_page(504),
+    "522": is_page(522),
+    "html": is_page(200),
     "empty": lambda answer: answer.is_success and answer.content == b"",
     "notjson": lambda answer: answer.is_success and answer.text == "{not json",
+    "not-utf8": lambda answer: answer.is_success and b"\xff" in answer.content,
+    "deep": lambda answer: answer.is_success and answer.content == b"[" * 10_000,
+    "error-in-200": lambda answer: answer.is_success and answer.json()["error"]["code"] == 500,
+    "wrong-shape": lambda answer: answer.is_success and answer.json()["data"]["id"] == 7,
+    "wrong-type": lambda answer: is_page(200)(answer) and answer.content == GOOD,
     "gone": is_error(404),
+    "gone-page": is_page(404),
+    "redirect": lambda answer: leads_to(answer, PATH),
+    "redirect-away": lambda answer: leads_to(answer, "//127.0.0.2:9/"),
+    "redirect-loop": lambda answer: leads_to(answer, answer.url.path),
+    "cut-close": lambda answer: answer.is_success and GOOD.startswith(answer.content) and answer.content != GOOD,
     "large": lambda answer: len(answer.content) == 20 * 1024**2,
 }
 BROKEN_ANSWERS: dict[str, type[httpx.TransportError]] = {
     "truncate": httpx.RemoteProtocolError,
+    "cut-chunks": httpx.RemoteProtocolError,
     "reset": httpx.TransportError,
     "hang": httpx.ReadTimeout,
     "hang-in-body": httpx.ReadTimeout,
@@ -274,7 +298,7 @@ def test_of_several_rules_the_first_that_hits_counts() -> None:
 
 @pytest.mark.parametrize("rule", ["", "bogus", "bogus:1", ":0.5", "500!!:1", "HTML:1"])
 def test_a_fault_of_no_known_kind_says_what_is_expected(rule: str) -> None:
-    with pytest.raises(ValueError, match=f"^{rule!r}: expected KIND:SHARE, .* one of 429, 500, .*, large$"):
+    with pytest.raises(ValueError, match=f"^{rule!r}: expected KIND:SHARE, .* one of 429, .*, 500, .*, large$"):
         Faults([rule])
 
 

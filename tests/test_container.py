@@ -1,0 +1,130 @@
+"""The image and the services of compose.yaml, linted; tests/test_compose.py runs their commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import prefect.settings
+import pytest
+import yaml
+
+from flows.settings import Settings
+from tests.composed import SERVICES, VARIABLES, copy_context, environment
+from tests.prefect_server import BIN, ROOT
+
+DOCKERFILE = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
+OURS = [name for name, service in SERVICES.items() if "build" in service]
+SETTINGS = {name.upper() for name in Settings.model_fields}
+# Of the drivers below: libpq and asyncpg, and s3fs.
+DRIVERS = {"PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+
+
+def instructions(keyword: str) -> list[str]:
+    return re.findall(rf"^{keyword} (.+)", DOCKERFILE, re.MULTILINE)
+
+
+def pip_words(text: str) -> list[list[str]]:
+    """The words after `pip install` of each call."""
+    return [shlex.split(call) for call in re.findall(r"(?:pip install|\$\(PIP\)) ([^&;\n]+)", text)]
+
+
+def lint(*words: str | Path) -> None:
+    done = subprocess.run([BIN / words[0], *words[1:]], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_linter_finds_nothing_in_the_dockerfile() -> None:
+    lint("hadolint", ROOT / "Dockerfile")
+
+
+def test_the_linter_would_find_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM python\nRUN pip install x\n")
+    with pytest.raises(AssertionError, match="DL3006"):
+        lint("hadolint", tmp_path / "Dockerfile")
+
+
+def test_the_services_keep_to_the_specification() -> None:
+    lint("check-jsonschema", "--builtin-schema", "vendor.compose-spec", ROOT / "compose.yaml")
+
+
+def test_a_misspelt_key_of_a_service_would_be_found(tmp_path: Path) -> None:
+    wrong: dict[str, Any] = {"services": {"server": SERVICES["server"] | {"depend_on": {}}}}
+    (tmp_path / "compose.yaml").write_text(yaml.safe_dump(wrong))
+    with pytest.raises(AssertionError, match="depend_on"):
+        lint("check-jsonschema", "--builtin-schema", "vendor.compose-spec", tmp_path / "compose.yaml")
+
+
+def test_the_image_takes_the_lock_file_as_the_makefile_does() -> None:
+    locked, _, itself = pip_words("\n".join(instructions("RUN")))
+    _, of_make, itself_of_make, _ = pip_words((ROOT / "Makefile").read_text())
+    assert set(of_make) <= set(locked)
+    assert set(itself_of_make) <= set(itself)
+
+
+def test_the_project_installs_from_what_comes_into_the_image(tmp_path: Path) -> None:
+    """But for what is locked: that is there, and nothing is asked of the network."""
+    *_, itself = pip_words("\n".join(instructions("RUN")))
+    app = copy_context(tmp_path / "app")
+    words = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", *itself]
+    done = subprocess.run(words, cwd=app, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Would install endpoint-history-" in done.stdout
+    (compiled,) = re.findall(r"compileall -q ([a-z ]+)", DOCKERFILE)
+    assert [folder for folder in compiled.split() if not (app / folder).is_dir()] == []
+
+
+def test_the_image_runs_a_python_of_ours_as_nobody_special() -> None:
+    (image,) = instructions("FROM")
+    version = re.fullmatch(r"python:(3\.\d+)-slim", image)
+    assert version
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    assert f"Programming Language :: Python :: {version[1]}" in classifiers
+    (user,) = instructions("USER")
+    assert f"--uid {user} " in DOCKERFILE
+    assert int(user) > 0
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_variable_of_a_service_is_one_that_is_read(name: str) -> None:
+    given = set(SERVICES[name]["environment"])
+    assert {variable for variable in given - SETTINGS - DRIVERS if not hasattr(prefect.settings, variable)} == set()
+
+
+def test_a_worker_takes_every_setting_from_outside() -> None:
+    assert SETTINGS - set(SERVICES["worker"]["environment"]) == {"TARGETS_FILE"}  # a volume brings the file
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_service_without_its_password_does_not_start(variable: str) -> None:
+    given = dict.fromkeys(VARIABLES, "x")
+    del given[variable]
+    refusing = {name for name, service in SERVICES.items() if variable in str(service["environment"])}
+    assert refusing
+    for name in refusing:
+        with pytest.raises(KeyError, match=variable):
+            environment(name, given)
+
+
+def test_no_password_is_written_down() -> None:
+    values = [value for service in SERVICES.values() for value in service["environment"].items()]
+    assert [name for name, value in values if "PASSWORD" in name and not value.startswith("${")] == []
+    assert [value for _, value in values if re.search(r"://[^/]*:[^/]*@", value or "")] == []
+
+
+def test_no_port_is_open_to_other_machines() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert ports == ["127.0.0.1:4200:4200"]
+
+
+def test_secrets_and_data_stay_out_of_the_image() -> None:
+    first, *others = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] != "#"]
+    assert first == "*"
+    assert others.pop() == "**/__pycache__"
+    assert [line for line in others if line[0] != "!" or not (ROOT / line[1:]).exists()] == []
+    assert {"!.env", "!data"}.isdisjoint(others)
