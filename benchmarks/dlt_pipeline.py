@@ -11,28 +11,25 @@ from typing import Any
 import dlt
 import sqlalchemy as sa
 
-SCD2: dict[str, Any] = {"disposition": "merge", "strategy": "scd2"}
+SCD2: Any = {"disposition": "merge", "strategy": "scd2"}
 
 
 @contextmanager
-def dlt_pipeline(url: str, folder: Path) -> Iterator[dlt.Pipeline]:
+def dlt_pipeline(url: str, folder: Path, name: str = "endpoints") -> Iterator[dlt.Pipeline]:
     """A pipeline into this SQLite or PostgreSQL database."""
     os.environ.update(RUNTIME__DLTHUB_TELEMETRY="false", RUNTIME__LOG_LEVEL="ERROR", DLT_DATA_DIR=str(folder))
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
         plain = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
-        yield _pipeline(folder, dlt.destinations.postgres(plain), "endpoints")
+        yield dlt.pipeline(name, str(folder), destination=dlt.destinations.postgres(plain), dataset_name=name)
         return
     engine = sa.create_engine(parsed)
     sa.event.listen(engine, "connect", _configure)
     try:
-        yield _pipeline(folder, dlt.destinations.sqlalchemy(engine), "main")  # in the one file
+        destination = dlt.destinations.sqlalchemy(engine)
+        yield dlt.pipeline(name, str(folder), destination=destination, dataset_name="main")  # all in the one file
     finally:
         engine.dispose()
-
-
-def _pipeline(folder: Path, destination: Any, dataset: str) -> dlt.Pipeline:
-    return dlt.pipeline("endpoints", str(folder), destination=destination, dataset_name=dataset)
 
 
 def _configure(connection: Any, _: Any) -> None:

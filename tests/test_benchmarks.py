@@ -14,6 +14,7 @@ import stamina
 from benchmarks import (
     analysts,
     correctness,
+    dlt_tick,
     export,
     git_history,
     late,
@@ -70,6 +71,22 @@ def test_a_collect_is_measured_against_bare_walks(
     for what in ("httpx", "aiohttp"):
         assert re.search(rf"{what} +[0-9.]+ s, a collect takes [0-9.]+ of it", told)
     assert re.search(r"bundle +0\.[0-9]+ of a gzip for each body", told)
+
+
+def test_a_collect_is_measured_against_dlt(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dlt_tick, "in_fresh_process", here)
+    dlt_tick.main(["--models", "5", "--ticks", "1"])
+    told = capsys.readouterr().out
+    assert "5 models, SQLite\n  ours " in told
+    for what in ("dlt, fastest", "dlt, by its docs", "httpx", "aiohttp"):
+        assert re.search(rf"{what} +[0-9.]+ s \([0-9.]+ of CPU\), worst [0-9.]+, ours takes [0-9.]+ of it", told)
+
+
+def test_a_dlt_that_stores_too_little_is_not_measured() -> None:
+    with pytest.raises(
+        RuntimeError, match=r"dlt holds \(1, 2\) prices and samples, [0-9]+ endpoints were seen 2 times"
+    ):
+        dlt_tick.check((1, 2), models=5, walks=2)
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
