@@ -25,7 +25,7 @@ from benchmarks.conditions import (
     stopwatch,
 )
 from benchmarks.simulated_year import ENDPOINTS, MODELS, Year, fill
-from benchmarks.tick import collect, served_bodies, settings
+from benchmarks.tick import collect, served_bodies, settings_of
 from flows.database import opened
 from flows.rollups import roll_up
 
@@ -65,7 +65,7 @@ def measure(urls: dict[int, str], base_url: str, folder: Path, ticks: int) -> li
         for days, url in urls.items():
             at = Year(days).end + tick * CADENCE
             with stopwatch() as one:
-                asyncio.run(collect(settings(url, base_url, folder / str(days)), list(bodies()), at))
+                asyncio.run(collect(settings_of(url, base_url, folder / str(days)), list(bodies()), at))
             took[days].append(one)
     return [median(of_days[1:]) for of_days in took.values()]
 

@@ -144,13 +144,19 @@ def scratch_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def scratch_database(server: str | None) -> Iterator[str]:
-    """The URL of a database with the schema and nothing in it: on this PostgreSQL server, or of SQLite for None."""
+def empty_database(server: str | None) -> Iterator[str]:
+    """The URL of a database without any schema: on this PostgreSQL server, or of SQLite for None."""
     with ExitStack() as stack:
         if server is None:
-            url = f"sqlite:///{stack.enter_context(scratch_folder())}/history.db"
+            yield f"sqlite:///{stack.enter_context(scratch_folder())}/history.db"
         else:
-            url = stack.enter_context(postgres.database(server))
+            yield stack.enter_context(postgres.database(server))
+
+
+@contextmanager
+def scratch_database(server: str | None) -> Iterator[str]:
+    """The same with our schema and nothing in it."""
+    with empty_database(server) as url:
         upgrade(url)
         yield url
 

@@ -1,7 +1,7 @@
 """Whether a collector that runs for long stays as it began: a collect every simulated minute, one after the other.
 
-One process, SQLite, no limits, no Prefect, a server on loopback. For each hour of simulated time: the median collect, and
-the memory that the process holds at its end. `--targets 5000 --ticks 1440` is a day of a large list, and takes hours.
+One process, SQLite, no limits, no Prefect, a server on loopback. For each hour of simulated time: the median collect,
+and the memory that the process holds at its end. `--targets 5000 --ticks 1440` is a day of a large list: it takes hours.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from benchmarks.conditions import (
     scratch_folder,
     stopwatch,
 )
-from benchmarks.tick import collect, served, settings
+from benchmarks.tick import collect, served, settings_of
 from simulator.market import Market
 
 _CADENCE = timedelta(minutes=1)
@@ -64,7 +64,7 @@ def measure(url: str, base_url: str, archive: Path, paths: Sequence[str], ticks:
 
 
 def _hours(url: str, base_url: str, archive: Path, paths: Sequence[str], ticks: int) -> Iterator[Hour]:
-    given = settings(url, base_url, archive)
+    given = settings_of(url, base_url, archive)
     database = Path(url.removeprefix("sqlite:///"))
     for start in range(0, ticks, _HOUR):
         took = []

@@ -28,7 +28,7 @@ from benchmarks.conditions import (
     scratch_folder,
     stopwatch,
 )
-from benchmarks.tick import collect, served, settings
+from benchmarks.tick import collect, served, settings_of
 from simulator.market import Market
 from tests import prefect_server
 from tests.prefect_server import BIN, environment
@@ -70,7 +70,7 @@ def measure(url: str, base_url: str, archive: Path, paths: Sequence[str], runs: 
     """The same collect in turn without Prefect and as a flow, in this process: the medians."""
     from flows.collect import collect as flow  # noqa: PLC0415 - Prefect reads the environment at its import
 
-    given = settings(url, base_url, archive)
+    given = settings_of(url, base_url, archive)
     plain, flows = [], []
     for run in range(runs + 1):
         with stopwatch() as took:

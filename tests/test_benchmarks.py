@@ -9,8 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
 
-from benchmarks import aged, analysts, endurance, export, git_history, late, real_bodies, rebuild, tick
+from benchmarks import (
+    aged,
+    analysts,
+    correctness,
+    dlt_tick,
+    endurance,
+    export,
+    git_history,
+    late,
+    real_bodies,
+    rebuild,
+    tick,
+    told_by_dlt,
+    told_by_git_history,
+    told_by_us,
+)
 from tests import postgres
 from tests.factories import MODEL, a_body, an_endpoint
 
@@ -77,6 +93,22 @@ def test_a_collect_is_measured_against_bare_walks(
     for what in ("httpx", "aiohttp"):
         assert re.search(rf"{what} +[0-9.]+ s, a collect takes [0-9.]+ of it", told)
     assert re.search(r"bundle +0\.[0-9]+ of a gzip for each body", told)
+
+
+def test_a_collect_is_measured_against_dlt(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dlt_tick, "in_fresh_process", here)
+    dlt_tick.main(["--models", "5", "--ticks", "1"])
+    told = capsys.readouterr().out
+    assert "5 models, SQLite\n  ours " in told
+    for what in ("dlt, fastest", "dlt, by its docs", "httpx", "aiohttp"):
+        assert re.search(rf"{what} +[0-9.]+ s \([0-9.]+ of CPU\), worst [0-9.]+, ours takes [0-9.]+ of it", told)
+
+
+def test_a_dlt_that_stores_too_little_is_not_measured() -> None:
+    with pytest.raises(
+        RuntimeError, match=r"dlt holds \(1, 2\) prices and samples, [0-9]+ endpoints were seen 2 times"
+    ):
+        dlt_tick.check((1, 2), models=5, walks=2)
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
@@ -154,3 +186,31 @@ def test_every_view_is_asked_about_a_model_a_day_and_everything(capsys: pytest.C
     assert "bytes a sample all in, 57," in told
     for view in ("current_prices", "price_changes", "daily_uptime", "incidents", "coverage_daily"):
         assert re.search(rf"{view} +model [0-9.,]+ ms .*; all [0-9.,]+ ms", told)
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+def test_other_tools_are_asked_about_the_same_cases(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(told_by_dlt, "WAYS", told_by_dlt.WAYS[1:3])
+    with stamina.set_testing(True, attempts=1):
+        correctness.main(["--case", "one failed fetch"])
+    says = dict(re.findall(r"^  (\S.*?) {2,}(right|wrong.*)$", capsys.readouterr().out, re.MULTILINE))
+    wrong = "wrong about 2: acme/busy-1 north at 09:30: not listed, was $1"
+    assert says == {
+        "endpoint-history, SQLite": "right",
+        "dlt, SQLite, whole extract, what failed is skipped": wrong,
+        "dlt, SQLite, merge_key: the model": "right",
+        "git-history, --id, one file": "right",
+        "git-history, no --id, one file": wrong,
+        "git-history, no --id, a file for each model": "right",
+    }
+
+
+def test_being_wrong_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told_by_us, "told_by_us", lambda _: [])
+    monkeypatch.setattr(told_by_dlt, "WAYS", [])
+    monkeypatch.setattr(told_by_git_history, "WAYS", [])
+    with pytest.raises(SystemExit) as ended:
+        correctness.main(["--case", "late data"])
+    assert ended.value.code == 1
