@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 
 import dlt
 
@@ -102,10 +101,8 @@ def _told(took: dict[str, list[Took]], database: str) -> str:
     ours = median(took["ours"]).seconds
     lines = []
     for name, walks in took.items():
-        cpu = statistics.median(walk.cpu_seconds for walk in walks)
-        line = (
-            f"  {name:<18} {median(walks).seconds:6.3f} s ({cpu:.3f} of CPU), worst {max(w.seconds for w in walks):.3f}"
-        )
+        one, worst = median(walks), max(walk.seconds for walk in walks)
+        line = f"  {name:<18} {one.seconds:6.3f} s ({one.cpu_seconds:.3f} of CPU), worst {worst:.3f}"
         if name != "ours":
             line += f", ours takes {ours / one.seconds:.2f} of it"
         if aim := _AIMS.get((name, database)):

@@ -1,7 +1,7 @@
 """Whether a collector that runs for long stays as it began: a collect every simulated minute, one after the other.
 
 One process, SQLite, no limits, no Prefect, a server on loopback. For each hour of simulated time: the median collect,
-and the memory that the process holds at its end. `--targets 5000 --ticks 1440` is a day of a large list: it takes hours.
+and the memory that the process holds at its end. `--targets 5000 --ticks 1440` is a day of a long list: it takes hours.
 """
 
 from __future__ import annotations
