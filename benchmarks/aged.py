@@ -11,6 +11,7 @@ import json
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.analysts import mark_all
 from benchmarks.conditions import (
     CADENCE,
     Took,
@@ -57,8 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def measure(urls: dict[int, str], base_url: str, folder: Path, ticks: int) -> list[Took]:
     """The median collect on each history, of so many days."""
-    for url in urls.values():
+    for days, url in urls.items():
         with opened(url) as engine:
+            mark_all(engine, Year(days))
             roll_up(engine)
     took: dict[int, list[Took]] = {days: [] for days in urls}
     for tick in range(ticks + 1):

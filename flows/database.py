@@ -71,8 +71,12 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def lock_writers(connection: sa.Connection) -> None:
-    """Keep other writers of the same tables out until the transaction ends."""
+    """Keep other writers of the same tables out until the transaction ends.
+
+    Another one that takes half a minute is not waited for: a dead one would be in the way of every run to come.
+    """
     if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.set_config("lock_timeout", f"{_WAIT_SECONDS * 1000:.0f}", True)))
         schema = sa.func.hashtext(sa.func.current_schema())
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_LOCK, schema)))
     else:

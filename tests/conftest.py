@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -51,13 +52,16 @@ def isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a PostgreSQL server's maintenance database."""
-    try:
-        with postgres.server() as url:
-            yield url
-    except postgres.PostgresMissing as missing:
-        if os.environ.get("REQUIRE_POSTGRES") == "1":
-            pytest.fail(f"REQUIRE_POSTGRES=1, but {missing}", pytrace=False)
-        pytest.skip(str(missing))
+    with _or_skipped(), postgres.server() as url:
+        yield url
+
+
+@pytest.fixture
+def cluster() -> Iterator[postgres.Cluster]:
+    """A PostgreSQL server of the test's own, which may fall; its maintenance database has the schema."""
+    with _or_skipped(), postgres.cluster() as made:
+        upgrade(made.url)
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -126,6 +130,16 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the API of a real Prefect server."""
     with prefect_server.server(tmp_path_factory.mktemp("prefect")) as api:
         yield api
+
+
+@contextmanager
+def _or_skipped() -> Iterator[None]:
+    try:
+        yield
+    except postgres.PostgresMissing as missing:
+        if os.environ.get("REQUIRE_POSTGRES") == "1":
+            pytest.fail(f"REQUIRE_POSTGRES=1, but {missing}", pytrace=False)
+        pytest.skip(str(missing))
 
 
 def _clean_environment(patch: pytest.MonkeyPatch, prefect_home: Path) -> None:

@@ -10,10 +10,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -119,6 +120,12 @@ class Cluster:
     def pid(self) -> int:
         return int((self.data / "postmaster.pid").read_text().split()[0])
 
+    def limit_files(self, pids: Iterable[int], size: int | None) -> None:
+        """Let these processes of the server write no file beyond so many bytes, or any: as if the disk were full."""
+        for pid in pids:  # another account's, so by a program
+            words = ["prlimit", f"--pid={pid}", f"--fsize={size or 'unlimited'}:"]
+            subprocess.run(words, check=True, cwd="/", **self._as_account())
+
     @property
     def data(self) -> Path:
         return self.folder / "data"
@@ -143,9 +150,13 @@ class Cluster:
     def start(self) -> None:
         self._run("pg_ctl", "start", "--wait", "--pgdata", self.data, "--log", self.log)
 
-    def stop(self) -> None:
+    def stop(self, mode: str = "immediate") -> None:
         if (self.data / "postmaster.pid").exists():
-            self._run("pg_ctl", "stop", "--wait", "--mode=immediate", "--pgdata", self.data)
+            self._run("pg_ctl", "stop", "--wait", f"--mode={mode}", "--pgdata", self.data)
+
+    def _as_account(self) -> dict[str, Any]:
+        account = self.account
+        return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         done = subprocess.run(
@@ -158,9 +169,7 @@ class Cluster:
             cwd=self.folder,
             # None of the PG... variables that would point at another server.
             env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
-            user=self.account and self.account.pw_uid,
-            group=self.account and self.account.pw_gid,
-            extra_groups=self.account and [],
+            **self._as_account(),
         )
         if done.returncode:
             log = self.log.read_text() if self.log.exists() else ""

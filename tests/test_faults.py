@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -14,14 +15,15 @@ import pytest
 import sqlalchemy as sa
 from aiohttp import web
 
-from flows.database import differences, opened, upgrade
+from flows.database import differences, opened, upgrade, writing
 from flows.errors import HistoryError
 from flows.store import Read, Stored, store
 from models.tables import observations
 from simulator import faults
 from simulator.market import Market
 from simulator.server import Simulator, serving
-from tests.collecting import collect, count, history, settings
+from tests import postgres
+from tests.collecting import collect, count, history, is_told_by_its_archive, settings
 from tests.factories import at
 from tests.prefect_server import until
 from tests.reference import without_provenance
@@ -57,30 +59,30 @@ def simulator() -> Simulator:
 
 
 def test_a_database_that_restarts_in_the_middle_of_storing_loses_nothing(
-    simulator: Simulator, postgres_server: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    simulator: Simulator, cluster: postgres.Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = sa.make_url(postgres_server).set(drivername="postgresql").render_as_string(hide_password=False)
-    name = sa.make_url(postgres_url).database
-    fell: list[int] = []
+    restarted: list[int] = []
 
     def store_and_fall(connection: sa.Connection, read: Sequence[Read]) -> Stored:
         stored = store(connection, read)
-        if not fell:  # what a restart does to whoever is connected
-            with psycopg.connect(server, autocommit=True) as other:
-                query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-                fell.extend(pid for (pid,) in other.execute(query, [name]).fetchall())
+        if not restarted:
+            restarted.append(cluster.pid)
+            cluster.stop(mode="fast")
+            cluster.start()
         return stored
 
     monkeypatch.setattr("flows.walk.store", store_and_fall)
+    calm = f"sqlite:///{tmp_path}/calm.db"
+    upgrade(calm)
     with serving(simulator) as base_url:
-        first = collect(settings(postgres_url, base_url), PATHS)
-        second = collect(settings(postgres_url, base_url), PATHS, minute=30)
-        upgrade(f"sqlite:///{tmp_path}/calm.db")
+        first = collect(settings(cluster.url, base_url), PATHS)
+        second = collect(settings(cluster.url, base_url), PATHS, minute=30)
         for minute in (0, 30):
-            collect(settings(f"sqlite:///{tmp_path}/calm.db", base_url, archive_url="calm"), PATHS, minute=minute)
+            collect(settings(calm, base_url, archive_url="calm"), PATHS, minute=minute)
     assert (first.waiting, second.exit_code) == (len(PATHS), 0)
     assert "terminating connection" in str(first.waiting_reason)
-    assert content(postgres_url) == content(f"sqlite:///{tmp_path}/calm.db")
+    assert content(cluster.url) == content(calm)
+    assert is_told_by_its_archive(cluster.url)
 
 
 def test_a_server_without_a_place_for_one_more_is_told_in_one_line(postgres_server: str, postgres_url: str) -> None:
@@ -104,27 +106,27 @@ def test_a_server_without_a_place_for_one_more_is_told_in_one_line(postgres_serv
 
 
 def test_a_database_that_is_locked_for_too_long_waits_in_the_archive(
-    simulator: Simulator, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    simulator: Simulator, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = f"sqlite:///{tmp_path}/history.db"
-    upgrade(url)
+    """By another writer that does not end."""
     monkeypatch.setattr("flows.database._WAIT_SECONDS", 0.2)
-    with serving(simulator) as base_url, opened(url) as engine:
-        given = settings(url, base_url)
+    why = "database is locked" if database_url.startswith("sqlite") else "canceling statement due to lock timeout"
+    with serving(simulator) as base_url, opened(database_url) as engine, ExitStack() as stack:
+        given = settings(database_url, base_url)
 
         async def hold_the_lock(request: web.Request, body: bytes) -> web.StreamResponse:
-            held.append(engine.connect().execution_options(writing=True))
-            held[-1].exec_driver_sql("SELECT 1")
+            stack.enter_context(writing(engine))
             return await faults.answer(200, body)(request, body)
 
-        held: list[sa.Connection] = []
         simulator.answers[PATHS[2]] = hold_the_lock
-        with pytest.raises(HistoryError, match=r"database is locked; all .* answers are kept in the archive"):
+        with pytest.raises(HistoryError, match=f"{why}.*; all .* answers are kept in the archive") as told:
             collect(given, PATHS)
-        held[0].close()
-        del simulator.answers[PATHS[2]]
+        assert "\n" not in str(told.value)
+        stack.close()
+        simulator.answers.clear()
         assert collect(given, PATHS, minute=30).exit_code == 0
-    assert count(url, observations, observations.c.outcome == "ok") == 2 * len(PATHS)
+    assert count(database_url, observations, observations.c.outcome == "ok") == 2 * len(PATHS)
+    assert is_told_by_its_archive(database_url)
 
 
 @pytest.mark.parametrize("statements", [3, 40, 75])
