@@ -73,7 +73,9 @@ def _pages(folder: Folder, seen: Overview, progress: Progress) -> int:
         folder.put(f"{name}.json", _json(model_json(seen, model)))
     for done, provider in enumerate(providers, len(models)):
         progress(done, total)
-        _put(folder, f"providers/{file_name(provider)}.html", "provider.html", provider_page(seen, provider), below=True)
+        _put(
+            folder, f"providers/{file_name(provider)}.html", "provider.html", provider_page(seen, provider), below=True
+        )
     folder.put("models.json", _json(index_json(seen)))
     folder.put("static/search-index.js", search_script(seen).encode())
     folder.put("feed.xml", feed(seen))
@@ -93,4 +95,3 @@ def _put(folder: Folder, name: str, template: str, values: dict[str, Any], *, be
 
 def _json(value: Any) -> bytes:
     return (json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
-

@@ -39,7 +39,7 @@ def coverage_page(overview: Overview) -> dict[str, Any]:
 
 
 def _minutes(found: list[Any]) -> float:
-    return max((row["ended_at"] - row["started_at"]) / timedelta(minutes=1) for row, _ in found)
+    return float(max((row["ended_at"] - row["started_at"]) / timedelta(minutes=1) for row, _ in found))
 
 
 def _gap(found: list[Any]) -> dict[str, Any]:

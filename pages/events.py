@@ -27,13 +27,15 @@ _TERM_NAMES: Final = {
     "supported_parameters": "Parameters",
     "features": "Features",
 }
-_ORDER: Final = {key: place for place, key in enumerate((*PRICE_KEYS, "discount", "varies", "overrides", "other_prices"))}
+_ORDER: Final = {
+    key: place for place, key in enumerate((*PRICE_KEYS, "discount", "varies", "overrides", "other_prices"))
+}
 _LONGEST: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that changed. `before` and `after` are as shown, None where there was none; `ratio` is after / before."""
+    """One thing that changed. `before` and `after` are as shown, None: none; `ratio` is after / before."""
 
     what: str
     before: str | None
@@ -44,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What became of an endpoint at one look. `size` is the largest ln(after / before) of its prices, signed; 0: none."""
+    """What became of an endpoint at one look. `size` is the largest ln(after / before) of its prices, signed."""
 
     at: datetime
     kind: str
@@ -82,7 +84,9 @@ def events(model: Model, endpoint: Endpoint) -> list[Event]:
 
 def newest_first(found: Iterable[Event]) -> list[Event]:
     """Events of many endpoints in one order."""
-    return sorted(found, key=lambda e: (-e.at.timestamp(), e.model.id, e.endpoint.row["route"], e.endpoint.row["ordinal"]))
+    return sorted(
+        found, key=lambda e: (-e.at.timestamp(), e.model.id, e.endpoint.row["route"], e.endpoint.row["ordinal"])
+    )
 
 
 def _first(prices: PriceSet) -> Iterator[Line]:
@@ -99,10 +103,9 @@ def _price(row: Row) -> Line:
         shown = [figures.price(key, value) or none for value in (before, after)]
         return Line(figures.key_name(key), shown[0], shown[1], figures.change(before, after), ratio)
     if key == "discount":
-        shares = [f"{float(value or 0) * 100:.4g} %" for value in (before, after)]
-        return Line(figures.key_name(key), *shares)
+        return Line(figures.key_name(key), _share(before), _share(after))
     if key == "varies":
-        return Line("A price", *("varies" if row[name] else "is told" for name in ("before_json", "after_json")))
+        return Line("A price", None, "varies" if row["after_json"] else "no longer varies")
     before, after = row["before_json"], row["after_json"]
     what = "changed" if before and after else "published" if after else "withdrawn"
     return Line(figures.key_name(key), None, what)
@@ -118,7 +121,15 @@ def _term(row: Row) -> Iterator[Line]:
         signs = [*(f"+{item}" for item in sorted(new - old)), *(f"−{item}" for item in sorted(old - new))]  # noqa: RUF001
         yield Line(name, None, _cut(", ".join(signs)))
         return
-    yield Line(name, *(None if value is None else _cut(_grouped(str(value))) for value in (before, after)))
+    yield Line(name, _shown(before), _shown(after))
+
+
+def _share(value: Decimal | None) -> str:
+    return f"{float(value or 0) * 100:.4g} %"
+
+
+def _shown(value: str | None) -> str | None:
+    return None if value is None else _cut(_grouped(value))
 
 
 def _grouped(text: str) -> str:

@@ -34,7 +34,8 @@ def feed(overview: Overview) -> bytes:
     for found in _entries(overview)[:_MOST]:
         _entry(root, found)
     ET.indent(root, " ")
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="utf-8") + b"\n"
+    text = ET.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'.encode()
 
 
 def _entries(overview: Overview) -> list[list[Event]]:

@@ -85,7 +85,7 @@ def exact(value: Decimal | None) -> str | None:
 
 
 def change(before: Decimal | None, after: Decimal | None) -> str:
-    """How a price moved: -17 %, +25 %, ×12; empty where no ratio can tell it."""
+    """How a price moved: -17 %, +25 %, or so many times; empty where no ratio can tell it."""
     return _times(float(after / before)) if before and after is not None else ""
 
 
@@ -96,7 +96,7 @@ def signed(size: float) -> str:
 
 def _times(ratio: float) -> str:
     if ratio >= _MANY_TIMES:
-        return f"×{ratio:.3g}"
+        return f"×{ratio:.3g}"  # noqa: RUF001 - a sign for people
     percent = 100 * (ratio - 1)
     digits = 0 if abs(percent) >= _MANY_TIMES else 1
     return f"{'−' if percent < 0 else '+'}{abs(percent):.{digits}f} %"  # noqa: RUF001 - a minus, as wide as the plus

@@ -11,7 +11,9 @@ from pathlib import Path
 from flows.errors import ConfigurationError, HistoryError
 
 _MARK = "endpoint-history-site.txt"
-_MARK_TEXT = b"Pages made by `endpoint-history site`. What lies here is written again where it differs; nothing is removed.\n"
+_MARK_TEXT = (
+    b"Pages made by `endpoint-history site`. What lies here is written again where it differs; nothing is removed.\n"
+)
 _MAKING = ".making-"
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755  # whatever the umask: a web server has to read them
 
@@ -26,10 +28,10 @@ class Folder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder where it is missing, and keep other builds out of it. Raises HistoryError where one is under way."""
+        """Make the folder where it is missing, and keep other builds out: HistoryError where one is under way."""
         try:
             self._make(self.path)
-            names = set(os.listdir(self.path))
+            names = {path.name for path in self.path.iterdir()}
         except OSError as error:
             raise ConfigurationError(f"can't write to {self.path}: {error.strerror}") from None
         if names and _MARK not in names:
@@ -55,10 +57,6 @@ class Folder:
                 return file.read(len(start)) == start
         except FileNotFoundError:
             return False
-
-    def keep(self) -> None:
-        """Count a file that is as it has to be."""
-        self.unchanged += 1
 
     def put(self, name: str, content: bytes) -> None:
         """Bring a file to this content, if it has another."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
@@ -34,6 +35,11 @@ class Days:
     worst: list[float | None] = field(default_factory=list)
     covered: list[int] = field(default_factory=list)
     bad: list[int] = field(default_factory=list)
+
+    def since(self, begin: date) -> Days:
+        """The same from that day on."""
+        first = bisect_left(self.days, begin)
+        return Days(self.days[first:], self.means[first:], self.worst[first:], self.covered[first:], self.bad[first:])
 
 
 @dataclass(slots=True)
@@ -127,7 +133,9 @@ def _read_changes(connection: sa.Connection, by_endpoint: dict[int, Endpoint]) -
     moved = ("observed_at", "price_key", "before", "after", "kind", "before_json", "after_json")
     for row in _rows(connection, price_changes, "observed_at", columns=moved):
         by_endpoint[row["endpoint_id"]].price_changes.append(row)
-    for row in _rows(connection, endpoint_changes, "observed_at", columns=("observed_at", "kind", "term", "before", "after")):
+    for row in _rows(
+        connection, endpoint_changes, "observed_at", columns=("observed_at", "kind", "term", "before", "after")
+    ):
         by_endpoint[row["endpoint_id"]].listing_changes.append(row)
     for row in _rows(connection, incidents, "started_at"):
         by_endpoint[row["endpoint_id"]].incidents.append(row)
@@ -142,9 +150,7 @@ def _read_looks(connection: sa.Connection, by_id: dict[int, Model]) -> None:
         by_id[row["model_id"]].gaps.append(row)
 
 
-def _rows(
-    connection: sa.Connection, table: sa.FromClause, *order: str, columns: tuple[str, ...] = ()
-) -> Iterator[Row]:
+def _rows(connection: sa.Connection, table: sa.FromClause, *order: str, columns: tuple[str, ...] = ()) -> Iterator[Row]:
     names = ("endpoint_id", *columns) if columns else tuple(table.c.keys())
     query = sa.select(*(table.c[name] for name in names)).order_by(*(table.c[name] for name in order))
     return iter(connection.execute(query).mappings())
@@ -171,10 +177,3 @@ def _uptime(connection: sa.Connection) -> Iterator[tuple[int, Days]]:
 
 def _date(day: str | date) -> date:
     return date.fromisoformat(day) if isinstance(day, str) else day
-
-
-def window_start(end: datetime, days: int) -> datetime:
-    """The midnight with which the last so many UTC days begin, of which that of `end` is one."""
-    midnight = datetime(end.year, end.month, end.day, tzinfo=UTC)
-    return datetime.fromordinal(midnight.toordinal() - days + 1).replace(tzinfo=UTC)
-

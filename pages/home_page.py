@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -71,7 +70,7 @@ def home_page(overview: Overview) -> dict[str, Any]:
             }
             for model in sorted(new, key=lambda model: model.row["first_seen_at"], reverse=True)
         ],
-        "movers": list(_movers(overview, moves)),
+        "ways": {"down": sum(e.size < 0 for e in moves), "up": sum(e.size > 0 for e in moves)},
     }
 
 
@@ -93,9 +92,3 @@ def _largest(moves: list[Event], as_of: datetime) -> list[Event]:
 
 def _dated(row: dict[str, Any], at: datetime, as_of: datetime) -> dict[str, Any]:
     return row | {"recent": at > as_of - DAY}
-
-
-def _movers(overview: Overview, moves: list[Event]) -> Iterator[dict[str, Any]]:
-    """How often each way the prices of the week went."""
-    for name, ways in (("down", -1), ("up", 1)):
-        yield {"way": name, "count": sum((event.size > 0) == (ways > 0) for event in moves)}

@@ -93,7 +93,7 @@ def _prices(at: Any, prices: PriceSet | Absent) -> dict[str, Any]:
 
 
 def _uptime(days: Days) -> dict[str, Any] | None:
-    """By columns, day by day from the first: null where nothing was seen, or, beside minutes, upstream told no number."""
+    """By columns, day by day from the first: null where nothing was seen, or upstream told no number."""
     if not days.days:
         return None
     first = days.days[0]

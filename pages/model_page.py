@@ -132,7 +132,10 @@ def _conditions(offers: list[Summary]) -> Iterator[dict[str, Any]]:
     for offer in offers:
         entries = conditionals(offer.prices) if offer.prices else []
         if entries:
-            yield {**naming(offer.model, offer.endpoint), "entries": [{"when": entry.when, "prices": entry.prices} for entry in entries]}
+            yield {
+                **naming(offer.model, offer.endpoint),
+                "entries": [{"when": entry.when, "prices": entry.prices} for entry in entries],
+            }
 
 
 def _chart(model: Model, offers: list[Summary], begin: date, days: int) -> dict[str, Any]:

@@ -89,13 +89,7 @@ def _offer(overview: Overview, offer: Summary, begin: date) -> dict[str, Any]:
         "uptime": figures.percent(own),
         "theirs": figures.percent(theirs.percent),
         "difference": None if own is None or theirs.percent is None else round(own - theirs.percent, 2) or 0.0,
-        "strip": strips.paths(_since(offer, begin), begin),
+        "strip": strips.paths(offer.endpoint.uptime.since(begin), begin),
         "listed_line": strips.listed(offer.endpoint, begin, overview.as_of),
         "in_words": strips.notes(offer.endpoint.uptime, begin, overview.last_day),
     }
-
-
-def _since(offer: Summary, begin: date) -> strips.Days:
-    days = offer.endpoint.uptime
-    first = next((place for place, day in enumerate(days.days) if day >= begin), len(days.days))
-    return strips.Days(*(values[first:] for values in (days.days, days.means, days.worst, days.covered, days.bad)))

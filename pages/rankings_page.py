@@ -1,4 +1,4 @@
-"""What the rankings show: the cheapest offer of each model, providers by uptime, endpoints by how their prices move. Pure."""
+"""What the rankings show: the cheapest offer of each model, reliable providers, volatile prices. Pure."""
 
 from __future__ import annotations
 

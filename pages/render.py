@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,18 @@ _HEAD = "<!doctype html>\n<!-- {} -->\n"
 
 
 class Page:
-    """One page to be: its template, its values, and whether it lies in a folder below the first page's."""
+    """One page to be: its template, its values, and whether it lies in a folder below the first page's.
+
+    `head` is how it begins.
+    """
 
     def __init__(self, template: str, values: Mapping[str, Any], *, below: bool) -> None:
         self._template = template
         self._values = dict(values) | {"root": "../" if below else ""}
         shown = json.dumps(self._values, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(f"{_templates_digest()}\n{template}\n{shown}".encode()).hexdigest()[:32]
+        # By the digest of all that it is made from a page is known to be as it was.
         self.head = _HEAD.format(digest).encode()
-        """How the page begins: with the digest of all that it is made from, by which a page is known to be as it was."""
 
     def render(self) -> bytes:
         """The whole page."""
@@ -43,11 +47,6 @@ class Page:
         return self.head + text.encode() + b"\n"
 
 
+@cache
 def _templates_digest() -> str:
-    if not _DIGEST:
-        whole = b"".join(path.read_bytes() for path in sorted(_TEMPLATES.iterdir()))
-        _DIGEST.append(hashlib.sha256(whole).hexdigest())
-    return _DIGEST[0]
-
-
-_DIGEST: list[str] = []
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_TEMPLATES.iterdir()))).hexdigest()

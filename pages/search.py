@@ -1,4 +1,4 @@
-"""The names that the search finds, as a script that pages load: from a disk, a page may read no file otherwise. Pure."""
+"""The names that the search finds, as a script: a page that lies on a disk may read no other file. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ def search_script(overview: Overview) -> str:
         ["model", model.id, model.row["name"], f"models/{file_name(model.id)}.html"]
         for model in overview.history.models
     ]
-    providers = [
-        ["provider", name, "", f"providers/{file_name(name)}.html"] for name in sorted(overview.of_provider)
-    ]
+    providers = [["provider", name, "", f"providers/{file_name(name)}.html"] for name in sorted(overview.of_provider)]
     # ASCII alone, so that no line separator of Unicode ends a line of script.
     return f"globalThis.HISTORY_INDEX = {json.dumps([*models, *providers], separators=(',', ':'))};\n"

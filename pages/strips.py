@@ -85,9 +85,7 @@ def listed(endpoint: Endpoint, begin: date, end: datetime) -> str:
 
 def notes(days: Days, since: date, until: date) -> str:
     """A strip in words, for who does not see it."""
-    shown = [
-        (day, percent) for day, percent in zip(days.days, days.means, strict=True) if since <= day <= until
-    ]
+    shown = [(day, percent) for day, percent in zip(days.days, days.means, strict=True) if since <= day <= until]
     told = [(percent, day) for day, percent in shown if percent is not None]
     if not shown:
         return "no data"
