@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
+from flows.strict_json import canonical
 from models.listing import PRICE_KEYS, PriceSet
 from pages import figures
 from pages.history import Endpoint, Model, Row
@@ -111,13 +112,23 @@ def _price(row: Row) -> Line:
     return Line(figures.key_name(key), None, what)
 
 
+def term_value(text: str | None) -> Any:
+    """The value of a term in endpoint_changes, where lists and flags stand as JSON, as each database writes it."""
+    return in_order(json.loads(text)) if text and text.startswith(("{", "[")) else text
+
+
+def in_order(value: Any) -> Any:
+    """The same JSON value, its keys in order: PostgreSQL gives them in one of its own."""
+    return json.loads(canonical(value))
+
+
 def _term(row: Row) -> Iterator[Line]:
     if row["term"] is None:
         return
-    before, after = row["before"], row["after"]
+    before, after = term_value(row["before"]), term_value(row["after"])
     name = _TERM_NAMES.get(row["term"], str(row["term"]))
     if row["term"] == "supported_parameters":
-        old, new = (set(json.loads(text)) if text else set() for text in (before, after))
+        old, new = set(before or ()), set(after or ())
         signs = [*(f"+{item}" for item in sorted(new - old)), *(f"−{item}" for item in sorted(old - new))]  # noqa: RUF001
         yield Line(name, None, _cut(", ".join(signs)))
         return
@@ -128,8 +139,10 @@ def _share(value: Decimal | None) -> str:
     return f"{float(value or 0) * 100:.4g} %"
 
 
-def _shown(value: str | None) -> str | None:
-    return None if value is None else _cut(_grouped(value))
+def _shown(value: Any) -> str | None:
+    if value is None:
+        return None
+    return _cut(_grouped(value) if isinstance(value, str) else canonical(value))
 
 
 def _grouped(text: str) -> str:

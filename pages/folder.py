@@ -31,7 +31,7 @@ class Folder:
         """Make the folder where it is missing, and keep other builds out: HistoryError where one is under way."""
         try:
             self._make(self.path)
-            names = {path.name for path in self.path.iterdir()}
+            names = {path.name for path in self.path.iterdir() if not path.name.startswith(_MAKING)}
         except OSError as error:
             raise ConfigurationError(f"can't write to {self.path}: {error.strerror}") from None
         if names and _MARK not in names:
@@ -41,7 +41,8 @@ class Folder:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for left in self.path.rglob(f"{_MAKING}*"):
                 left.unlink()
-            self._write(_MARK, _MARK_TEXT)
+            if _MARK not in names:
+                self._write(_MARK, _MARK_TEXT)
             yield
         except BlockingIOError:
             raise HistoryError(f"another build of {self.path} is under way") from None

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from models.listing import PRICE_KEYS, Absent, PriceSet
 from pages import figures, strips
+from pages.events import in_order, term_value
 from pages.history import Days, Model
 from pages.names import file_name
 from pages.summary import Overview, Summary
@@ -71,7 +72,7 @@ def _endpoint(offer: Summary) -> dict[str, Any]:
         ],
         "changes": [
             {"observed_at": figures.iso(change["observed_at"]), "kind": change["kind"], "term": change["term"],
-             "before": change["before"], "after": change["after"]}
+             "before": term_value(change["before"]), "after": term_value(change["after"])}
             for change in endpoint.listing_changes
         ],
     }  # fmt: skip
@@ -85,8 +86,8 @@ def _prices(at: Any, prices: PriceSet | Absent) -> dict[str, Any]:
     rest = {
         "varies": prices.varies or None,
         "discount": figures.exact(prices.discount),
-        "overrides": prices.overrides,
-        "other_prices": prices.other,
+        "overrides": in_order(prices.overrides),
+        "other_prices": in_order(prices.other),
     }
     told = {name: value for name, value in rest.items() if value is not None}
     return {"observed_at": figures.iso(at), "listed": True, **found, **told}

@@ -158,13 +158,15 @@
     definitions.replaceChildren();
     const redefined = (Date.UTC(2026, 9, 8) / 1000 - zero - from) / (until() - from);
     const wide = box.inner;
+    const names = wide > 420 ? ["share of requests", "share of minutes"] : ["requests", "minutes"];
+    const least = wide > 420 ? 115 : 62;
     if (redefined > 0 && redefined < 1) {
       const x = redefined * wide;
       definitions.append(make("path", { class: "split", d: `M${x.toFixed(1)} 2V22` }));
-      if (x > 120) definitions.append(make("text", { x: x - 6, y: 15, "text-anchor": "end" }, "share of requests"));
-      if (wide - x > 115) definitions.append(make("text", { x: x + 6, y: 15 }, "share of minutes"));
+      if (x > least) definitions.append(make("text", { x: x - 6, y: 15, "text-anchor": "end" }, names[0]));
+      if (wide - x > least) definitions.append(make("text", { x: x + 6, y: 15 }, names[1]));
     } else {
-      definitions.append(make("text", { x: 0, y: 15 }, redefined <= 0 ? "share of minutes" : "share of requests"));
+      definitions.append(make("text", { x: 0, y: 15 }, names[redefined <= 0 ? 1 : 0]));
     }
   };
   const draw = () => {
