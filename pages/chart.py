@@ -7,11 +7,12 @@ from typing import Final
 
 from models.listing import PRICE_KEYS, PriceSet
 from pages import figures
-from pages.history import Days, Endpoint
+from pages.history import Days, Endpoint, Model
 
 COLOURS: Final = 7
 _DASHES: Final = 3
 _SECOND: Final = timedelta(seconds=1)
+_SEEN_ON_A_CHART: Final = timedelta(hours=3)
 _SHORT: Final = 120  # a history of so many days is shown whole at first, a longer one its last 90
 
 
@@ -43,6 +44,13 @@ def steps(endpoint: Endpoint, key: str, begin: date) -> list[list[float | None]]
         if not found or found[-1][1] != value:
             found.append([(at - zero) // _SECOND, value])
     return found if any(value is not None for _, value in found) else []
+
+
+def gaps(model: Model, begin: date) -> list[list[int]]:
+    """From when to when nobody saw the model, in seconds after `begin`: those that can be seen on a chart."""
+    zero = datetime(begin.year, begin.month, begin.day, tzinfo=UTC)
+    spans = ((row["started_at"], row["ended_at"]) for row in model.gaps)
+    return [[(a - zero) // _SECOND, (b - zero) // _SECOND] for a, b in spans if b - a >= _SEEN_ON_A_CHART]
 
 
 def by_day(days: Days, begin: date, length: int) -> list[float | None]:

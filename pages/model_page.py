@@ -144,6 +144,7 @@ def _chart(model: Model, offers: list[Summary], begin: date, days: int) -> dict[
         "begin": f"{begin.isoformat()}T00:00:00Z",
         "end": figures.iso(max(model.looked_at, model.row["last_seen_at"])),
         "keys": keys,
+        "gaps": chart.gaps(model, begin),
         "series": [
             {
                 "name": f"{offer.provider} {naming(model, offer.endpoint)['route']}",

@@ -145,6 +145,11 @@
       const dim = picked.size && !picked.has(place) ? " dim" : "";
       svg.append(make("path", { class: `curve ${series.style}${dim}`, d: curve(series.prices[key.key], box, y) }));
     }
+    // Where nobody looked, lines fade: the price before may have held, or not.
+    for (const [begin, until] of data.gaps) {
+      const [x, till] = [across(Math.max(begin, from), box), across(until, box)];
+      if (until > from && till - x >= 1) svg.append(make("rect", { class: "unseen", x, y: 0, width: till - x, height: bottom - 1 }));
+    }
     canvas.replaceChildren(svg);
   };
   const drawAxes = (box) => {
@@ -226,14 +231,16 @@
       const prices = item.prices.map((price) => cell("td", price === null ? "—" : usd(price)));
       table.append(row(cell("td", item.name), ...prices, cell("td", uptimeText(item.uptime))));
     }
-    tip.replaceChildren(cell("b", `${new Date((zero + at) * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`), table);
+    const unseen = data.gaps.some(([begin, until]) => begin < at && at < until) ? ", nobody looked" : "";
+    const clock = new Date((zero + at) * 1000).toISOString().slice(0, 16).replace("T", " ");
+    tip.replaceChildren(cell("b", `${clock} UTC${unseen}`), table);
     if (rows.length > 14) tip.append(cell("span", `and ${rows.length - 14} more`));
     tip.hidden = false;
     const room = tip.offsetWidth + 14;
     tip.style.left = `${x + room < box.width ? x + 14 : Math.max(0, x - room)}px`;
     if (spoken) {
       const words = rows.slice(0, 8).map((item) => `${item.name}: ${item.prices.map((p) => (p === null ? "none" : usd(p))).join(" and ")}, uptime ${uptimeText(item.uptime)}`);
-      document.getElementById("tip-words").textContent = `${date(at)}. ${words.join(". ")}`;
+      document.getElementById("tip-words").textContent = `${date(at)}${unseen}. ${words.join(". ")}`;
     }
   };
   const hide = () => {
