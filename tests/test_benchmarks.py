@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import analysts, export, git_history, late, real_bodies, rebuild, tick
+from benchmarks import analysts, export, git_history, late, real_bodies, rebuild, site, tick
 from tests import postgres
 from tests.factories import MODEL, a_body, an_endpoint
 
@@ -134,3 +134,15 @@ def test_every_view_is_asked_about_a_model_a_day_and_everything(capsys: pytest.C
     assert "bytes a sample all in, 57," in told
     for view in ("current_prices", "price_changes", "daily_uptime", "incidents", "coverage_daily"):
         assert re.search(rf"{view} +model [0-9.,]+ ms .*; all [0-9.,]+ ms", told)
+
+
+def test_a_site_is_built_twice_and_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "in_fresh_process", here)
+    monkeypatch.setattr(site, "VIEWS", 1)
+    site.main(["--days", "1"])
+    told = capsys.readouterr().out
+    assert re.search(r"SQLite +first +[0-9.]+ s", told)
+    assert re.search(r"second .* 0 files written\n  913 files, [0-9.]+ MB; first page [0-9]+ kB", told)
+    assert re.search(r"a model, shown +[0-9]+ ms|no browser is installed", told)

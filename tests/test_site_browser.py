@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,7 @@ from playwright.sync_api import Browser, Page
 from analysis.cost import Look, Usage, cost_usd
 from models.listing import PriceSet
 from pages.names import file_name
-from tests.browser import Watched, chromium
+from tests.browser import BrowserMissing, Watched, chromium
 from tests.exporting import load
 from tests.factories import MODEL, MORNING, a_look, an_endpoint
 from tests.sites import HOSTILE, HOSTILE_MODEL, build_site, everything
@@ -44,8 +45,13 @@ AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
+    try:
+        with chromium() as found:
+            yield found
+    except BrowserMissing as missing:
+        if os.environ.get("REQUIRE_BROWSER") == "1":
+            pytest.fail(f"REQUIRE_BROWSER=1, but {missing}", pytrace=False)
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="module")
