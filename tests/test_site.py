@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,8 +24,11 @@ import sqlalchemy as sa
 from flows.database import opened
 from flows.errors import ConfigurationError, HistoryError
 from models.tables import models, pricing_snapshots
+from pages import figures, strips
 from pages.folder import Folder
+from pages.history import Days
 from pages.names import file_name
+from pages.render import Page
 from tests.exporting import content, load
 from tests.factories import MODEL, a_look, an_endpoint
 from tests.sites import CASES, HOSTILE, HOSTILE_MODEL, NOW, build_site, everything
@@ -116,6 +120,16 @@ def test_a_second_build_writes_nothing(url: str, tmp_path: Path) -> None:
     second = build_site(tmp_path, url)
     assert (first.unchanged, second.written, second.unchanged) == (0, 0, first.written)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == times
+
+
+def test_a_page_of_the_same_history_is_not_even_made_again(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_site(tmp_path, url)
+    made: list[Page] = []
+    monkeypatch.setattr(Page, "render", made.append)
+    build_site(tmp_path, url)
+    assert made == []
 
 
 def test_a_look_at_one_model_rewrites_no_page_of_another(database: Path, tmp_path: Path) -> None:
@@ -272,7 +286,55 @@ def test_an_uptime_strip_has_no_bar_where_nothing_was_seen(site: Path) -> None:
     assert sum(int(days) for _, days in bars) == 3  # of 51: the days of May, June and July with a look
 
 
-def test_no_mean_is_taken_across_the_redefinition(site: Path) -> None:
+@pytest.mark.parametrize(
+    ("since", "until", "percent", "covered"),
+    [(6, 9, 70, 200), (6, 7, 99, 200), (8, 9, 70, 200), (9, 9, 80, 100), (10, 12, None, 0), (5, 5, None, 0)],
+)
+def test_no_mean_is_taken_across_the_redefinition(since: int, until: int, percent: float | None, covered: int) -> None:
+    october = [date(2026, 10, day) for day in (6, 7, 8, 9, 10)]
+    days = Days(october, [98, 100, 60, 80, None], [0] * 5, [100, 100, 100, 100, 0], [0] * 5)
+    found = strips.mean(days, date(2026, 10, since), date(2026, 10, until))
+    assert (found.percent, found.covered) == (percent, covered)
+
+
+def test_a_mean_weighs_each_endpoint_by_what_is_covered_of_it() -> None:
+    means = [strips.Mean(100, 300, 0), strips.Mean(80, 100, 50), strips.Mean(None, 0, 0)]
+    assert strips.together(means) == strips.Mean(95, 400, 50)
+    assert strips.together([]).percent is None
+
+
+def test_the_bars_of_a_strip_are_as_wide_as_their_days_and_leave_gaps() -> None:
+    may = [date(2026, 5, day) for day in (1, 2, 3, 6, 7)]
+    days = Days(may, [100.0, 99.95, None, 40.0, 99.0], [0] * 5, [1] * 5, [0] * 5)
+    assert strips.paths(days, date(2026, 5, 1)) == [
+        ("up0", "M2 0.88h1v0.12h-1z"),
+        ("up5", "M0 0.65h2v0.35h-2z"),
+        ("up4", "M6 0.5h1v0.5h-1z"),
+        ("up1", "M5 0h1v1h-1z"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (0.25, "0.25"), (0.0375, "0.0375"), (3, "3.00"), (12.345678, "12.3457"), (0.000123456, "0.0001235")],
+)
+def test_a_price_is_shown_with_the_digits_that_tell_it_from_others(number: float, text: str) -> None:
+    assert figures.usd(number) == text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [("2", "1", "−50 %"), ("1", "1.051", "+5.1 %"), ("1", "12", "×12"), ("0", "1", ""), ("1", "0", "−100 %")],  # noqa: RUF001
+)
+def test_a_move_is_told_by_its_size(before: str, after: str, text: str) -> None:
+    assert figures.change(Decimal(before), Decimal(after)) == text
+
+
+def test_an_uptime_is_never_rounded_up() -> None:
+    assert (figures.percent(99.999), figures.percent(100.0), figures.percent(None)) == ("99.99", "100.00", None)
+
+
+def test_the_redefinition_is_marked(site: Path) -> None:
     page = (site / "models" / f"{file_name('acme/market')}.html").read_text()
     assert "redefined uptime" in page
     assert '<path class="redefined" d="M1 0V1"/>' in page
