@@ -52,7 +52,7 @@ def event_row(event: Event) -> dict[str, Any]:
     """An event as pages show it."""
     return {
         "at": figures.iso(event.at),
-        "kind": event.kind,
+        "kind": "first seen" if event.kind == "came" and event.at == event.model.row["first_seen_at"] else event.kind,
         "size": round(event.size, 6),
         "lines": [
             {"what": line.what, "before": line.before, "after": line.after, "change": line.change,
@@ -116,6 +116,7 @@ def _offer(place: int, offer: Summary, begin: date, model: Model, days: int) -> 
         "style": chart.style(place),
         "of_model": offer.is_of_the_model,
         "uptime": figures.percent(offer.lately.percent),
+        "seen": offer.lately.seen > 0,
         "covered": round(100 * offer.lately.covered / MONTH.total_seconds()),
         "quantization": row["quantization"],
         "context": row["context_length"] or None,

@@ -87,6 +87,7 @@ def _offer(overview: Overview, offer: Summary, begin: date) -> dict[str, Any]:
         "above": ("same" if mine == costs[0] else figures.change(costs[0], mine)) if place else "",
         "distance": float(f"{mine / costs[0] - 1:.6g}") if place and mine else None,
         "uptime": figures.percent(own),
+        "seen": offer.lately.seen > 0,
         "theirs": figures.percent(theirs.percent),
         "difference": None if own is None or theirs.percent is None else round(own - theirs.percent, 2) or 0.0,
         "strip": strips.paths(offer.endpoint.uptime.since(begin), begin),

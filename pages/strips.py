@@ -21,11 +21,15 @@ _DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """Mean uptime in percent over some time, None where nothing is covered; `covered` and `bad` are seconds."""
+    """Mean uptime in percent over some time, None where nothing is covered; `covered` and `bad` are seconds.
+
+    `seen` counts the days with a sample, with a number or without.
+    """
 
     percent: float | None
     covered: int
     bad: int
+    seen: int = 0
 
 
 def mean(days: Days, since: date, until: date) -> Mean:
@@ -39,14 +43,16 @@ def mean(days: Days, since: date, until: date) -> Mean:
             weighted += percent * seconds
             covered += seconds
             bad += below
-    return Mean(weighted / covered if covered else None, covered, bad)
+    return Mean(weighted / covered if covered else None, covered, bad, len(days.days[asked]))
 
 
 def together(means: Sequence[Mean]) -> Mean:
     """The mean of several, weighted by what each covers."""
     covered = sum(one.covered for one in means)
     weighted = sum((one.percent or 0) * one.covered for one in means)
-    return Mean(weighted / covered if covered else None, covered, sum(one.bad for one in means))
+    return Mean(
+        weighted / covered if covered else None, covered, sum(one.bad for one in means), sum(one.seen for one in means)
+    )
 
 
 def level(percent: float | None) -> str:

@@ -295,6 +295,7 @@ def test_no_mean_is_taken_across_the_redefinition(since: int, until: int, percen
     days = Days(october, [98, 100, 60, 80, None], [0] * 5, [100, 100, 100, 100, 0], [0] * 5)
     found = strips.mean(days, date(2026, 10, since), date(2026, 10, until))
     assert (found.percent, found.covered) == (percent, covered)
+    assert found.seen == sum(max(since, 8 if until >= 8 else 0) <= day.day <= until for day in october)
 
 
 def test_a_mean_weighs_each_endpoint_by_what_is_covered_of_it() -> None:
@@ -332,6 +333,18 @@ def test_a_move_is_told_by_its_size(before: str, after: str, text: str) -> None:
 
 def test_an_uptime_is_never_rounded_up() -> None:
     assert (figures.percent(99.999), figures.percent(100.0), figures.percent(None)) == ("99.99", "100.00", None)
+
+
+def test_what_came_when_its_model_was_first_seen_is_no_arrival(site: Path) -> None:
+    page = (site / "models" / f"{file_name('acme/market')}.html").read_text()
+    assert (page.count('<td class="first-seen">'), page.count('<td class="came">')) == (4, 0)
+    page = (site / "models" / f"{file_name(MODEL)}.html").read_text()
+    assert page.count('<td class="came">') > 0
+
+
+def test_who_was_not_seen_lately_is_told_apart_from_who_has_no_number(site: Path) -> None:
+    told = [(site / "models" / f"{file_name(id_)}.html").read_text() for id_ in (MODEL, "acme/market")]
+    assert [("not seen</span>" in page, "no number</span>" in page) for page in told] == [(True, False), (False, True)]
 
 
 def test_the_redefinition_is_marked(site: Path) -> None:
