@@ -29,6 +29,7 @@ from flows.maintenance import maintain as maintain_history
 from flows.progress import shown_progress
 from flows.report import lines, printable
 from flows.settings import Settings
+from flows.site_cli import site
 from flows.targets import TargetList
 
 _EXIT_CODES = """
@@ -46,6 +47,7 @@ app.add_typer(db, name="db")
 app.add_typer(backfill, name="backfill")
 app.command()(cheapest)
 app.command(name="export")(export_history)
+app.command()(site)
 
 _INTERRUPTED = 130
 

@@ -22,6 +22,7 @@ from benchmarks import (
     late,
     real_bodies,
     rebuild,
+    site,
     tick,
     told_by_dlt,
     told_by_git_history,
@@ -214,3 +215,15 @@ def test_being_wrong_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as ended:
         correctness.main(["--case", "late data"])
     assert ended.value.code == 1
+
+
+def test_a_site_is_built_twice_and_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "in_fresh_process", here)
+    monkeypatch.setattr(site, "VIEWS", 1)
+    site.main(["--days", "1"])
+    told = capsys.readouterr().out
+    assert re.search(r"SQLite +first +[0-9.]+ s", told)
+    assert re.search(r"second .* 0 files written\n  913 files, [0-9.]+ MB; first page [0-9]+ kB", told)
+    assert re.search(r"a model, shown +[0-9]+ ms|no browser is installed", told)

@@ -70,7 +70,7 @@ def test_a_misspelt_key_would_be_found() -> None:
         PrefectFile(**wrong)
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(len(shipped()["deployments"])))
 def test_the_parameters_are_those_of_the_flow_and_each_is_described(number: int) -> None:
     deployment = shipped()["deployments"][number]
     module, _, name = deployment["entrypoint"].partition(":")
