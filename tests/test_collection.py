@@ -25,7 +25,7 @@ from models.tables import models, observations, pricing_snapshots, runs
 from simulator import faults
 from simulator.market import Market
 from simulator.server import Simulator, serving
-from tests.collecting import archive, collect, count, history, settings
+from tests.collecting import archive, collect, count, history, is_told_by_its_archive, settings
 from tests.factories import a_body, an_endpoint, at
 
 MARKET = Market(models=12)
@@ -136,13 +136,17 @@ def test_two_collectors_at_once_neither_fail_nor_double(given: Settings) -> None
         thread.join()
     assert [end.exit_code for end in ended if isinstance(end, Collected)] == [0, 0], ended
     assert count(url_of(given), models) == 13
+    assert is_told_by_its_archive(url_of(given))
 
 
-def test_a_clock_that_was_set_back_stops_nothing(given: Settings) -> None:
-    times = iter([at(10), *[at(0)] * 1000])
+def test_a_clock_that_was_set_back_stops_nothing(simulator: Simulator, given: Settings) -> None:
+    collect(given, PATHS, minute=30)
+    simulator.clock = lambda: at(4 * 1440)
+    times = iter([at(40), at(41), at(42), *[at(20)] * 1000])
     entries = TargetList.given(PATHS)
     asyncio.run(collect_targets(given, entries, clock=lambda: next(times)))
-    assert collect(given, PATHS, minute=30).exit_code == 0
+    assert collect(given, PATHS, minute=50).exit_code == 0
+    assert is_told_by_its_archive(url_of(given))
 
 
 def test_an_old_trouble_of_the_archive_keeps_no_run_from_looking(given: Settings) -> None:
@@ -172,6 +176,7 @@ def test_a_server_that_falls_silent_is_not_asked_for_ever(simulator: Simulator, 
     reasons = [reason for _, reason in collected.outcome.failed]
     assert len(reasons) == 80
     assert sum("no more was asked" in reason for reason in reasons) > 40
+    assert is_told_by_its_archive(url_of(given))
 
 
 def test_a_listing_that_fails_is_recalled_from_the_last_time(simulator: Simulator, given: Settings) -> None:
@@ -180,6 +185,7 @@ def test_a_listing_that_fails_is_recalled_from_the_last_time(simulator: Simulato
     collected = collect(given, minute=30)
     assert (collected.outcome.ok, collected.exit_code) == (13, 0)
     assert "the 13 targets asked for before stand for it" in collected.troubles[0]
+    assert is_told_by_its_archive(url_of(given))
 
 
 def test_a_target_that_never_showed_a_model_is_named(given: Settings) -> None:
@@ -206,6 +212,7 @@ def test_what_a_crash_left_is_taken_up_by_the_next_collect(given: Settings) -> N
     assert collected.outcome.ok == len(PATHS)
     assert count(url_of(given), observations, observations.c.observed_at == at(0)) >= 5
     assert count(url_of(given), runs, runs.c.finished_at.is_(None)) == 0
+    assert is_told_by_its_archive(url_of(given))
 
 
 @contextmanager
@@ -244,6 +251,7 @@ def test_a_database_that_goes_away_leaves_all_in_the_archive(
         del simulator.answers[PATHS[7]]
         collect(given, PATHS, minute=30)
     assert count(postgres_url, observations, observations.c.outcome == "ok") == 2 * len(PATHS)
+    assert is_told_by_its_archive(postgres_url)
 
 
 def test_a_database_that_was_away_all_along_gets_what_it_missed(

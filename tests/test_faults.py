@@ -163,3 +163,4 @@ def test_a_collect_that_is_asked_to_end_is_taken_up_by_the_next(simulator: Simul
         del simulator.answers[PATHS[-1]]
         assert collect(settings(url, base_url), PATHS, minute=30).exit_code == 0
     assert count(url, observations, observations.c.outcome == "ok") == 2 * len(PATHS) - 1
+    assert is_told_by_its_archive(url)
