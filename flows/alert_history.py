@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select
 from flows.alert_incidents import Known, load_known
 from flows.alert_looks import Looks, Subject, in_parts, last_looks, load_subjects
 from flows.alert_rules import Rule
-from flows.alerting import Alert, Direction, Span, alerts, combined, moved, settled, spans, trouble_steps
+from flows.alerting import Alert, Span, alerts, combined, moved, settled, spans, trouble_steps
 from models.tables import listing_changes, pricing_snapshots, runs
 
 _FREE = Decimal(0)
@@ -32,13 +32,12 @@ _TIMES = ("utc_start", "utc_end", "utc_days")
 class RuleAlert:
     """An alert of a rule about an endpoint; of a `stale` rule about the collector, and no endpoint.
 
-    `moves` are the prices that moved, with percent (None: it was free). `began_at` is when an incident began.
+    Its values are prices by key, or whether it is listed, in trouble or failing. `began_at` is when an incident began.
     """
 
     rule: Rule
     subject: Subject | None
     alert: Alert[Any]
-    moves: Mapping[str, Decimal | None] = field(default_factory=dict)
     began_at: datetime | None = None
 
 
@@ -90,8 +89,7 @@ class AlertHistory:
             first_look = self._looks.of(subject)
             steps = combined({key: settled(track, rule.hold, first_look) for key, track in keys.items()})
             for alert in alerts(steps, rule.rearm, lambda a, b: bool(beyond(a, b)), first_look):
-                ahead: Direction = rule.direction if alert.kind == "fired" else "both"
-                yield RuleAlert(rule, subject, alert, moved(alert.before, alert.after, rule.threshold_pct, ahead))
+                yield RuleAlert(rule, subject, alert)
 
     def _listings(self, rule: Rule) -> Iterator[RuleAlert]:
         rows = self._rows(rule, listing_changes)

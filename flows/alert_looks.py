@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from flows.alerting import FirstLook
+from flows.outcome import Offer
 from models.tables import endpoints, models, observations, uptime_samples
 from models.types import Id, UtcEpoch, UtcTime
 
@@ -35,6 +36,11 @@ class Subject:
     route: str
     ordinal: int
     since: datetime
+
+    @property
+    def offer(self) -> Offer:
+        """The same for reports and events."""
+        return Offer(self.model, self.provider, self.route, self.variant, self.ordinal)
 
     @property
     def models(self) -> tuple[str, str]:

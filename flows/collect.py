@@ -26,6 +26,7 @@ from flows.progress import Pace
 from flows.report import headline, markdown, payload
 from flows.settings import Settings
 from flows.targets import ENTRY_FORM, TargetList
+from flows.telling import events_of, told_until
 from models.observation import Target
 
 TargetEntry = Annotated[str, Field(pattern=ENTRY_FORM, max_length=200)]
@@ -60,6 +61,7 @@ async def collect(
     try:
         settings = Settings.read()
         entries = TargetList.given(targets) if targets else TargetList.read(settings.targets_file)
+        since = await told_until(settings)
         collected = await collect_targets(
             settings,
             entries,
@@ -72,6 +74,7 @@ async def collect(
     if watcher := watch_collected.get():
         watcher(collected)
     await _publish(collected)
+    await _tell(settings, collected, since)
     message = headline(collected)
     return Completed(message=message) if collected.observed else Failed(message=message)
 
@@ -104,3 +107,13 @@ async def _publish(collected: Collected) -> None:
         get_run_logger().warning("all is stored, but the artifact could not be made: %s", error)
     if collected.outcome.changed:
         emit_event(CHANGED_EVENT, resource={"prefect.resource.id": COLLECT_RESOURCE}, payload=payload(collected))
+
+
+async def _tell(settings: Settings, collected: Collected, since: datetime | None) -> None:
+    """Emit the events of what changed and alerts since then."""
+    try:
+        for event in await events_of(settings, collected, since):
+            related = [dict(resource) for resource in event.related]
+            emit_event(event.name, dict(event.resource), related=related, payload=dict(event.payload), id=event.id)
+    except HistoryError as error:
+        get_run_logger().warning("all is stored, but nobody was told of alerts: %s", error)

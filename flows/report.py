@@ -89,7 +89,7 @@ def payload(collected: Collected) -> dict[str, Any]:
     for kind, offer in outcome.arrivals:
         by_kind.setdefault(kind.replace(" ", "_"), []).append(_offer(offer))
     moves = [
-        {**_offer(m.offer), "price": m.key, "before": _exact(m.before), "after": _exact(m.after)}
+        {**_offer(m.offer), "price": m.key, "before": exact_price(m.before), "after": exact_price(m.after)}
         for m in outcome.price_moves
     ]
     lists: dict[str, list[Any]] = {"price_moves": moves, "drift": [list(item) for item in outcome.drift], **by_kind}
@@ -124,10 +124,11 @@ def _count_arrivals(outcome: Outcome) -> str:
 
 def _move(move: PriceMove) -> str:
     offer = f"{printable(move.offer.model)} at {printable(move.offer.provider)} ({printable(move.offer.route)})"
-    return f"{offer}: {move.key} {_people(move.key, move.before)} -> {_people(move.key, move.after)}"
+    return f"{offer}: {move.key} {people_price(move.key, move.before)} -> {people_price(move.key, move.after)}"
 
 
-def _people(key: str, price: Decimal | None) -> str:
+def people_price(key: str, price: Decimal | None) -> str:
+    """A price in the unit people use: dollars for a million tokens, or for one of anything else."""
     if price is None:
         return "none"
     if key in _PER_TOKEN:
@@ -135,7 +136,8 @@ def _people(key: str, price: Decimal | None) -> str:
     return canonical_decimal(price) if key == "discount" else f"${canonical_decimal(price)}"
 
 
-def _exact(price: Decimal | None) -> str | None:
+def exact_price(price: Decimal | None) -> str | None:
+    """A price as JSON keeps it without loss."""
     return None if price is None else canonical_decimal(price)
 
 
@@ -153,7 +155,12 @@ def _offer_cells(offer: Offer) -> tuple[str, str, str]:
 
 
 def _move_cells(move: PriceMove) -> tuple[str, ...]:
-    return (*_offer_cells(move.offer), move.key, _people(move.key, move.before), _people(move.key, move.after))
+    return (
+        *_offer_cells(move.offer),
+        move.key,
+        people_price(move.key, move.before),
+        people_price(move.key, move.after),
+    )
 
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], most: int = _MOST) -> str:
