@@ -85,4 +85,4 @@ def _states(item: RuleAlert) -> tuple[str, dict[str, Any]]:
 
 def _percent(before: Decimal, after: Decimal) -> str | None:
     """Such as +12.5; None where nothing was charged before."""
-    return f"{(after - before) / before * 100:+.4g}" if before else None
+    return f"{float((after - before) / before * 100):+.4g}" if before else None

@@ -119,11 +119,9 @@ class AlertHistory:
 
     def _stale(self, rule: Rule) -> Iterator[RuleAlert]:
         """Of the collector: a collect in which most targets failed is bad. The looks are the ends of collects."""
-        ended = (runs.c.kind == "collect") & (runs.c.finished_at <= self._until)
-        query = select(runs.c.finished_at, runs.c.ok + runs.c.gone, runs.c.failed).where(ended)
-        rows = [
-            (at, failed > good) for at, good, failed in self._connection.execute(query.order_by(runs.c.finished_at))
-        ]
+        query = select(runs.c.finished_at, runs.c.ok + runs.c.gone, runs.c.failed).where(runs.c.kind == "collect")
+        ended = self._connection.execute(query.where(runs.c.finished_at.is_not(None)))
+        rows = sorted((at, failed > good) for at, good, failed in ended if at <= self._until)
         times = [at for at, _ in rows]
 
         def first_end(at: datetime) -> datetime | None:

@@ -73,7 +73,7 @@ async def collect(
         return Failed(message=str(error), data=error)
     if watcher := watch_collected.get():
         watcher(collected)
-    await _publish(collected)
+    await _publish(collected, settings.site_url)
     await _tell(settings, collected, since)
     message = headline(collected)
     return Completed(message=message) if collected.observed else Failed(message=message)
@@ -99,10 +99,11 @@ def _as_task(walk: Walk) -> ShardStep:
     return step
 
 
-async def _publish(collected: Collected) -> None:
+async def _publish(collected: Collected, site_url: str | None) -> None:
     """Tell Prefect what came. The data is stored by now, so nothing that goes wrong here may fail the run."""
     try:
-        await acreate_markdown_artifact(markdown(collected), key="collect-outcome", description=headline(collected))
+        told = markdown(collected, site_url)
+        await acreate_markdown_artifact(told, key="collect-outcome", description=headline(collected))
     except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises
         get_run_logger().warning("all is stored, but the artifact could not be made: %s", error)
     if collected.outcome.changed:
