@@ -32,7 +32,7 @@ Told = tuple[str, str, float]
 
 def a_rule(on: str = "price", hold: int = 0, rearm: int = 0, **fields: Any) -> Rule:
     direction = {"listing": "gone"}.get(on, "both")
-    given = {"name": f"{on} {hold} {rearm}", "on": on, "hold_minutes": hold, "rearm_minutes": rearm}
+    given: dict[str, Any] = {"name": f"{on} {hold} {rearm}", "on": on, "hold_minutes": hold, "rearm_minutes": rearm}
     return Rule(**{"direction": direction} | given | fields)
 
 
@@ -151,6 +151,17 @@ def test_a_price_that_holds_is_told_at_the_first_good_look_after_a_failure(engin
     assert told(engine, a_rule(hold=60), since=STEP * 6, until=STEP * 7) == [("fired", "North", 7)]
 
 
+@pytest.mark.parametrize(("unread", "expected"), [("north/fp8", []), ("south", [("fired", "North", 4)])])
+def test_a_body_read_in_part_speaks_for_what_could_be_read(
+    engine: sa.Engine, unread: str, expected: list[Told]
+) -> None:
+    prices(engine, "1", "1", "1", "2")
+    broken = an_endpoint(unread) | {"pricing": None}
+    offers = [broken] if unread == "north/fp8" else [broken, an_endpoint(prompt="2")]
+    collect(engine, STEP * 4, a_look(*offers, minute=STEP * 4))
+    assert told(engine, a_rule(hold=30)) == expected
+
+
 def test_what_waits_for_its_rule_is_told_though_nothing_changes_then(engine: sa.Engine) -> None:
     prices(engine, "1", "2", "1", "2", "2", "2", "2")
     rule = a_rule(rearm=100)
@@ -160,8 +171,7 @@ def test_what_waits_for_its_rule_is_told_though_nothing_changes_then(engine: sa.
 
 
 def test_a_price_in_a_published_window_of_time_alerts_nobody(engine: sa.Engine) -> None:
-    overrides = {"pricing": {"overrides": [NIGHT]}}
-    prices(engine, "0.000003", "0.000009", "0.000003", "0.000006", **overrides)
+    prices(engine, "0.000003", "0.000009", "0.000003", "0.000006", pricing={"overrides": [NIGHT]})
     assert told(engine, a_rule()) == [("fired", "North", 3)]
 
 

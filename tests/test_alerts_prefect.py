@@ -107,10 +107,9 @@ def automations(api: str) -> list[str]:
     return [found["name"] for found in ask(api, "automations") if found["name"].startswith("endpoint-history: ")]
 
 
-def events(api: str, *names: str) -> list[dict[str, Any]]:
-    return ask(
-        api, "events", filter={"event": {"name": [f"endpoint-history.{name}" for name in names]}, "order": "ASC"}
-    )
+def events(api: str, since: datetime, name: str) -> list[dict[str, Any]]:
+    named = {"event": {"name": [f"endpoint-history.{name}"]}, "occurred": {"since": since.isoformat()}, "order": "ASC"}
+    return ask(api, "events", filter=named)
 
 
 def test_an_alert_comes_once_returns_and_comes_again(prefect_api: str, worker: Worker) -> None:
@@ -183,7 +182,7 @@ def test_who_was_paused_stays_so_and_slack_gets_a_block_of_its_own(prefect_api: 
 )
 def test_what_can_not_be_installed_is_told_in_one_line(prefect_api: str, words: tuple[str, ...], message: str) -> None:
     given = prefect_server.environment(Path.cwd(), PREFECT_API_URL=prefect_api)
-    command = [BIN / "endpoint-history", "alerts", "install", *words]
+    command = [str(BIN / "endpoint-history"), "alerts", "install", *words]
     done = subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert message in done.stderr
