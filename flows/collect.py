@@ -116,5 +116,5 @@ async def _tell(settings: Settings, collected: Collected, since: datetime | None
         for event in await events_of(settings, collected, since):
             related = [dict(resource) for resource in event.related]
             emit_event(event.name, dict(event.resource), related=related, payload=dict(event.payload), id=event.id)
-    except HistoryError as error:
+    except Exception as error:  # noqa: BLE001 - the data is stored by now, and no alert may fail its run
         get_run_logger().warning("all is stored, but nobody was told of alerts: %s", error)

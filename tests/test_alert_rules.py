@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -43,6 +44,12 @@ def test_every_rule_that_the_shipped_file_shows_can_be_read() -> None:
     lines = (ROOT / "alerts.toml").read_text().splitlines()
     text = "\n".join(line.removeprefix("# ") for line in lines if line.startswith("# [[") or " = " in line)
     assert {rule.on for rule in read(text)} == {"price", "listing", "incident", "stale"}
+
+
+def test_the_documented_rule_can_be_read() -> None:
+    [shown] = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "alerts.md").read_text(), re.DOTALL)
+    [rule] = read(shown)
+    assert (rule.name, rule.threshold_pct) == ("anthropic prices", Decimal(20))
 
 
 def test_a_rule_says_little_where_the_defaults_will_do() -> None:

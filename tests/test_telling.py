@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,6 +19,8 @@ from flows.alert_history import RuleAlert
 from flows.alert_looks import Subject
 from flows.alert_rules import Rule
 from flows.alerting import Alert
+from flows.backfill import BACKFILLED_EVENT
+from flows.collect import CHANGED_EVENT
 from flows.collection import Collected
 from flows.database import opened, upgrade, writing
 from flows.events import Event, change_events
@@ -32,6 +35,7 @@ from tests import collecting
 from tests.factories import a_body, an_endpoint, at
 from tests.test_report import HOSTILE, collected
 
+ROOT = Path(__file__).parent.parent
 URL = "sqlite:///history.db"
 MODEL = "acme/swift-1"
 RULE = '[[rule]]\nname = "any"\non = "price"\nhold_minutes = 0\n'
@@ -187,3 +191,14 @@ def test_no_name_of_a_stranger_calls_anybody(name: str) -> None:
         assert len(said.splitlines()) == 1
         assert event.payload["model"] == name
         assert json.loads(json.dumps(event.payload, allow_nan=False)) == event.payload
+
+
+def test_every_event_that_is_told_is_documented() -> None:
+    source = "".join((ROOT / "flows" / name).read_text() for name in ("events.py", "alert_events.py"))
+    told = {f"endpoint-history.{name}" for name in re.findall(r"\{PREFIX\}\.([a-z.]+)\"", source)}
+    told |= {f"endpoint-history.{name}" for name in re.findall(r"\(\"(endpoint\.[a-z]+)\"", source)}
+    told |= {CHANGED_EVENT, BACKFILLED_EVENT}
+    page = (ROOT / "docs" / "alerts.md").read_text()
+    assert set(re.findall(r"^\| `(endpoint-history\.[a-z.]+)`", page, re.MULTILINE)) == told - {
+        "endpoint-history.collect"
+    }
