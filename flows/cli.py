@@ -17,6 +17,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from flows.alerts_cli import alerts
 from flows.backfill_cli import backfill
 from flows.cheapest_cli import cheapest
 from flows.collection import Collected, collect_targets, resolve
@@ -45,6 +46,7 @@ app = typer.Typer(
 db = typer.Typer(no_args_is_help=True, help="Make, move and check the database schema.")
 app.add_typer(db, name="db")
 app.add_typer(backfill, name="backfill")
+app.add_typer(alerts, name="alerts")
 app.command()(cheapest)
 app.command(name="export")(export_history)
 app.command()(site)

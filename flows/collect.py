@@ -30,6 +30,7 @@ from flows.report import headline, markdown, payload
 from flows.settings import Settings
 from flows.shards import collect_sharded
 from flows.targets import ENTRY_FORM, TargetList
+from flows.telling import events_of, told_until
 from flows.walk import BatchStep, Progress, Walk
 from flows.workers import SharedRate, Workers, limit_requests
 from models.observation import Run, Target
@@ -72,6 +73,7 @@ async def collect(
     try:
         settings = Settings.read()
         entries = TargetList.given(targets) if targets else TargetList.read(settings.targets_file)
+        since = await told_until(settings)
         if shards:
             collected = await _by_workers(settings, entries, cadence_minutes, shards)
         else:
@@ -83,7 +85,8 @@ async def collect(
         return Failed(message=str(error), data=error)
     if watcher := watch_collected.get():
         watcher(collected)
-    await _publish(collected)
+    await _publish(collected, settings.site_url)
+    await _tell(settings, collected, since)
     return _ended(collected)
 
 
@@ -158,11 +161,22 @@ def _as_task(walk: Walk) -> BatchStep:
     return step
 
 
-async def _publish(collected: Collected) -> None:
+async def _publish(collected: Collected, site_url: str | None) -> None:
     """Tell Prefect what came. The data is stored by now, so nothing that goes wrong here may fail the run."""
     try:
-        await acreate_markdown_artifact(markdown(collected), key="collect-outcome", description=headline(collected))
+        told = markdown(collected, site_url)
+        await acreate_markdown_artifact(told, key="collect-outcome", description=headline(collected))
     except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises
         get_run_logger().warning("all is stored, but the artifact could not be made: %s", error)
     if collected.outcome.changed:
         emit_event(CHANGED_EVENT, resource={"prefect.resource.id": COLLECT_RESOURCE}, payload=payload(collected))
+
+
+async def _tell(settings: Settings, collected: Collected, since: datetime | None) -> None:
+    """Emit the events of what changed and alerts since then."""
+    try:
+        for event in await events_of(settings, collected, since):
+            related = [dict(resource) for resource in event.related]
+            emit_event(event.name, dict(event.resource), related=related, payload=dict(event.payload), id=event.id)
+    except Exception as error:  # noqa: BLE001 - the data is stored by now, and no alert may fail its run
+        get_run_logger().warning("all is stored, but nobody was told of alerts: %s", error)

@@ -23,6 +23,7 @@ from flows.sources.found import Refused
 from flows.store import store
 from models.observation import Observation, Outcome
 from models.tables import runs
+from models.types import UtcTime
 
 _BATCH = 5000
 _BATCH_BYTES = 32 * 2**20
@@ -214,7 +215,9 @@ def finish_run(connection: sa.Connection, name: str, counted: Counter[Outcome], 
     Its own, not the last that the database says it proves: another run may tell of the same look.
     """
     # A clock that was set back can make the last look older than the run.
-    ended = sa.case((runs.c.started_at < last, last), else_=runs.c.started_at) if last else runs.c.started_at
+    # The type is told: a plain time would stand in SQLite with microseconds, and compare as later than its own second.
+    at = sa.literal(last, UtcTime())
+    ended = sa.case((runs.c.started_at < at, at), else_=runs.c.started_at) if last else runs.c.started_at
     finished = sa.func.coalesce(runs.c.finished_at, ended)
     connection.execute(runs.update().where(runs.c.name == name).values(finished_at=finished, **_counts(counted)))
 

@@ -29,6 +29,7 @@ from models.tables import (
 )
 
 Arrival = Literal["new", "returned", "gone", "terms changed"]
+_KEY = ("route", "variant", "ordinal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Offer:
     model: str
     provider: str
     route: str
+    variant: str = ""
+    ordinal: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +187,7 @@ def _rows_with_before(
     """The change rows that a run's observations made, each with the row it ended and the offer it is about."""
     query = (
         select(table, models.c.openrouter_id, models.c.first_seen_at.label("model_first_seen_at"), runs.c.started_at)
-        .add_columns(endpoints.c.provider_name.label("provider"), endpoints.c.route)
+        .add_columns(endpoints.c.provider_name.label("provider"), *(endpoints.c[name] for name in _KEY))
         .select_from(table.join(observations).join(endpoints, endpoints.c.id == table.c.endpoint_id))
         .join(models, models.c.id == endpoints.c.model_id)
         .join(runs, runs.c.id == observations.c.run_id)
@@ -193,7 +196,7 @@ def _rows_with_before(
     )
     before = _before(connection, run_ids, table)
     for row in connection.execute(query).mappings():
-        offer = Offer(row["openrouter_id"], row["provider"], row["route"])
+        offer = Offer(row["openrouter_id"], row["provider"], *(row[name] for name in _KEY))
         yield row, before.get((row["endpoint_id"], row["observed_at"])), offer
 
 

@@ -105,13 +105,12 @@ def read_status(
     last_run = _last_run(connection)
     walk = _last_walk(connection)
     looks = _newest_looks(connection, walk)
-    stale_before = now - _MISSED * _cadence(last_run)
     return Status(
         now=now,
         last_run=last_run,
         newest_observation=connection.execute(newest).scalar(),
         targets=len(looks),
-        stale=sum(look.last_good is None or look.last_good < stale_before for look in looks),
+        stale=_count_stale(looks, now - _MISSED * _cadence(last_run)),
         failing=[(look.target, look.error or "", look.last_good) for look in looks if look.outcome == "failed"],
         never_seen=_never_seen(connection, walk),
         gaps=_gaps(connection, now - _LATELY),
@@ -124,6 +123,12 @@ def read_status(
         database=database,
         archive=archive,
     )
+
+
+def stale_targets(connection: Connection, now: datetime) -> tuple[int, int]:
+    """How many targets of the newest whole walk had no good look for three cadences, and how many there are."""
+    looks = _newest_looks(connection, _last_walk(connection))
+    return _count_stale(looks, now - _MISSED * _cadence(_last_run(connection))), len(looks)
 
 
 def status_lines(status: Status) -> Iterator[str]:
@@ -227,6 +232,10 @@ def _newest_looks(connection: Connection, walk: sa.ColumnElement[bool]) -> list[
         if target not in found or outcome != "failed":
             found[target] = _TargetLook(target, outcome, error, since)
     return list(found.values())
+
+
+def _count_stale(looks: Sequence[_TargetLook], before: datetime) -> int:
+    return sum(look.last_good is None or look.last_good < before for look in looks)
 
 
 def _latest(look: sa.FromClause, target_id: sa.Column[int], *where: sa.ColumnElement[bool]) -> sa.ScalarSelect[Any]:

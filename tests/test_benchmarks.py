@@ -13,6 +13,7 @@ import stamina
 
 from benchmarks import (
     aged,
+    alerts,
     analysts,
     correctness,
     dlt_tick,
@@ -54,6 +55,13 @@ def test_the_rebuild_is_measured_against_its_floor(capsys: pytest.CaptureFixture
         r"SQLite\n +rebuild +[0-9.]+ s \([0-9.]+ of CPU here\), [0-9,]+ bodies/s, .* times the floor", told
     )
     assert re.search(r"memory +[0-9]+ MiB at most", told)
+
+
+def test_alerts_are_measured_by_the_collect_and_over_all(capsys: pytest.CaptureFixture[str]) -> None:
+    alerts.main(["--days", "1", "--runs", "1"])
+    told = capsys.readouterr().out
+    assert re.search(r"a collect +[0-9]+ ms \([0-9]+ ms of CPU here\)", told)
+    assert re.search(r"alerts test +[0-9.]+ s .*, [0-9]+ alerts and returns", told)
 
 
 def test_late_looks_are_measured_against_those_at_the_end(

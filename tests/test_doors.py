@@ -20,6 +20,7 @@ DOORS: dict[str, set[str]] = {
     "aiolimiter": {"flows/politeness.py"},
     "stamina": {"flows/fetch.py"},
     "prefect": {
+        "flows/automations.py",
         "flows/backfill.py",
         "flows/collect.py",
         "flows/maintain.py",
@@ -31,6 +32,7 @@ DOORS: dict[str, set[str]] = {
     "fsspec": {"flows/storage.py"},
     "alembic": {"flows/database.py"},
     "typer": {
+        "flows/alerts_cli.py",
         "flows/backfill_cli.py",
         "flows/cheapest_cli.py",
         "flows/cli.py",
@@ -54,6 +56,7 @@ PURE = [
     "analysis/cost.py",
     "analysis/uptime.py",
     "analysis/conditions.py",
+    "flows/alerting.py",
     "flows/parse.py",
     "flows/prices.py",
     "flows/fields.py",
