@@ -65,3 +65,7 @@ def measure(engine: sa.Engine, year: Year, runs: int) -> None:
     clock, cpu = (statistics.median(getattr(took, name) for took in collects) for name in ("seconds", "cpu_seconds"))
     print(f"  a collect    {clock * 1000:.0f} ms ({cpu * 1000:.0f} ms of CPU here)")
     print(f"  alerts test  {whole}, {len(found)} alerts and returns")
+
+
+if __name__ == "__main__":
+    main()
