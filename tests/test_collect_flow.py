@@ -192,8 +192,10 @@ def test_a_server_that_dies_after_the_work_costs_no_data(
     assert count(URL, observations) == 3
 
 
-def test_a_worker_runs_what_is_deployed(prefect_api: str, simulator: Simulator) -> None:
-    given = {"PREFECT_API_URL": prefect_api}
+def test_a_worker_runs_what_is_deployed_and_prefect_keeps_no_key(
+    prefect_api: str, prefect_home: Path, simulator: Simulator
+) -> None:
+    given = {"PREFECT_API_URL": prefect_api, "OPENROUTER_API_KEY": "sk-or-v1-0123456789abcdef"}
     pool = ("work-pool", "create", "endpoint-history", "--type", "process", "--overwrite")
     run = ("deployment", "run", "collect/collect", "--param", f'targets=["{PATHS[5]}"]')
     work = ("worker", "start", "--pool", "endpoint-history", "--run-once")
@@ -203,6 +205,8 @@ def test_a_worker_runs_what_is_deployed(prefect_api: str, simulator: Simulator) 
     (started,) = until(lambda: runs_named(prefect_api, "collect 1 given", deployed=True), 60)
     assert started["state"]["message"].startswith("1 of 1 targets observed (1 ok, 0 gone)")
     assert count(URL, observations) >= 1
+    assert simulator.requests[-1][1]["Authorization"] == f"Bearer {given['OPENROUTER_API_KEY']}"
+    assert given["OPENROUTER_API_KEY"] not in prefect_server.kept(prefect_home)
 
 
 def test_serve_needs_no_server_and_leaves_its_schedule(simulator: Simulator) -> None:
