@@ -9,8 +9,10 @@ from itertools import groupby
 from typing import Any
 
 from flows.fields import (
+    MAX_NAME,
     UnreadableError,
     checked_text,
+    kept_json,
     optional_count,
     optional_number,
     optional_percent,
@@ -19,7 +21,7 @@ from flows.fields import (
     unknown_key,
 )
 from flows.prices import read_prices
-from flows.strict_json import canonical, clean_text, plain
+from flows.strict_json import canonical, clean_text
 from models.listing import (
     Drift,
     EndpointKey,
@@ -113,13 +115,13 @@ def _read_new_offer(item: JsonObject, model_id: str) -> _Offer:
     tag = checked_text(item["tag"], "tag") if item.get("tag") is not None else None
     variant = checked_text(item["model_id"], "model_id") if item.get("model_id") is not None else model_id
     route = tag or f"provider:{terms.provider_name} quantization:{terms.quantization or 'unknown'}"
-    name = clean_text(str(item.get("name") or ""))[:500]
+    name = clean_text(str(item.get("name") or ""))[:MAX_NAME]
     return EndpointKey(variant, route), name, prices, terms, frozenset(drift | _endpoint_drift(item))
 
 
 def _read_terms(item: JsonObject) -> Terms:
     quantization = optional_text(item.get("quantization"))
-    features = {key: plain(item[key]) for key in _FEATURES if item.get(key) is not None}
+    features = {key: kept_json(item[key], key) for key in _FEATURES if item.get(key) is not None}
     return Terms(
         provider_name=checked_text(item.get("provider_name"), "provider_name"),
         context_length=optional_count(item.get("context_length"), "context_length"),

@@ -5,11 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from flows.strict_json import clean_text
+from flows.strict_json import canonical, clean_text, plain
 from models.listing import Drift
 
 MAX_TEXT = 200
 MAX_KEY = 100
+MAX_NAME = 500
+MAX_PROSE = 10_000  # descriptions came whole until 2026
+MAX_JSON = 2**16
+_MAX_TEXTS = 1000
 _MAX_INTEGER = 10**15
 _HUNDRED = 100
 
@@ -40,10 +44,18 @@ def optional_text(value: Any) -> str | None:
 def text_list(value: Any) -> tuple[str, ...]:
     """The texts of a list, sorted and each once: upstream's order means nothing."""
     return (
-        tuple(sorted({clean_text(item)[:MAX_TEXT] for item in value if isinstance(item, str)}))
+        tuple(sorted({clean_text(item)[:MAX_TEXT] for item in value if isinstance(item, str)})[:_MAX_TEXTS])
         if isinstance(value, list)
         else ()
     )
+
+
+def kept_json(value: Any, name: str) -> Any:
+    """A JSON value as it came, of at most 64 Ki characters: whole, as half of one says something else."""
+    kept = plain(value)
+    if len(canonical(kept)) > MAX_JSON:
+        raise UnreadableError(f"{name} is longer than {MAX_JSON} characters")
+    return kept
 
 
 def optional_count(value: Any, name: str) -> int | None:

@@ -11,7 +11,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flows.endpoints import read_endpoint, with_ordinals
-from flows.fields import UnreadableError, checked_text, optional_text, text_list, unknown_key
+from flows.fields import (
+    MAX_NAME,
+    MAX_PROSE,
+    UnreadableError,
+    checked_text,
+    optional_text,
+    text_list,
+    unknown_key,
+)
 from flows.strict_json import NotJsonError, clean_text, load_json
 from models.listing import Drift, EndpointListing, ModelListing, Reading, Unread
 from models.observation import Observation, Target
@@ -74,9 +82,9 @@ def _read_model(data: dict[str, Any], target: Target) -> Reading:
     endpoints, unread, drift = _read_endpoints(data["endpoints"], model_id)
     listing = ModelListing(
         openrouter_id=_resolved_id(model_id, endpoints, target, empty=not data["endpoints"]),
-        name=clean_text(str(data.get("name") or model_id)),
+        name=clean_text(str(data.get("name") or model_id))[:MAX_NAME],
         created_at=_read_created(data.get("created")),
-        description=clean_text(str(data.get("description") or "")),
+        description=clean_text(str(data.get("description") or ""))[:MAX_PROSE],
         input_modalities=text_list(architecture.get("input_modalities")),
         output_modalities=text_list(architecture.get("output_modalities")),
         tokenizer=optional_text(architecture.get("tokenizer")),

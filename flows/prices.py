@@ -9,8 +9,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from flows.fields import UnreadableError, unknown_key
-from flows.strict_json import plain
+from flows.fields import UnreadableError, kept_json, unknown_key
 from models.listing import PRICE_KEYS, Drift, JsonObject, PriceSet, canonical_decimal
 
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?")
@@ -87,7 +86,7 @@ def _read_overrides(value: Any) -> tuple[list[JsonObject] | None, set[Drift]]:
         return None, set()
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
         raise UnreadableError("overrides is not a list of objects")
-    entries = [_read_override(entry) for entry in value]
+    entries: list[JsonObject] = kept_json([_read_override(entry) for entry in value], "overrides")
     unknown = {key for entry in entries for key in entry if key not in _CONDITIONS and key not in PRICE_KEYS}
     return entries or None, {unknown_key("endpoint.pricing.overrides", key) for key in unknown}
 
@@ -98,13 +97,12 @@ def _read_override(entry: JsonObject) -> JsonObject:
         for key, value in entry.items()
         if key in PRICE_KEYS and value is not None
     }
-    conditions: JsonObject = plain({key: value for key, value in entry.items() if key not in PRICE_KEYS})
-    return conditions | prices
+    return {key: value for key, value in entry.items() if key not in PRICE_KEYS} | prices
 
 
 def _read_other(pricing: JsonObject) -> JsonObject:
     unknown = {k: v for k, v in pricing.items() if k not in PRICE_KEYS and k not in _NOT_A_PRICE}
-    return {key: _comparable(value) for key, value in plain(unknown).items()}
+    return {key: _comparable(value) for key, value in kept_json(unknown, "pricing").items()}
 
 
 def _comparable(value: Any) -> Any:

@@ -126,9 +126,15 @@ def history_url(short_history: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the Prefect server keeps what it keeps."""
+    return tmp_path_factory.mktemp("prefect")
+
+
+@pytest.fixture(scope="session")
+def prefect_api(prefect_home: Path) -> Iterator[str]:
     """The URL of the API of a real Prefect server."""
-    with prefect_server.server(tmp_path_factory.mktemp("prefect")) as api:
+    with prefect_server.server(prefect_home) as api:
         yield api
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,6 +63,12 @@ def ask(api: str, path: str, **question: Any) -> list[dict[str, Any]]:
     response.raise_for_status()
     answer = response.json()
     return list(answer["events"] if isinstance(answer, dict) else answer)
+
+
+def kept(home: Path) -> str:
+    """All that the server of this folder keeps: runs, states, parameters, logs, artifacts, events."""
+    with closing(sqlite3.connect(f"file:{home}/prefect.db?mode=ro", uri=True)) as connection:
+        return "\n".join(connection.iterdump())
 
 
 def answered(api: str) -> bool:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -150,8 +151,54 @@ def test_a_server_that_dies_in_the_middle_costs_no_data(simulator: Simulator, tm
     assert count(URL, observations) == len(PATHS)
 
 
-def test_a_worker_runs_what_is_deployed(prefect_api: str, simulator: Simulator) -> None:
-    given = {"PREFECT_API_URL": prefect_api}
+# The command line, and its Prefect server is killed once a function of ours has done its work.
+DEADLY = """
+import os, pkgutil, signal, sys
+from flows import prefect_run
+prefect_run.set_defaults()
+from flows import cli, collect
+
+pid, owner, name = int(sys.argv.pop(1)), pkgutil.resolve_name(sys.argv.pop(1)), sys.argv.pop(1)
+step = getattr(owner, name)
+
+def kill():
+    os.killpg(pid, signal.SIGKILL)
+
+async def published(collected):
+    await step(collected)
+    kill()
+
+def shown(collected):
+    kill()
+    return step(collected)
+
+setattr(owner, name, {"_publish": published, "_show": shown}[name])
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(("step", "is_told"), [("flows.collect _publish", True), ("flows.cli _show", False)])
+def test_a_server_that_dies_after_the_work_costs_no_data(
+    simulator: Simulator, tmp_path: Path, step: str, is_told: bool
+) -> None:
+    """Before Prefect hears how the run ended, or after that and before the end of the process."""
+    home = tmp_path / "dying"
+    home.mkdir()
+    with prefect_server.server(home) as api:
+        words = [sys.executable, "-c", DEADLY, (home / "pid").read_text(), *step.split(), "collect", *PATHS[:3]]
+        variables = environment(PREFECT_API_URL=api, PYTHONPATH=str(ROOT))
+        done = subprocess.run(words, env=variables, capture_output=True, text=True, check=False, timeout=120)
+        assert not answered(api)
+    assert (done.returncode, "Targets    3 ok" in done.stdout) == (0, True), done.stderr
+    assert ("endpoint-history: all is stored, but Prefect can't be used: " in done.stderr) == is_told
+    assert "Traceback" not in done.stderr
+    assert count(URL, observations) == 3
+
+
+def test_a_worker_runs_what_is_deployed_and_prefect_keeps_no_key(
+    prefect_api: str, prefect_home: Path, simulator: Simulator
+) -> None:
+    given = {"PREFECT_API_URL": prefect_api, "OPENROUTER_API_KEY": "sk-or-v1-0123456789abcdef"}
     pool = ("work-pool", "create", "endpoint-history", "--type", "process", "--overwrite")
     run = ("deployment", "run", "collect/collect", "--param", f'targets=["{PATHS[5]}"]')
     work = ("worker", "start", "--pool", "endpoint-history", "--run-once")
@@ -161,6 +208,8 @@ def test_a_worker_runs_what_is_deployed(prefect_api: str, simulator: Simulator) 
     (started,) = until(lambda: runs_named(prefect_api, "collect 1 given", deployed=True), 60)
     assert started["state"]["message"].startswith("1 of 1 targets observed (1 ok, 0 gone)")
     assert count(URL, observations) >= 1
+    assert simulator.requests[-1][1]["Authorization"] == f"Bearer {given['OPENROUTER_API_KEY']}"
+    assert given["OPENROUTER_API_KEY"] not in prefect_server.kept(prefect_home)
 
 
 def test_serve_needs_no_server_and_leaves_its_schedule(simulator: Simulator) -> None:

@@ -8,25 +8,28 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 from aiohttp import web
+from fsspec.implementations.memory import MemoryFileSystem
 
-from flows.database import differences, opened, upgrade, writing
+from flows.database import differences, downgrade, opened, upgrade, writing
 from flows.errors import HistoryError
+from flows.rollups import roll_up
 from flows.store import Read, Stored, store
 from models.tables import observations
 from simulator import faults
 from simulator.market import Market
 from simulator.server import Simulator, serving
 from tests import postgres
-from tests.collecting import collect, count, history, is_told_by_its_archive, settings
+from tests.collecting import archived, collect, count, history, is_told_by_its_archive, settings, stored
 from tests.factories import at
 from tests.prefect_server import until
-from tests.reference import without_provenance
+from tests.reference import history_of, without_provenance
 
 MARKET = Market(models=6)
 PATHS = MARKET.paths()
@@ -85,24 +88,25 @@ def test_a_database_that_restarts_in_the_middle_of_storing_loses_nothing(
     assert is_told_by_its_archive(cluster.url)
 
 
-def test_a_server_without_a_place_for_one_more_is_told_in_one_line(postgres_server: str, postgres_url: str) -> None:
+def test_a_server_without_a_place_for_one_more_is_told_in_one_line(simulator: Simulator, postgres_url: str) -> None:
     url = sa.make_url(postgres_url)
-    with psycopg.connect(
-        url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
-    ) as owner:
-        owner.execute(f"CREATE ROLE crowded_{url.database} LOGIN PASSWORD 'x' CONNECTION LIMIT 1")
-        crowded = url.set(username=f"crowded_{url.database}", password="x")
+    crowded = url.set(username=f"crowded_{url.database}", password="x")
+
+    def connect(url: sa.URL) -> psycopg.Connection:
+        address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return psycopg.connect(address, autocommit=True)
+
+    with serving(simulator) as base_url, connect(url) as owner:
+        owner.execute(f"CREATE ROLE {crowded.username} LOGIN PASSWORD 'x' CONNECTION LIMIT 1")
         try:
-            with (
-                psycopg.connect(crowded.set(drivername="postgresql").render_as_string(hide_password=False)),
-                pytest.raises(HistoryError) as told,
-                opened(crowded.render_as_string(hide_password=False)),
-            ):
-                pass
+            with connect(crowded), pytest.raises(HistoryError, match="too many connections for role") as told:
+                collect(settings(crowded.render_as_string(hide_password=False), base_url), PATHS)
         finally:
-            owner.execute(f"DROP ROLE crowded_{url.database}")
-    assert "too many connections" in str(told.value)
-    assert "\n" not in str(told.value)
+            owner.execute(f"DROP ROLE {crowded.username}")
+        assert "\n" not in str(told.value)
+        assert (simulator.requests, list(Path.cwd().iterdir())) == ([], [])
+        assert collect(settings(postgres_url, base_url), PATHS).exit_code == 0
+    assert is_told_by_its_archive(postgres_url)
 
 
 def test_a_database_that_is_locked_for_too_long_waits_in_the_archive(
@@ -137,6 +141,47 @@ def test_an_upgrade_killed_half_way_is_finished_by_the_next(empty_database_url: 
     upgrade(empty_database_url)
     with opened(empty_database_url) as engine:
         assert differences(engine) == []
+
+
+@pytest.mark.parametrize("statements", [2, 15, 30])
+def test_an_upgrade_killed_half_way_keeps_all_history(simulator: Simulator, database_url: str, statements: int) -> None:
+    with serving(simulator) as base_url:
+        for minute in (0, 4 * 1440):
+            simulator.clock = partial(at, minute)
+            collect(settings(database_url, base_url), PATHS, minute)
+    before = history(database_url)
+    downgrade(database_url, "0002")
+    words = [sys.executable, "-c", KILLED_UPGRADE, database_url, str(statements)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    upgrade(database_url)
+    with opened(database_url) as engine:
+        roll_up(engine)
+    assert history(database_url) == before
+
+
+def test_an_archive_whose_storage_is_gone_gets_its_bundle_from_the_next_collect(
+    simulator: Simulator, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("no way to the bucket")
+
+    remote = "memory://bucket/archive"
+    monkeypatch.setattr(MemoryFileSystem, "store", {})
+    monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
+    with serving(simulator) as base_url:
+        given = settings(database_url, base_url, archive_url=remote)
+        with monkeypatch.context() as away:
+            for name in ("put_file", "exists", "ls"):
+                away.setattr(MemoryFileSystem, name, unreachable)
+            first = collect(given, PATHS)
+        second = collect(given, PATHS, minute=30)
+    assert (first.exit_code, second.exit_code, second.troubles) == (0, 0, [])
+    assert re.fullmatch(
+        r"can't finish the bundle .*, its lines wait in .*: no way to the bucket; .*", first.troubles[-1]
+    )
+    assert stored(database_url) == history_of(archived(remote))
+    assert count(database_url, observations, observations.c.outcome == "ok") == 2 * len(PATHS)
 
 
 def lines_written() -> int:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import ast
 import csv
 import io
+import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from flows.database import opened, upgrade
+from flows.report import lines, markdown, payload
 from models.observation import Target
-from models.tables import metadata
+from models.tables import endpoints, metadata
 from simulator import faults
 from simulator.market import Market
 from simulator.server import Simulator, serving
@@ -59,8 +62,10 @@ def test_nothing_of_the_product_runs_what_it_reads(path: Path) -> None:
         )
     }
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    methods = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert imported & RUNS_DATA == set()
     assert called & {"eval", "exec", "compile", "__import__"} == set()
+    assert methods & {"read_pickle", "to_pickle", "from_pickle", "allow_pickle"} == set()
 
 
 OTHER_ADDRESSES = (
@@ -121,3 +126,56 @@ def test_an_offer_in_csv_runs_in_no_spreadsheet(collected: Simulator, command: C
     _, out, _ = command("cheapest", "--model", path, "--input-tokens", "1", "--output-tokens", "1", "--csv")
     (row,) = csv.DictReader(io.StringIO(out))
     assert (row["provider"], row["route"]) == ('\'=HYPERLINK("http://x")', "'@x")
+
+
+HUGE = "x" * 400_000
+HUGE_LIST = [f"{number:06} {'y' * 190}" for number in range(2000)]
+HUGE_IN_A_MODEL: list[dict[str, Any]] = [
+    {"name": HUGE},
+    {"description": HUGE},
+    {HUGE: 1},
+    {"architecture": {"tokenizer": HUGE, "input_modalities": HUGE_LIST, HUGE: 1}},
+]
+HUGE_IN_AN_ENDPOINT: list[dict[str, Any]] = [
+    {"name": HUGE},
+    {"tag": HUGE},
+    {"provider_name": HUGE},
+    {"quantization": HUGE},
+    {"status": HUGE},
+    {"model_id": HUGE},
+    {HUGE: HUGE},
+    {"supported_parameters": [HUGE, *HUGE_LIST]},
+    {"native_tools": {"search": HUGE}},
+    {"native_tools": {HUGE: 1}},
+    {"pricing": {"image": HUGE}},
+    {"pricing": {"audio_per_song": HUGE}},
+    {"pricing": {HUGE: "1"}},
+    {"pricing": {"overrides": [{"min_prompt_tokens": 1, "note": HUGE, "prompt": "1"}]}},
+]
+
+
+def test_a_huge_text_anywhere_fills_no_table_and_spares_its_neighbour(database_url: str) -> None:
+    bodies: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    bodies |= {f"acme/model-{n}": (fields, {}) for n, fields in enumerate(HUGE_IN_A_MODEL)}
+    bodies |= {f"acme/endpoint-{n}": ({}, fields) for n, fields in enumerate(HUGE_IN_AN_ENDPOINT)}
+    simulator = Simulator(Market(models=1))
+    for path, (of_model, of_endpoint) in bodies.items():
+        items = [an_endpoint("good", model_id=path)]
+        items += [an_endpoint(**{"tag": "huge", "model_id": path, **of_endpoint})] if of_endpoint else []
+        simulator.answers[path] = faults.answer(200, a_body(*items, model=path, **of_model))
+    simulator.answers["acme/error"] = faults.answer(403, json.dumps({"error": {"code": 403, "message": HUGE}}).encode())
+    with serving(simulator) as base_url:
+        collected = collect(settings(database_url, base_url), [*bodies, "acme/error"])
+    assert collected.outcome.ok == len(bodies)
+    assert max(map(len, [*lines(collected), *markdown(collected).splitlines()])) < 1000
+    assert len(json.dumps(payload(collected))) < 100_000
+    with opened(database_url) as engine, engine.connect() as connection:
+        cells = [
+            str(cell)
+            for table in metadata.sorted_tables
+            for row in connection.execute(sa.select(table))
+            for cell in row
+        ]
+        good = connection.execute(sa.select(sa.func.count()).where(endpoints.c.route == "good")).scalar()
+    assert max(map(len, cells)) <= 1000 * (200 + len("'', ")) + 2  # a list of a thousand texts
+    assert good == len(bodies)
