@@ -22,7 +22,7 @@ from flows.catalogue import run_ids
 from flows.database import location, opened, told, writing
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
 from flows.fetch import Clock, Fetcher, Response, now
-from flows.loading import finish_run, take_up
+from flows.loading import finish_run, seldom_collected, take_up
 from flows.outcome import Outcome, Seen, outcome_of
 from flows.parse import read_observation
 from flows.rollups import roll_up
@@ -135,7 +135,7 @@ async def collect_targets(
     clock: Clock = now,
 ) -> Collected:
     """Collect every target once. Raises HistoryError where nothing could be done, with nothing half-written."""
-    with opened(settings.database_url.get_secret_value()) as engine:
+    with seldom_collected(), opened(settings.database_url.get_secret_value()) as engine:
         archive = Archive(settings.archive_url.get_secret_value())
         troubles = await asyncio.to_thread(take_up, engine, archive)
         async with AsyncExitStack() as stack:
