@@ -171,14 +171,13 @@ def _merge(
 def _upsert(
     connection: Connection, table: sa.Table, known: dict[K, Row], rows: dict[K, dict[str, Any]]
 ) -> dict[K, int]:
-    """Write what differs from the known rows and give the ids by key."""
-    changed = [
-        {"id_": known[key]["id"], **row}
-        for key, row in rows.items()
-        if key in known and any(known[key][name] != value for name, value in row.items())
-    ]
-    if changed:
-        connection.execute(table.update().where(table.c.id == sa.bindparam("id_")), changed)
+    """Write what differs from the known rows, column by column, and give the ids by key."""
+    changed: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for key, row in rows.items():
+        if key in known and (news := {name: value for name, value in row.items() if known[key][name] != value}):
+            changed.setdefault(tuple(news), []).append({"id_": known[key]["id"], **news})
+    for updates in changed.values():
+        connection.execute(table.update().where(table.c.id == sa.bindparam("id_")), updates)
     missing = [key for key in rows if key not in known]
     new = _insert(connection, table, [rows[key] for key in missing])
     return {key: known[key]["id"] for key in rows if key in known} | dict(zip(missing, new, strict=True))

@@ -19,7 +19,7 @@ from flows.catalogue import run_ids
 from flows.database import location, opened, told, writing
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
 from flows.fetch import Clock, Fetcher, now
-from flows.loading import finish_run, take_up
+from flows.loading import finish_run, seldom_collected, take_up
 from flows.outcome import Outcome, outcome_of
 from flows.politeness import Politeness
 from flows.rollups import roll_up
@@ -72,7 +72,7 @@ async def collect_targets(
 
     A database that is away is told so at the end: by then all that came waits in the archive.
     """
-    with opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
+    with seldom_collected(), opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
         archive = Archive(settings.archive_url.get_secret_value())
         troubles = await asyncio.to_thread(take_up, engine, archive)
         async with Fetcher(settings, clock=clock) as fetcher:
@@ -95,7 +95,7 @@ async def collect_shard(
 
     Raises as `collect_targets` does.
     """
-    with opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
+    with seldom_collected(), opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
         archive = Archive(settings.archive_url.get_secret_value())
         troubles = await asyncio.to_thread(_recover, archive)
         async with Fetcher(settings, politeness=politeness) as fetcher:

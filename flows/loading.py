@@ -200,7 +200,7 @@ class _Load:
 
 @contextmanager
 def seldom_collected() -> Iterator[None]:
-    """Let Python's collector of cycles rest: it would walk each batch many times, a quarter of the time of a load."""
+    """Let Python's collector of cycles rest: it would walk each batch many times, a quarter of a load's time."""
     usual = gc.get_threshold()
     gc.set_threshold(100_000, *usual[1:])
     try:
