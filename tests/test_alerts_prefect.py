@@ -129,7 +129,7 @@ def test_an_alert_comes_once_returns_and_comes_again(prefect_api: str, worker: W
         backfill_old_moves(worker)
         worker.collect("0.000004")
         # Those before it have come by then: the server does one after the other.
-        until(lambda: any(call["payload"]["after"] == {"prompt": "0.000004"} for call in came), 30)
+        until(lambda: any(call["payload"]["after"] == {"prompt": "0.000004"} for call in came), 120)
     assert [(call["payload"]["kind"], call["payload"]["before"], call["payload"]["after"]) for call in came] == [
         ("fired", {"prompt": "0.000001"}, {"prompt": "0.000003"}),
         ("returned", {"prompt": "0.000003"}, {"prompt": "0.000001"}),
@@ -150,7 +150,7 @@ def backfill_old_moves(worker: Worker) -> None:
 
 def told_plainly(api: str, since: datetime) -> None:
     """Every collect tells that it ended, and each change of a price by its stable name."""
-    until(lambda: len(events(api, since, "collected")) == 5, 30)
+    until(lambda: len(events(api, since, "collected")) == 5, 120)
     changes = events(api, since, "price.changed")
     assert [event["payload"]["prices"][0]["after"] for event in changes] == ["0.000003", "0.000001", "0.000004"]
     assert changes[0]["resource"]["prefect.resource.id"] == "endpoint-history.endpoint.acme/swift-1@north/fp8"
