@@ -32,7 +32,7 @@ from flows.targets import TargetList
 from models.observation import Observation, Run, Target
 from models.tables import targets as asked
 
-SHARD_SIZE = 64
+SHARD_SIZE = 128
 # This many first answers that never came, and none that did, mean that the API is away and not a few targets.
 _GIVE_UP_AFTER = 12
 

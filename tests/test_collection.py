@@ -245,7 +245,7 @@ def test_shards_go_through_the_step_that_is_given(given: Settings) -> None:
         )
 
     asyncio.run(run())
-    assert sorted(sizes) == [2, 64, 64]
+    assert sorted(sizes) == [2, 128]
 
 
 async def _counted(sizes: list[int], size: int, work: object) -> None:
