@@ -20,7 +20,7 @@ from flows.parse import read_observation
 from flows.store import store
 from models.observation import Observation, Run, Target
 
-_LEAST_BATCH = 64
+_LEAST_BATCH = 128
 _MOST_BATCHES = 16  # each is a task run, of which Prefect keeps some 20 kB
 # This many first answers that never came, and none that did, mean that the API is away and not a few targets.
 _GIVE_UP_AFTER = 12

@@ -297,7 +297,7 @@ def test_a_new_database_does_not_load_a_past_that_nobody_asked_for(given: Settin
     assert count(fresh, runs) == 1
 
 
-@pytest.mark.parametrize(("targets", "batches"), [(130, [2, 64, 64]), (1030, [55, *[65] * 15])])
+@pytest.mark.parametrize(("targets", "batches"), [(130, [2, 128]), (2100, [120, *[132] * 15])])
 def test_batches_go_through_the_step_that_is_given(given: Settings, targets: int, batches: list[int]) -> None:
     sizes: list[int] = []
 

@@ -30,10 +30,10 @@ from tests.collecting import count
 from tests.factories import at
 from tests.prefect_server import BIN, ROOT, ask, environment, until
 
-MARKET = Market(models=70)
+MARKET = Market(models=140)
 PATHS = MARKET.paths()
 SECOND_BATCH = PATHS[-1]
-RATE = 20
+RATE = 40
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +162,7 @@ def test_a_shard_of_a_worker_that_was_killed_goes_to_another(simulator: Simulato
 
     async def kill_the_worker(request: web.Request, body: bytes) -> web.StreamResponse:
         del simulator.answers[SECOND_BATCH]
-        await asyncio.to_thread(until, lambda: looks(postgres_url) == 64, 60)
+        await asyncio.to_thread(until, lambda: looks(postgres_url) == 128, 60)
         kill()
         stack.enter_context(worker("b"))
         return await faults.answer(200, body)(request, body)
