@@ -74,7 +74,7 @@ async def collect_targets(
     """
     with seldom_collected(), opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
         archive = Archive(settings.archive_url.get_secret_value())
-        troubles = await asyncio.to_thread(take_up, engine, archive)
+        troubles = await asyncio.to_thread(take_up, engine, archive, clock())
         async with Fetcher(settings, clock=clock) as fetcher:
             targets = await resolve_or_recall(fetcher, entries, engine, troubles)
             run = Run(run_name("collect", clock(), secrets.token_hex(3)), "collect", "live", cadence_seconds)

@@ -120,7 +120,7 @@ def import_bodies(
 ) -> Imported:
     """Take all that is wanted and not known yet. `at` is now. Raises HistoryError; what was taken stays taken."""
     run = Run(run_name("backfill", at, secrets.token_hex(3)), "backfill", source)
-    imported = Imported(run.name, troubles=take_up(engine, archive))
+    imported = Imported(run.name, troubles=take_up(engine, archive, at))
     last: datetime | None = None
     with ExitStack() as stack:
         stack.enter_context(seldom_collected())

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy import select
@@ -45,7 +45,7 @@ class Loaded:
     damaged: dict[str, Refused] = field(default_factory=dict)
 
 
-def take_up(engine: sa.Engine, archive: Archive) -> list[str]:
+def take_up(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
     """Finish what earlier runs left: bundles cut by a crash, and bodies that the database has not seen.
 
     Gives a line for each that can't be. No old trouble keeps this run from looking.
@@ -57,7 +57,7 @@ def take_up(engine: sa.Engine, archive: Archive) -> list[str]:
         troubles.append(str(error))
     try:
         with told(engine):
-            names = sorted({*unfinished(engine, archive), *missed(engine, archive)})
+            names = sorted({*unfinished(engine, archive), *missed(engine, archive, now)})
     except HistoryError as error:
         return [*troubles, str(error)]
     for name in names:
@@ -80,13 +80,23 @@ def unfinished(engine: sa.Engine, archive: Archive) -> list[str]:
     return [name for name in sorted(names) if archive.has(name)]
 
 
-def missed(engine: sa.Engine, archive: Archive) -> list[str]:
-    """The bundles that came since the newest whole collect and of which the database knows nothing: it was away."""
-    newest = select(sa.func.max(runs.c.started_at)).where(runs.c.kind == "collect", runs.c.finished_at.is_not(None))
+def missed(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
+    """The bundles of which the database knows nothing, as it was away: those since the newest whole collect.
+
+    While scheduled collects follow each other, there are none, and the archive, which may be far away, is not asked.
+    """
+    newest = (
+        select(runs.c.started_at, runs.c.cadence_seconds)
+        .where(runs.c.kind == "collect", runs.c.finished_at.is_not(None))
+        .order_by(runs.c.cadence_seconds.is_(None), runs.c.started_at.desc())
+        .limit(1)
+    )
     with engine.connect() as connection:
-        since = connection.execute(newest).scalar()
+        since, cadence_seconds = connection.execute(newest).one_or_none() or (None, None)
         if since is None:
             return []  # a new database: its past is loaded by whoever asks for it
+        if cadence_seconds and now - since < 1.5 * timedelta(seconds=cadence_seconds):
+            return []
         names = archive.bundles(since=f"{since:{NAME_TIME}}")
         known = set(connection.execute(select(runs.c.name).where(runs.c.started_at >= since)).scalars())
     return [name for name in names if name not in known]

@@ -56,7 +56,7 @@ async def collect_sharded(settings: Settings, entries: TargetList, shards: int, 
     """
     with opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
         archive = Archive(settings.archive_url.get_secret_value())
-        troubles = await asyncio.to_thread(take_up, engine, archive)
+        troubles = await asyncio.to_thread(take_up, engine, archive, now())
         async with Fetcher(settings) as fetcher:
             targets = await resolve_or_recall(fetcher, entries, engine, troubles)
         walk = run_name("collect", now(), secrets.token_hex(3))

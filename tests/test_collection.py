@@ -261,17 +261,18 @@ def test_a_database_that_was_away_all_along_gets_what_it_missed(
     upgrade(calm)
     with serving(simulator) as base_url:
         given = settings(postgres_url, base_url)
-        collect(given, PATHS)
+        collect(given, PATHS, cadence_seconds=1800)
         with closed(postgres_server, postgres_url) as close:
             close()
             for minute in (30, 60):
                 with pytest.raises(HistoryError, match=f"all {len(PATHS)} answers are kept in the archive"):
-                    collect(given, PATHS, minute)
-        assert collect(given, PATHS, 90).troubles == []
+                    collect(given, PATHS, minute, cadence_seconds=1800)
+        collect(given, PATHS[:1], 65)  # by hand, meanwhile
+        assert collect(given, PATHS, 90, cadence_seconds=1800).troubles == []
     with opened(calm) as engine:
         load_bundles(engine, archive(), unloaded(engine, archive()))
     assert history(postgres_url) == history(calm)
-    assert count(postgres_url, runs, runs.c.finished_at.is_not(None)) == 4
+    assert count(postgres_url, runs, runs.c.finished_at.is_not(None)) == 5
 
 
 def test_a_locked_database_gets_what_it_missed(

@@ -156,7 +156,7 @@ def test_a_part_twice_is_the_same(engine: sa.Engine, full: Archive) -> None:
 def test_what_nobody_wanted_is_not_taken_up_by_a_collect(engine: sa.Engine, full: Archive) -> None:
     load(engine, full, PARTS["only"])
     before = tables(engine)
-    assert (unfinished(engine, full), take_up(engine, full)) == ([], [])
+    assert (unfinished(engine, full), take_up(engine, full, at(600))) == ([], [])
     assert tables(engine) == before
 
 
