@@ -122,6 +122,12 @@ def test_no_port_is_open_to_other_machines() -> None:
     assert ports == ["127.0.0.1:4200:4200"]
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_of_ours_has_no_rights_to_spare(name: str) -> None:
+    service = SERVICES[name]
+    assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+
+
 def test_secrets_and_data_stay_out_of_the_image() -> None:
     first, *others = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] != "#"]
     assert first == "*"
