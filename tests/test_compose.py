@@ -133,6 +133,8 @@ def ended_runs(api: str) -> list[dict[str, Any]]:
 def test_the_services_work_as_they_are_written(machine: Machine) -> None:
     make_databases(machine)
     with machine.up("server", lambda: answered(machine.api)):
+        services = httpx.get(f"{machine.api}/admin/settings").json()["server"]["services"]
+        assert sorted(services["db_vacuum"]["enabled"]) == ["events", "flow_runs"]  # of pyproject.toml in the image
         machine.run("setup", SERVICES["setup"]["command"])
         ask_for_a_run(machine.api)
         with machine.up("worker", lambda: answered(f"http://127.0.0.1:{machine.health_port}")) as worker:

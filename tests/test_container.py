@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from flows.settings import Settings
-from tests.composed import SERVICES, VARIABLES, copy_context, environment
+from tests.composed import COMPOSE, SERVICES, VARIABLES, copy_context, environment
 from tests.prefect_server import BIN, ROOT
 
 DOCKERFILE = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
@@ -115,6 +115,15 @@ def test_no_password_is_written_down() -> None:
     values = [value for service in SERVICES.values() for value in service["environment"].items()]
     assert [name for name, value in values if "PASSWORD" in name and not value.startswith("${")] == []
     assert [value for _, value in values if re.search(r"://[^/]*:[^/]*@", value or "")] == []
+
+
+def test_the_page_says_the_same_for_setting_up_by_hand() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    *_, commands = SERVICES["setup"]["command"]
+    assert [line for line in commands.splitlines() if f"    .venv/bin/{line}\n" not in page] == []
+    script = re.sub(r":'\w+'", "'...'", COMPOSE["configs"]["databases"]["content"])
+    lines = [line for line in script.splitlines() if not line.startswith("\\getenv")]
+    assert [line for line in lines if f"    {line}\n" not in page] == []
 
 
 def test_no_port_is_open_to_other_machines() -> None:
