@@ -49,7 +49,7 @@ def export(
     writer = _writer(file_format)
     with destination.locked():
         renewal = Renewal(destination, file_format, scope or Scope())
-        with destination.staging() as folder, told(engine), _snapshot(engine) as connection:
+        with destination.staging() as folder, told(engine), snapshot(engine) as connection:
             layouts = [lay_out(dataset, engine.dialect.name) for dataset in renewal.scope.datasets]
             observed = observed_months(connection, renewal.scope.months)
             steps = len(observed) or 1
@@ -68,7 +68,7 @@ def export(
 
 
 @contextmanager
-def _snapshot(engine: sa.Engine) -> Iterator[sa.Connection]:
+def snapshot(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A connection that sees the database as it is at one instant, whoever writes meanwhile."""
     isolation = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
     with engine.connect().execution_options(**isolation) as connection:

@@ -9,6 +9,7 @@ import os
 import platform
 import resource
 import sqlite3
+import statistics
 import sys
 import tempfile
 import time
@@ -54,6 +55,14 @@ class Took:
     def against(self, floor: Took) -> str:
         """How many times as long as the least."""
         return f"{self.seconds / floor.seconds:.1f} times the floor ({self.cpu_seconds / floor.cpu_seconds:.1f} of CPU)"
+
+
+def median(took: Iterable[Took]) -> Took:
+    """That by the clock and that on a CPU, each by itself."""
+    all_of_them = list(took)
+    return Took(
+        statistics.median(one.seconds for one in all_of_them), statistics.median(one.cpu_seconds for one in all_of_them)
+    )
 
 
 @contextmanager
@@ -135,13 +144,19 @@ def scratch_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def scratch_database(server: str | None) -> Iterator[str]:
-    """The URL of a database with the schema and nothing in it: on this PostgreSQL server, or of SQLite for None."""
+def empty_database(server: str | None) -> Iterator[str]:
+    """The URL of a database without any schema: on this PostgreSQL server, or of SQLite for None."""
     with ExitStack() as stack:
         if server is None:
-            url = f"sqlite:///{stack.enter_context(scratch_folder())}/history.db"
+            yield f"sqlite:///{stack.enter_context(scratch_folder())}/history.db"
         else:
-            url = stack.enter_context(postgres.database(server))
+            yield stack.enter_context(postgres.database(server))
+
+
+@contextmanager
+def scratch_database(server: str | None) -> Iterator[str]:
+    """The same with our schema and nothing in it."""
+    with empty_database(server) as url:
         upgrade(url)
         yield url
 

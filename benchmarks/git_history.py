@@ -40,7 +40,7 @@ _FILE = "walk.json"
 def make_repository(folder: Path, commits: int) -> int:
     """Commit so many walks, each half an hour after the one before; how many bodies they hold."""
     _git(folder, "init", "--quiet", "--bare", "--initial-branch=main")
-    with subprocess.Popen(["git", "-C", folder, "fast-import", "--quiet"], stdin=subprocess.PIPE) as process:  # noqa: S603, S607
+    with subprocess.Popen(["git", "-C", folder, "fast-import", "--quiet"], stdin=subprocess.PIPE) as process:  # noqa: S607
         assert process.stdin is not None  # noqa: S101 - for mypy
         for number in range(commits):
             process.stdin.writelines(_commit(START + number * CADENCE))
@@ -62,7 +62,7 @@ def _read_plainly(repository: Path) -> None:
         asked.write(b"\n".join(ids))
         asked.seek(0)
         batch = ["git", "-C", str(repository), "cat-file", "--batch", "--buffer"]
-        process = subprocess.Popen(batch, stdin=asked, stdout=subprocess.PIPE)  # noqa: S603
+        process = subprocess.Popen(batch, stdin=asked, stdout=subprocess.PIPE)
     with process:
         assert process.stdout is not None  # noqa: S101 - for mypy
         for _ in ids:
@@ -103,7 +103,7 @@ def _commit(at: datetime) -> Iterator[bytes]:
 
 
 def _git(folder: Path, *arguments: str) -> list[bytes]:
-    return subprocess.run(["git", "-C", folder, *arguments], check=True, stdout=subprocess.PIPE).stdout.splitlines()  # noqa: S603, S607
+    return subprocess.run(["git", "-C", folder, *arguments], check=True, stdout=subprocess.PIPE).stdout.splitlines()  # noqa: S607
 
 
 def main(arguments: list[str] | None = None) -> None:

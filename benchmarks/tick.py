@@ -10,8 +10,8 @@ import gzip
 import json
 import multiprocessing
 import statistics
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
@@ -29,6 +29,7 @@ from benchmarks.conditions import (
     count,
     in_fresh_process,
     machine,
+    median,
     peak_mib,
     scratch_database,
     scratch_folder,
@@ -43,7 +44,7 @@ from simulator import faults
 from simulator.market import Market
 from simulator.server import Simulator, serving
 
-_WIDTH = 8  # connections at once, as MAX_CONNECTIONS says by default
+WIDTH = 8  # connections at once, as MAX_CONNECTIONS says by default
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -74,7 +75,7 @@ class Ticks:
     share: float
 
     def __str__(self) -> str:
-        ours, plain, floor = (_median(took) for took in (self.collects, self.by_httpx, self.by_aiohttp))
+        ours, plain, floor = (median(took).seconds for took in (self.collects, self.by_httpx, self.by_aiohttp))
         cpu = statistics.median(took.cpu_seconds for took in self.collects)
         worst = max(took.seconds for took in self.collects)
         return (
@@ -87,35 +88,43 @@ class Ticks:
 
 def measure(url: str, base_url: str, paths: Sequence[str], archive: Path, ticks: int) -> Ticks:
     """Each walk in turn, so often, after one that is not counted."""
-    settings = Settings(
-        database_url=SecretStr(url),
-        archive_url=SecretStr(str(archive)),
-        openrouter_base_url=base_url,
-        requests_per_second=0,
-        max_connections=_WIDTH,
-    )
-    addresses = [f"{base_url}/models/{path}/endpoints" for path in paths]
+    settings = settings_of(url, base_url, archive)
+    addresses = addresses_of(base_url, paths)
     collects, by_httpx, by_aiohttp = [], [], []
     for tick in range(ticks + 1):
-        collects.append(_timed(_collect(settings, paths, START + tick * CADENCE)))
-        by_httpx.append(_timed(_walk_httpx(addresses)))
-        by_aiohttp.append(_timed(_walk_aiohttp(addresses)))
-    singly = sum(len(gzip.compress(body)) for body in _bodies(len(paths)).values())
+        collects.append(timed(collect(settings, paths, START + tick * CADENCE)))
+        by_httpx.append(timed(walk_httpx(addresses)))
+        by_aiohttp.append(timed(walk_aiohttp(addresses)))
+    singly = sum(len(gzip.compress(body)) for body in bodies(len(paths)).values())
     share = statistics.median(Archive(str(archive)).sizes().values()) / singly
     return Ticks(collects[1:], by_httpx[1:], by_aiohttp[1:], peak_mib(), share)
 
 
-def _median(took: Iterable[Took]) -> float:
-    return statistics.median(one.seconds for one in took)
+def settings_of(url: str, base_url: str, archive: Path) -> Settings:
+    """Ours, without limits."""
+    return Settings(
+        database_url=SecretStr(url),
+        archive_url=SecretStr(str(archive)),
+        openrouter_base_url=base_url,
+        requests_per_second=0,
+        max_connections=WIDTH,
+    )
 
 
-def _timed(walk: Coroutine[None, None, None]) -> Took:
+def addresses_of(base_url: str, paths: Sequence[str]) -> list[str]:
+    """What is asked for."""
+    return [f"{base_url}/models/{path}/endpoints" for path in paths]
+
+
+def timed(walk: Coroutine[None, None, None]) -> Took:
+    """Do this on a loop of its own, and say how long it took."""
     with stopwatch() as took:
         asyncio.run(walk)
     return took
 
 
-async def _collect(settings: Settings, paths: Sequence[str], at: datetime) -> None:
+async def collect(settings: Settings, paths: Sequence[str], at: datetime) -> None:
+    """One collect of ours, which begins at that instant. Raises RuntimeError where not all was observed."""
     clock = _Clock(at)
     collected = await collect_targets(settings, TargetList.given(paths), cadence_seconds=1800, clock=clock)
     if collected.exit_code:
@@ -133,8 +142,9 @@ class _Clock:
         return self._at
 
 
-async def _walk_httpx(addresses: Sequence[str]) -> None:
-    width = asyncio.Semaphore(_WIDTH)
+async def walk_httpx(addresses: Sequence[str]) -> None:
+    """Ask by httpx and throw away what comes."""
+    width = asyncio.Semaphore(WIDTH)
     async with httpx.AsyncClient() as client:
 
         async def ask(address: str) -> None:
@@ -144,8 +154,9 @@ async def _walk_httpx(addresses: Sequence[str]) -> None:
         await asyncio.gather(*map(ask, addresses))
 
 
-async def _walk_aiohttp(addresses: Sequence[str]) -> None:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_WIDTH)) as session:
+async def walk_aiohttp(addresses: Sequence[str]) -> None:
+    """The same by aiohttp."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=WIDTH)) as session:
 
         async def ask(address: str) -> None:
             async with session.get(address) as response:
@@ -155,12 +166,17 @@ async def _walk_aiohttp(addresses: Sequence[str]) -> None:
         await asyncio.gather(*map(ask, addresses))
 
 
+def served(models: int) -> AbstractContextManager[str]:
+    """The base URL of a simulated OpenRouter of so many models in another process, its bodies made beforehand."""
+    return served_bodies(bodies(models))
+
+
 @contextmanager
-def served(models: int) -> Iterator[str]:
-    """The base URL of a simulated OpenRouter in another process, its bodies made beforehand."""
+def served_bodies(bodies: Mapping[str, bytes], latency_seconds: float = 0) -> Iterator[str]:
+    """The base URL of a simulated OpenRouter in another process that has these bodies, by their paths."""
     spawn = multiprocessing.get_context("spawn")
     here, there = spawn.Pipe()
-    process = spawn.Process(target=_serve, args=(models, there))
+    process = spawn.Process(target=_serve, args=(bodies, latency_seconds, there))
     process.start()
     try:
         yield here.recv()
@@ -169,14 +185,15 @@ def served(models: int) -> Iterator[str]:
         process.join()
 
 
-def _serve(models: int, parent: Connection) -> None:
-    answers = {path: faults.answer(200, body) for path, body in _bodies(models).items()}
-    with serving(Simulator(Market(models), answers=answers)) as base_url:
+def _serve(bodies: Mapping[str, bytes], latency_seconds: float, parent: Connection) -> None:
+    answers = {path: faults.answer(200, body) for path, body in bodies.items()}
+    with serving(Simulator(answers=answers, latency_seconds=latency_seconds)) as base_url:
         parent.send(base_url)
         parent.recv()
 
 
-def _bodies(models: int) -> dict[str, bytes]:
+def bodies(models: int) -> dict[str, bytes]:
+    """What so many paths of a simulated OpenRouter answer."""
     market = Market(models)
     return {path: json.dumps(market.body(path, START)).encode() for path in market.paths()[:models]}
 

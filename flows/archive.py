@@ -83,16 +83,21 @@ class Archive:
             raise HistoryError(f"{troubles[0]}{others}")
         return names
 
-    def bundles(self) -> list[str]:
-        """The names of all bundles, oldest first. Raises HistoryError where they can't be listed."""
-        return sorted(self.sizes())
+    def bundles(self, since: str = "") -> list[str]:
+        """The names of all bundles, oldest first, or of those not less than `since`. Raises HistoryError."""
+        return sorted(self.sizes(since))
 
-    def sizes(self) -> dict[str, int]:
-        """Name and compressed bytes of every bundle. What else lies in the archive's folders is not ours."""
+    def sizes(self, since: str = "") -> dict[str, int]:
+        """Name and compressed bytes of every bundle whose name is not less than `since`; names sort by time.
+
+        What else lies in the archive's folders is not ours. Raises HistoryError where they can't be listed.
+        """
         self._files.invalidate_cache()
-        years = self._listed(self._root, "[0-9]{4}")
+        years = self._listed(self._root, "[0-9]{4}", since[:4])
         months = [month for year in years for month in self._listed(year["name"], "[0-9]{2}")]
-        files = [file for month in months for file in self._listed(month["name"], r".+\.jsonl\.gz")]
+        # No month before that of `since` is listed: this is asked before every collect, and the archive grows.
+        late = [month for month in months if "".join(month["name"].rstrip("/").split("/")[-2:]) >= since[:6]]
+        files = [file for month in late for file in self._listed(month["name"], r".+\.jsonl\.gz", since)]
         sizes: dict[str, int] = {}
         for file in files:
             folder, _, filename = file["name"].rpartition("/")
@@ -187,13 +192,14 @@ class Archive:
         else:
             self._storage.upload(packed, self.path(name))
 
-    def _listed(self, folder: str, names: str) -> list[dict[str, Any]]:
+    def _listed(self, folder: str, names: str, since: str = "") -> list[dict[str, Any]]:
         with self._address.told(f"can't list {folder or self.location}"):
             try:
                 entries = self._files.ls(folder, detail=True)
             except FileNotFoundError:
                 return []
-        return [entry for entry in entries if re.fullmatch(names, entry["name"].rstrip("/").rpartition("/")[2])]
+        by_name = {entry["name"].rstrip("/").rpartition("/")[2]: entry for entry in entries}
+        return [entry for name, entry in by_name.items() if re.fullmatch(names, name) and name >= since]
 
     def _chunks(self, name: str, count: Callable[[int], None] = lambda _: None) -> Iterator[bytes]:
         with self._address.told(f"can't read {self.path(name)}"), self._files.open(self.path(name), "rb") as file:

@@ -27,6 +27,7 @@ RUN_NAME = re.compile(
     r"(?=.{1,80}\Z)-[a-z]+(?:-[a-z0-9]+)+"
 )
 
+NAME_TIME = "%Y%m%dT%H%M%SZ"
 _SECOND = "%Y-%m-%dT%H:%M:%SZ"
 _SEAL_BYTES = len(',"crc32":"00000000"}')
 
@@ -41,10 +42,15 @@ def run_name(kind: str, started_at: datetime, token: str) -> str:
     `started_at` is aware; `token` tells runs of one second apart. Raises ValueError where the name would be no safe
     file name: `kind` and `token` are lower-case ASCII letters, `token` also digits.
     """
-    name = f"{started_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{kind}-{token}"
+    name = f"{started_at.astimezone(UTC):{NAME_TIME}}-{kind}-{token}"
     if started_at.tzinfo is None or not RUN_NAME.fullmatch(name):
         raise ValueError(f"{name!r} from {started_at!r} is not the name of a run")
     return name
+
+
+def walk_of(name: str) -> str:
+    """The name of the walk that a run is, or of which it is a shard: `20261123T201500Z-collect-1a2b3c-2-4d5e6f`."""
+    return "-".join(name.split("-")[:3])
 
 
 def encode_line(observation: Observation) -> bytes:

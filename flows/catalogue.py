@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
+from flows.bundle import NAME_TIME
 from flows.dialect import insert
 from flows.rows import Row, model_row, terms_row
 from flows.strict_json import canonical
@@ -21,7 +22,6 @@ L = TypeVar("L", ModelListing, EndpointListing)
 Seen = tuple[datetime, ModelListing]
 EndpointId = tuple[int, EndpointKey]
 EndpointSeen = tuple[datetime, int, EndpointListing]
-_NAME_TIME = "%Y%m%dT%H%M%SZ"
 
 
 def run_ids(connection: Connection, wanted: Iterable[Run]) -> dict[str, int]:
@@ -34,9 +34,14 @@ def run_ids(connection: Connection, wanted: Iterable[Run]) -> dict[str, int]:
     return found
 
 
+def of_walk(name: str) -> sa.ColumnElement[bool]:
+    """Whether a row of `runs` is the walk of this name, or one of its shards: their names begin with it."""
+    return (runs.c.name == name) | runs.c.name.startswith(f"{name}-", autoescape=True)
+
+
 def add_run(connection: Connection, run: Run) -> int:
     """Add a run that is not known yet and give its id."""
-    started = datetime.strptime(run.name.partition("-")[0], _NAME_TIME).replace(tzinfo=UTC)
+    started = datetime.strptime(run.name.partition("-")[0], NAME_TIME).replace(tzinfo=UTC)
     row = {
         "name": run.name,
         "kind": run.kind,
@@ -166,14 +171,13 @@ def _merge(
 def _upsert(
     connection: Connection, table: sa.Table, known: dict[K, Row], rows: dict[K, dict[str, Any]]
 ) -> dict[K, int]:
-    """Write what differs from the known rows and give the ids by key."""
-    changed = [
-        {"id_": known[key]["id"], **row}
-        for key, row in rows.items()
-        if key in known and any(known[key][name] != value for name, value in row.items())
-    ]
-    if changed:
-        connection.execute(table.update().where(table.c.id == sa.bindparam("id_")), changed)
+    """Write what differs from the known rows, column by column, and give the ids by key."""
+    changed: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for key, row in rows.items():
+        if key in known and (news := {name: value for name, value in row.items() if known[key][name] != value}):
+            changed.setdefault(tuple(news), []).append({"id_": known[key]["id"], **news})
+    for updates in changed.values():
+        connection.execute(table.update().where(table.c.id == sa.bindparam("id_")), updates)
     missing = [key for key in rows if key not in known]
     new = _insert(connection, table, [rows[key] for key in missing])
     return {key: known[key]["id"] for key in rows if key in known} | dict(zip(missing, new, strict=True))

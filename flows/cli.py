@@ -17,6 +17,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from flows.alerts_cli import alerts
 from flows.backfill_cli import backfill
 from flows.cheapest_cli import cheapest
 from flows.collection import Collected, collect_targets, resolve
@@ -29,6 +30,7 @@ from flows.maintenance import maintain as maintain_history
 from flows.progress import shown_progress
 from flows.report import lines, printable
 from flows.settings import Settings
+from flows.site_cli import site
 from flows.targets import TargetList
 
 _EXIT_CODES = """
@@ -44,8 +46,10 @@ app = typer.Typer(
 db = typer.Typer(no_args_is_help=True, help="Make, move and check the database schema.")
 app.add_typer(db, name="db")
 app.add_typer(backfill, name="backfill")
+app.add_typer(alerts, name="alerts")
 app.command()(cheapest)
 app.command(name="export")(export_history)
+app.command()(site)
 
 _INTERRUPTED = 130
 

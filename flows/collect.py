@@ -1,14 +1,15 @@
-"""The Prefect flow `collect`: the steps of flows.collection with a task around each shard.
+"""The Prefect flows `collect` and `collect-shard`: the steps of flows.collection with a task around each batch.
 
-The data never depends on Prefect: what a shard stored stays stored when Prefect's server is gone, and an artifact or an
-event that can't be sent is a warning.
+Of a large target list, `collect` hands shards to other workers, which each run `collect-shard`. The data never depends
+on Prefect: what a batch stored stays stored when Prefect's server is gone, and an artifact or an event that can't be
+sent is a warning.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
@@ -20,15 +21,25 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.collection import Collected, Progress, ShardStep, Walk, collect_targets
+from flows.collection import Collected, collect_targets
+from flows.collection import collect_shard as collect_targets_of_shard
 from flows.errors import HistoryError
+from flows.politeness import Politeness
 from flows.progress import Pace
 from flows.report import headline, markdown, payload
 from flows.settings import Settings
+from flows.shards import collect_sharded
 from flows.targets import ENTRY_FORM, TargetList
-from models.observation import Target
+from flows.telling import events_of, told_until
+from flows.walk import BatchStep, Progress, Walk
+from flows.workers import SharedRate, Workers, limit_requests
+from models.observation import Run, Target
 
 TargetEntry = Annotated[str, Field(pattern=ENTRY_FORM, max_length=200)]
+Cadence = Annotated[int | None, Field(ge=1, le=1440, title="Cadence in minutes")]
+MOST_SHARDS = 64
+_SHARD_NAME = "^[0-9]{8}T[0-9]{6}Z-collect-[0-9a-z]+-[0-9]+-[0-9a-z]+$"
+_PATIENCE_MINUTES = 60  # for the shards of a walk that no schedule repeats
 CHANGED_EVENT = "endpoint-history.changed"
 COLLECT_RESOURCE = "endpoint-history.collect"
 
@@ -47,31 +58,85 @@ def _run_name() -> str:
 @flow(name="collect", flow_run_name=_run_name, validate_parameters=True)
 async def collect(
     targets: Annotated[list[TargetEntry] | None, Field(title="Targets")] = None,
-    cadence_minutes: Annotated[int | None, Field(ge=1, le=1440, title="Cadence in minutes")] = None,
+    cadence_minutes: Cadence = None,
+    shards: Annotated[int | None, Field(ge=1, le=MOST_SHARDS, title="Shards")] = None,
 ) -> State[Any]:
     """Collect the endpoints of every configured target once.
 
     Args:
         targets: Collect only these: author/slug pairs, or patterns such as anthropic/*. Empty: the targets file.
         cadence_minutes: How often the schedule runs this; kept with the run, so that gaps can be told.
+        shards: Hand so many parts of the targets to the workers of the pool. Empty: this run asks for all itself.
     """
     if late := _minutes_too_late(cadence_minutes):
         return Completed(name="Skipped", message=f"skipped: due {late} minutes ago, so another is due by now")
     try:
         settings = Settings.read()
         entries = TargetList.given(targets) if targets else TargetList.read(settings.targets_file)
-        collected = await collect_targets(
-            settings,
-            entries,
-            cadence_seconds=cadence_minutes * 60 if cadence_minutes else None,
-            progress=watch_progress.get() or Pace(get_run_logger().info, "targets asked"),
-            step=_as_task,
-        )
+        since = await told_until(settings)
+        if shards:
+            collected = await _by_workers(settings, entries, cadence_minutes, shards)
+        else:
+            cadence_seconds = cadence_minutes * 60 if cadence_minutes else None
+            collected = await collect_targets(
+                settings, entries, cadence_seconds=cadence_seconds, progress=_progress(), step=_as_task
+            )
     except HistoryError as error:
         return Failed(message=str(error), data=error)
     if watcher := watch_collected.get():
         watcher(collected)
-    await _publish(collected)
+    await _publish(collected, settings.site_url)
+    await _tell(settings, collected, since)
+    return _ended(collected)
+
+
+@flow(name="collect-shard", flow_run_name="{run}", validate_parameters=True)
+async def collect_shard(
+    targets: Annotated[list[TargetEntry], Field(title="Targets")],
+    run: Annotated[str, Field(pattern=_SHARD_NAME, title="Run")],
+    shards: Annotated[int, Field(ge=1, le=MOST_SHARDS, title="Shards")],
+    cadence_minutes: Cadence = None,
+) -> State[Any]:
+    """Collect one shard of a walk, for the run of `collect` that handed it out.
+
+    Args:
+        targets: Collect these author/slug pairs.
+        run: The name of this run in the history: that of the walk, the number of the shard, and a token.
+        shards: How many there are: each asks for its part of what the walk may ask for in a second.
+        cadence_minutes: How often the schedule runs the walk; kept with the run, so that gaps can be told.
+    """
+    if late := _minutes_too_late(cadence_minutes):
+        return Completed(name="Skipped", message=f"skipped: due {late} minutes ago, so another is due by now")
+    try:
+        settings = Settings.read()
+        per_second, most = settings.requests_per_second, settings.max_connections
+        rate = SharedRate(per_second, shards) if per_second else None
+        collected = await collect_targets_of_shard(
+            settings,
+            [Target.parse(target) for target in targets],
+            Run(run, "collect", "live", cadence_minutes * 60 if cadence_minutes else None),
+            politeness=Politeness(0, most, rate=rate),
+            progress=_progress(),
+            step=_as_task,
+        )
+    except HistoryError as error:
+        return Failed(message=str(error), data=error)
+    return _ended(collected)
+
+
+async def _by_workers(settings: Settings, entries: TargetList, cadence_minutes: int | None, shards: int) -> Collected:
+    """What the workers of the pool collect until the next walk is due."""
+    until = datetime.now(UTC) + timedelta(minutes=cadence_minutes or _PATIENCE_MINUTES)
+    if settings.requests_per_second:
+        await limit_requests(settings.requests_per_second, shards)
+    return await collect_sharded(settings, entries, shards, Workers(cadence_minutes, until).hand_out)
+
+
+def _progress() -> Progress:
+    return watch_progress.get() or Pace(get_run_logger().info, "targets asked")
+
+
+def _ended(collected: Collected) -> State[Any]:
     message = headline(collected)
     return Completed(message=message) if collected.observed else Failed(message=message)
 
@@ -85,22 +150,33 @@ def _minutes_too_late(cadence_minutes: int | None) -> int:
     return late if late >= cadence_minutes else 0
 
 
-def _as_task(walk: Walk) -> ShardStep:
-    @task(name="collect shard", task_run_name="{first} and {others} more", cache_policy=NO_CACHE)
-    async def collect_shard(targets: list[str], first: str, others: int) -> None:  # noqa: ARG001 - for the name
-        await walk.collect_shard([Target.parse(target) for target in targets])
+def _as_task(walk: Walk) -> BatchStep:
+    @task(name="collect batch", task_run_name="{first} and {others} more", cache_policy=NO_CACHE)
+    async def collect_batch(targets: list[str], first: str, others: int) -> None:  # noqa: ARG001 - for the name
+        await walk.collect_batch([Target.parse(target) for target in targets])
 
     async def step(targets: Sequence[Target]) -> None:
-        await collect_shard([str(target) for target in targets], str(targets[0]), len(targets) - 1)
+        await collect_batch([str(target) for target in targets], str(targets[0]), len(targets) - 1)
 
     return step
 
 
-async def _publish(collected: Collected) -> None:
+async def _publish(collected: Collected, site_url: str | None) -> None:
     """Tell Prefect what came. The data is stored by now, so nothing that goes wrong here may fail the run."""
     try:
-        await acreate_markdown_artifact(markdown(collected), key="collect-outcome", description=headline(collected))
+        told = markdown(collected, site_url)
+        await acreate_markdown_artifact(told, key="collect-outcome", description=headline(collected))
     except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises
         get_run_logger().warning("all is stored, but the artifact could not be made: %s", error)
     if collected.outcome.changed:
         emit_event(CHANGED_EVENT, resource={"prefect.resource.id": COLLECT_RESOURCE}, payload=payload(collected))
+
+
+async def _tell(settings: Settings, collected: Collected, since: datetime | None) -> None:
+    """Emit the events of what changed and alerts since then."""
+    try:
+        for event in await events_of(settings, collected, since):
+            related = [dict(resource) for resource in event.related]
+            emit_event(event.name, dict(event.resource), related=related, payload=dict(event.payload), id=event.id)
+    except Exception as error:  # noqa: BLE001 - the data is stored by now, and no alert may fail its run
+        get_run_logger().warning("all is stored, but nobody was told of alerts: %s", error)

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from flows.alert_rules import read_rules
 from flows.archive import Archive
 from flows.database import location, opened, revisions, told
 from flows.errors import HistoryError
@@ -28,11 +29,13 @@ class Health:
 
     `room` is how many bytes are free where the archive and a SQLite database lie, the least of the two; None where both
     are elsewhere. `schedules` is what Prefect says: None where none is configured, a text where it can't be asked.
+    `rules` says why those of alerts can't be read; None where they can.
     """
 
     status: Status
     room: int | None
     schedules: Schedules | str | None
+    rules: str | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -40,6 +43,8 @@ class Health:
         found = list(self.status.problems)
         if self.room is not None and self.room < _LEAST_ROOM:
             found.append(f"only {_gigabytes(self.room)} are free on the disk")
+        if self.rules:
+            found.append(f"nobody is told of alerts: {self.rules}")
         if isinstance(self.schedules, str):
             found.append(self.schedules)
         elif self.schedules:
@@ -63,7 +68,7 @@ def read_health(settings: Settings, now: datetime) -> Health:
                 archive=archive.location,
             )
         folders = [archive.folder, _folder(engine)]
-    return Health(status, _room(folders), _schedules())
+    return Health(status, _room(folders), _schedules(), _rules(settings))
 
 
 def health_lines(health: Health) -> Iterator[str]:
@@ -106,6 +111,14 @@ def _schedules() -> Schedules | str | None:
         return read_schedules()
     except HistoryError as error:
         return str(error)
+
+
+def _rules(settings: Settings) -> str | None:
+    try:
+        read_rules(settings.alerts_file)
+    except HistoryError as error:
+        return str(error)
+    return None
 
 
 def _size(archive: Archive) -> int | None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from flows.archive import Archive
+from flows.bundle import NAME_TIME
 from flows.database import told, writing
 from flows.errors import ConfigurationError, HistoryError
 from flows.parse import read_observation
@@ -22,6 +23,7 @@ from flows.sources.found import Refused
 from flows.store import store
 from models.observation import Observation, Outcome
 from models.tables import runs
+from models.types import UtcTime
 
 _BATCH = 5000
 _BATCH_BYTES = 32 * 2**20
@@ -55,7 +57,7 @@ def take_up(engine: sa.Engine, archive: Archive) -> list[str]:
         troubles.append(str(error))
     try:
         with told(engine):
-            names = unfinished(engine, archive)
+            names = sorted({*unfinished(engine, archive), *missed(engine, archive)})
     except HistoryError as error:
         return [*troubles, str(error)]
     for name in names:
@@ -76,6 +78,18 @@ def unfinished(engine: sa.Engine, archive: Archive) -> list[str]:
     with engine.connect() as connection:
         names = connection.execute(select(runs.c.name).where(cut)).scalars().all()
     return [name for name in sorted(names) if archive.has(name)]
+
+
+def missed(engine: sa.Engine, archive: Archive) -> list[str]:
+    """The bundles that came since the newest whole collect and of which the database knows nothing: it was away."""
+    newest = select(sa.func.max(runs.c.started_at)).where(runs.c.kind == "collect", runs.c.finished_at.is_not(None))
+    with engine.connect() as connection:
+        since = connection.execute(newest).scalar()
+        if since is None:
+            return []  # a new database: its past is loaded by whoever asks for it
+        names = archive.bundles(since=f"{since:{NAME_TIME}}")
+        known = set(connection.execute(select(runs.c.name).where(runs.c.started_at >= since)).scalars())
+    return [name for name in names if name not in known]
 
 
 def unloaded(engine: sa.Engine, archive: Archive) -> list[str]:
@@ -186,7 +200,7 @@ class _Load:
 
 @contextmanager
 def seldom_collected() -> Iterator[None]:
-    """Let Python's collector of cycles rest: it would walk each batch many times, a quarter of the time of a load."""
+    """Let Python's collector of cycles rest: it would walk each batch many times, a quarter of a load's time."""
     usual = gc.get_threshold()
     gc.set_threshold(100_000, *usual[1:])
     try:
@@ -201,7 +215,9 @@ def finish_run(connection: sa.Connection, name: str, counted: Counter[Outcome], 
     Its own, not the last that the database says it proves: another run may tell of the same look.
     """
     # A clock that was set back can make the last look older than the run.
-    ended = sa.case((runs.c.started_at < last, last), else_=runs.c.started_at) if last else runs.c.started_at
+    # The type is told: a plain time would stand in SQLite with microseconds, and compare as later than its own second.
+    at = sa.literal(last, UtcTime())
+    ended = sa.case((runs.c.started_at < at, at), else_=runs.c.started_at) if last else runs.c.started_at
     finished = sa.func.coalesce(runs.c.finished_at, ended)
     connection.execute(runs.update().where(runs.c.name == name).values(finished_at=finished, **_counts(counted)))
 

@@ -11,6 +11,7 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
+from flows.catalogue import of_walk
 from flows.rows import PRICES
 from models.listing import PRICE_KEYS, Absent, PriceSet
 from models.observation import Outcome as LookOutcome
@@ -28,6 +29,7 @@ from models.tables import (
 )
 
 Arrival = Literal["new", "returned", "gone", "terms changed"]
+_KEY = ("route", "variant", "ordinal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Offer:
     model: str
     provider: str
     route: str
+    variant: str = ""
+    ordinal: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,52 +96,55 @@ class Outcome:
 
 
 def outcome_of(connection: Connection, run_name: str, seen: Iterable[Seen]) -> Outcome:
-    """Gather what the run of this name brought. `seen` is all that it saw and that is stored, also by another run."""
-    run_id = connection.execute(select(runs.c.id).where(runs.c.name == run_name)).scalar_one()
+    """Gather what the run of this name brought, with its shards where it has any.
+
+    `seen` is all that it saw and that is stored, also by another run.
+    """
+    run_ids = connection.execute(select(runs.c.id).where(of_walk(run_name))).scalars().all()
     looks = sorted(seen, key=lambda look: look.target)
-    moves, repriced, new_prices = _prices(connection, run_id)
-    first, arrivals = _arrivals(connection, run_id)
+    moves, repriced, new_prices = _prices(connection, run_ids)
+    first, arrivals = _arrivals(connection, run_ids)
     return Outcome(
         run=run_name,
         ok=sum(look.outcome == "ok" for look in looks),
         gone=sum(look.outcome == "gone" for look in looks),
         failed=[(str(look.target), look.trouble or "") for look in looks if look.outcome == "failed"],
-        never_seen=_never_seen(connection, run_id),
+        never_seen=_never_seen(connection, run_ids),
         unread=[(str(look.target), look.trouble) for look in looks if look.outcome == "ok" and look.trouble],
-        same_model=_same_model(connection, run_id),
-        endpoints=_count_endpoints(connection, run_id),
+        same_model=_same_model(connection, run_ids),
+        endpoints=_count_endpoints(connection, run_ids),
         new_prices=new_prices,
         price_moves=moves,
         repriced=repriced,
         first_looks=first,
         arrivals=arrivals,
-        drift=_drift(connection, run_id),
+        drift=_drift(connection, run_ids),
     )
 
 
-def _never_seen(connection: Connection, run_id: int) -> list[str]:
+def _never_seen(connection: Connection, run_ids: Sequence[int]) -> list[str]:
     o = observations
     query = select(targets.c.author, targets.c.slug).select_from(o.join(targets))
-    nothing = query.where(o.c.run_id == run_id, o.c.outcome == "gone", o.c.model_id.is_(None))
+    nothing = query.where(o.c.run_id.in_(run_ids), o.c.outcome == "gone", o.c.model_id.is_(None))
     return [f"{author}/{slug}" for author, slug in connection.execute(nothing.order_by(*query.selected_columns))]
 
 
-def _same_model(connection: Connection, run_id: int) -> list[tuple[str, str]]:
+def _same_model(connection: Connection, run_ids: Sequence[int]) -> list[tuple[str, str]]:
     o = observations
     query = (
         select(targets.c.author, targets.c.slug, models.c.openrouter_id)
         .select_from(o.join(targets).join(models))
-        .where(o.c.run_id == run_id, o.c.outcome == "ok", ~o.c.is_evidence)
+        .where(o.c.run_id.in_(run_ids), o.c.outcome == "ok", ~o.c.is_evidence)
         .order_by(targets.c.author, targets.c.slug)
     )
     return [(f"{author}/{slug}", model) for author, slug, model in connection.execute(query)]
 
 
-def _prices(connection: Connection, run_id: int) -> tuple[list[PriceMove], int, int]:
+def _prices(connection: Connection, run_ids: Sequence[int]) -> tuple[list[PriceMove], int, int]:
     """The prices that changed, of how many endpoints, and how many price sets were not there before."""
     moves: list[PriceMove] = []
     repriced = new = 0
-    for row, before, offer in _rows_with_before(connection, run_id, pricing_snapshots):
+    for row, before, offer in _rows_with_before(connection, run_ids, pricing_snapshots):
         after_set, before_set = PRICES.from_row(row), PRICES.from_row(before) if before else None
         if isinstance(after_set, Absent):
             continue
@@ -158,11 +165,11 @@ def _moves(offer: Offer, before: PriceSet, after: PriceSet) -> list[PriceMove]:
     return moves or [PriceMove(offer, "conditions", None, None)]
 
 
-def _arrivals(connection: Connection, run_id: int) -> tuple[int, list[tuple[Arrival, Offer]]]:
+def _arrivals(connection: Connection, run_ids: Sequence[int]) -> tuple[int, list[tuple[Arrival, Offer]]]:
     """How many models are seen for the first time, and which endpoints came, left, returned or changed terms."""
     arrivals: list[tuple[Arrival, Offer]] = []
     first_looks: set[str] = set()
-    for row, before, offer in _rows_with_before(connection, run_id, listing_changes):
+    for row, before, offer in _rows_with_before(connection, run_ids, listing_changes):
         if before is None and row["model_first_seen_at"] >= row["started_at"]:
             first_looks.add(offer.model)
         elif before is None:
@@ -175,25 +182,27 @@ def _arrivals(connection: Connection, run_id: int) -> tuple[int, list[tuple[Arri
 
 
 def _rows_with_before(
-    connection: Connection, run_id: int, table: sa.Table
+    connection: Connection, run_ids: Sequence[int], table: sa.Table
 ) -> Iterator[tuple[sa.RowMapping, sa.RowMapping | None, Offer]]:
     """The change rows that a run's observations made, each with the row it ended and the offer it is about."""
     query = (
         select(table, models.c.openrouter_id, models.c.first_seen_at.label("model_first_seen_at"), runs.c.started_at)
-        .add_columns(endpoints.c.provider_name.label("provider"), endpoints.c.route)
+        .add_columns(endpoints.c.provider_name.label("provider"), *(endpoints.c[name] for name in _KEY))
         .select_from(table.join(observations).join(endpoints, endpoints.c.id == table.c.endpoint_id))
         .join(models, models.c.id == endpoints.c.model_id)
         .join(runs, runs.c.id == observations.c.run_id)
-        .where(observations.c.run_id == run_id)
+        .where(observations.c.run_id.in_(run_ids))
         .order_by(models.c.openrouter_id, endpoints.c.route, endpoints.c.ordinal, table.c.observed_at)
     )
-    before = _before(connection, run_id, table)
+    before = _before(connection, run_ids, table)
     for row in connection.execute(query).mappings():
-        offer = Offer(row["openrouter_id"], row["provider"], row["route"])
+        offer = Offer(row["openrouter_id"], row["provider"], *(row[name] for name in _KEY))
         yield row, before.get((row["endpoint_id"], row["observed_at"])), offer
 
 
-def _before(connection: Connection, run_id: int, table: sa.Table) -> dict[tuple[int, datetime], sa.RowMapping]:
+def _before(
+    connection: Connection, run_ids: Sequence[int], table: sa.Table
+) -> dict[tuple[int, datetime], sa.RowMapping]:
     """The rows in force just before those that a run's observations made, by endpoint id and instant of the latter."""
     made, earlier = table.alias(), table.alias()
     last = (
@@ -206,7 +215,7 @@ def _before(connection: Connection, run_id: int, table: sa.Table) -> dict[tuple[
     steps = (
         select(made.c.endpoint_id, made.c.observed_at.label("ended_at"), last.label("began_at"))
         .select_from(made.join(observations))
-        .where(observations.c.run_id == run_id)
+        .where(observations.c.run_id.in_(run_ids))
         .subquery()
     )
     same_row = (table.c.endpoint_id == steps.c.endpoint_id) & (table.c.observed_at == steps.c.began_at)
@@ -214,9 +223,9 @@ def _before(connection: Connection, run_id: int, table: sa.Table) -> dict[tuple[
     return {(row["endpoint_id"], row["ended_at"]): row for row in connection.execute(query).mappings()}
 
 
-def _count_endpoints(connection: Connection, run_id: int) -> int:
+def _count_endpoints(connection: Connection, run_ids: Sequence[int]) -> int:
     o = observations
-    of_run = o.c.is_evidence & (o.c.run_id == run_id)
+    of_run = o.c.is_evidence & (o.c.run_id.in_(run_ids))
     looks = {(row.model_id, row.observed_at) for row in connection.execute(select(o).where(of_run))}
     times = [at for _, at in looks]
     if not times:
@@ -230,9 +239,9 @@ def _count_endpoints(connection: Connection, run_id: int) -> int:
     return sum(tuple(sample) in looks for sample in connection.execute(samples))
 
 
-def _drift(connection: Connection, run_id: int) -> list[tuple[str, str]]:
+def _drift(connection: Connection, run_ids: Sequence[int]) -> list[tuple[str, str]]:
     """What was first seen by a look of this run."""
-    started = select(runs.c.started_at).where(runs.c.id == run_id).scalar_subquery()
+    started = select(sa.func.min(runs.c.started_at)).where(runs.c.id.in_(run_ids)).scalar_subquery()
     query = select(drift.c.path, drift.c.value).where(drift.c.first_seen_at >= started).order_by(*drift.primary_key)
     return [(path, value) for path, value in connection.execute(query)]
 

@@ -8,26 +8,37 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Protocol
 
 from aiolimiter import AsyncLimiter
 
 
+class Rate(Protocol):
+    """So many requests a second."""
+
+    async def acquire(self) -> None:
+        """Wait until one more may be made."""
+
+
 class Politeness:
-    """Gives turns to requests. `seconds` and `sleep` are a monotonic clock and the way to wait on it."""
+    """Gives turns to requests. `seconds` and `sleep` are a monotonic clock and the way to wait on it.
+
+    `rate` stands in the place of one of this process alone.
+    """
 
     def __init__(
         self,
         requests_per_second: float,
         max_connections: int,
         *,
+        rate: Rate | None = None,
         seconds: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._seconds = seconds
         self._sleep = sleep
         self._slots = asyncio.Semaphore(max_connections)
-        # One request at a time drips through: a burst at the start is what the limit is there to avoid.
-        self._limiter = AsyncLimiter(1, 1 / requests_per_second) if requests_per_second else None
+        self._limiter = rate or (dripping(requests_per_second) if requests_per_second else None)
         self._silent_until = 0.0
 
     @asynccontextmanager
@@ -53,6 +64,11 @@ class Politeness:
     def keep_silent(self, seconds: float) -> None:
         """Ask for nothing for so long: a Retry-After is for all that we would ask, not for one address."""
         self._silent_until = max(self._silent_until, self._seconds() + seconds)
+
+
+def dripping(requests_per_second: float) -> Rate:
+    """One request at a time drips through: a burst at the start is what the limit is there to avoid."""
+    return AsyncLimiter(1, 1 / requests_per_second)
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:

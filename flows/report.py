@@ -60,14 +60,16 @@ def outcome_lines(outcome: Outcome) -> Iterator[str]:
     yield from cut(f"  unknown upstream: {_drift(item)}" for item in outcome.drift)
 
 
-def markdown(collected: Collected) -> str:
-    """The same as Markdown, for Prefect's artifact."""
+def markdown(collected: Collected, site_url: str | None = None) -> str:
+    """The same as Markdown, for Prefect's artifact, with a link to the site where there is one."""
     outcome = collected.outcome
     sections = [
         f"# {headline(collected)}",
+        f"[All prices and uptimes on the site](<{site_url}>)" if site_url else "",
+        _summary(collected),
         _table(
             "Prices moved",
-            ("model", "provider", "route", "price", "before", "after"),
+            ("", *_OFFER, "price", "before", "after", "change"),
             map(_move_cells, outcome.price_moves),
         ),
         _table("Endpoints", ("what", *_OFFER), ((kind, *_offer_cells(offer)) for kind, offer in outcome.arrivals)),
@@ -89,7 +91,7 @@ def payload(collected: Collected) -> dict[str, Any]:
     for kind, offer in outcome.arrivals:
         by_kind.setdefault(kind.replace(" ", "_"), []).append(_offer(offer))
     moves = [
-        {**_offer(m.offer), "price": m.key, "before": _exact(m.before), "after": _exact(m.after)}
+        {**_offer(m.offer), "price": m.key, "before": exact_price(m.before), "after": exact_price(m.after)}
         for m in outcome.price_moves
     ]
     lists: dict[str, list[Any]] = {"price_moves": moves, "drift": [list(item) for item in outcome.drift], **by_kind}
@@ -124,10 +126,11 @@ def _count_arrivals(outcome: Outcome) -> str:
 
 def _move(move: PriceMove) -> str:
     offer = f"{printable(move.offer.model)} at {printable(move.offer.provider)} ({printable(move.offer.route)})"
-    return f"{offer}: {move.key} {_people(move.key, move.before)} -> {_people(move.key, move.after)}"
+    return f"{offer}: {move.key} {people_price(move.key, move.before)} -> {people_price(move.key, move.after)}"
 
 
-def _people(key: str, price: Decimal | None) -> str:
+def people_price(key: str, price: Decimal | None) -> str:
+    """A price in the unit people use: dollars for a million tokens, or for one of anything else."""
     if price is None:
         return "none"
     if key in _PER_TOKEN:
@@ -135,7 +138,8 @@ def _people(key: str, price: Decimal | None) -> str:
     return canonical_decimal(price) if key == "discount" else f"${canonical_decimal(price)}"
 
 
-def _exact(price: Decimal | None) -> str | None:
+def exact_price(price: Decimal | None) -> str | None:
+    """A price as JSON keeps it without loss."""
     return None if price is None else canonical_decimal(price)
 
 
@@ -153,7 +157,36 @@ def _offer_cells(offer: Offer) -> tuple[str, str, str]:
 
 
 def _move_cells(move: PriceMove) -> tuple[str, ...]:
-    return (*_offer_cells(move.offer), move.key, _people(move.key, move.before), _people(move.key, move.after))
+    prices = (people_price(move.key, move.before), people_price(move.key, move.after))
+    return (_arrow(move), *_offer_cells(move.offer), move.key, *prices, _change(move))
+
+
+def _arrow(move: PriceMove) -> str:
+    before, after = move.before or Decimal(0), move.after or Decimal(0)
+    return "▲" if after > before else "▼" if after < before else ""
+
+
+def _change(move: PriceMove) -> str:
+    """By how much a price moved, where percent can tell it: a discount is a share itself."""
+    if not move.before or move.after is None or move.key == "discount":
+        return ""
+    return f"{float((move.after - move.before) / move.before * 100):+.4g} %"
+
+
+def _summary(collected: Collected) -> str:
+    """The numbers of a run, one below the other."""
+    outcome = collected.outcome
+    counted = {
+        "targets observed": f"{collected.observed} of {collected.targets}",
+        "targets failed": len(outcome.failed),
+        "answers that wait in the archive": collected.waiting,
+        "endpoints seen": outcome.endpoints,
+        "prices new": outcome.new_prices,
+        "prices changed": outcome.repriced,
+        "endpoints that came, left or changed": len(outcome.arrivals),
+    }
+    rows = [f"| {name} | {count} |" for name, count in counted.items()]
+    return "\n".join(["| what | how many |", "| --- | ---: |", *rows])
 
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], most: int = _MOST) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flows.errors import HistoryError
 from flows.prefect_run import one_line, set_defaults
 
-_FLOWS = ["backfill", "collect", "maintain"]
+_FLOWS = ["backfill", "collect", "maintain", "site"]
 _MOST = 200
 
 

@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     openrouter_base_url: Annotated[str, AfterValidator(checked_base_url)] = "https://openrouter.ai/api/v1"
     openrouter_api_key: Annotated[SecretStr, AfterValidator(_checked_key)] | None = None
     targets_file: Path = Path("targets.toml")
+    alerts_file: Path = Path("alerts.toml")
+    site_url: Annotated[str, AfterValidator(checked_base_url)] | None = None
     requests_per_second: float = Field(default=5, ge=0, le=1000)
     max_connections: int = Field(default=8, ge=1, le=1000)
     request_timeout_seconds: float = Field(default=20, gt=0, le=600)

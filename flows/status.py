@@ -10,6 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
+from flows.bundle import walk_of
+from flows.catalogue import of_walk
 from flows.report import printable, span_text
 from models.tables import drift, endpoints, models, observations, runs, targets
 from models.uptime_views import observation_gaps
@@ -23,7 +25,7 @@ _LATELY = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The newest collect: when it began and ended (None: it did not), its cadence, and its counts."""
+    """The newest collect with its shards: when it began and ended (None: not all did), its cadence, and its counts."""
 
     name: str
     started_at: datetime
@@ -101,17 +103,16 @@ def read_status(
     o = observations
     newest = select(o.c.observed_at).where(o.c.is_evidence).order_by(o.c.observed_at.desc()).limit(1)
     last_run = _last_run(connection)
-    walk_id = _last_walk(connection)
-    looks = _newest_looks(connection, walk_id)
-    stale_before = now - _MISSED * _cadence(last_run)
+    walk = _last_walk(connection)
+    looks = _newest_looks(connection, walk)
     return Status(
         now=now,
         last_run=last_run,
         newest_observation=connection.execute(newest).scalar(),
         targets=len(looks),
-        stale=sum(look.last_good is None or look.last_good < stale_before for look in looks),
+        stale=_count_stale(looks, now - _MISSED * _cadence(last_run)),
         failing=[(look.target, look.error or "", look.last_good) for look in looks if look.outcome == "failed"],
-        never_seen=_never_seen(connection, walk_id),
+        never_seen=_never_seen(connection, walk),
         gaps=_gaps(connection, now - _LATELY),
         models=_count(connection, models),
         endpoints=_count(connection, endpoints),
@@ -122,6 +123,12 @@ def read_status(
         database=database,
         archive=archive,
     )
+
+
+def stale_targets(connection: Connection, now: datetime) -> tuple[int, int]:
+    """How many targets of the newest whole walk had no good look for three cadences, and how many there are."""
+    looks = _newest_looks(connection, _last_walk(connection))
+    return _count_stale(looks, now - _MISSED * _cadence(_last_run(connection))), len(looks)
 
 
 def status_lines(status: Status) -> Iterator[str]:
@@ -172,22 +179,25 @@ def _cadence(run: LastRun | None) -> timedelta:
 
 
 def _last_run(connection: Connection) -> LastRun | None:
-    row = connection.execute(_collects()).mappings().first()
-    if row is None:
+    newest = connection.execute(_collects()).mappings().first()
+    if newest is None:
         return None
+    name = walk_of(newest["name"])
+    shards = connection.execute(select(runs).where(of_walk(name))).mappings().all()
+    ends = [shard["finished_at"] for shard in shards]
     # A collect by hand says nothing about the schedule: that of the newest scheduled one goes on.
     scheduled = connection.execute(_collects().where(runs.c.cadence_seconds.is_not(None))).mappings().first()
     cadence = timedelta(seconds=scheduled["cadence_seconds"]) if scheduled else DEFAULT_CADENCE
-    counts = (row["ok"], row["gone"], row["failed"])
-    return LastRun(row["name"], row["started_at"], row["finished_at"], cadence, *counts)
+    counts = (sum(shard[outcome] for shard in shards) for outcome in ("ok", "gone", "failed"))
+    return LastRun(name, newest["started_at"], None if None in ends else max(ends), cadence, *counts)
 
 
-def _last_walk(connection: Connection) -> int | None:
-    """The newest run that came to its end: a scheduled one, if there is any, as one by hand may ask for a few only."""
+def _last_walk(connection: Connection) -> sa.ColumnElement[bool]:
+    """The runs of the newest walk that came to its end: a scheduled one, if any, as one by hand may ask for few."""
     whole = _collects().where(runs.c.finished_at.is_not(None))
     scheduled = connection.execute(whole.where(runs.c.cadence_seconds.is_not(None))).mappings().first()
     row = scheduled or connection.execute(whole).mappings().first()
-    return row["id"] if row else None
+    return of_walk(walk_of(row["name"])) if row else sa.false()
 
 
 def _collects() -> sa.Select[Any]:
@@ -202,9 +212,9 @@ class _TargetLook:
     last_good: datetime | None
 
 
-def _newest_looks(connection: Connection, walk_id: int | None) -> list[_TargetLook]:
+def _newest_looks(connection: Connection, walk: sa.ColumnElement[bool]) -> list[_TargetLook]:
     """The newest look, of whatever run, at each target of a walk."""
-    asked = select(observations.c.target_id).where(observations.c.run_id == walk_id)
+    asked = select(observations.c.target_id).select_from(observations.join(runs)).where(walk)
     look = observations.alias()
     newest = _latest(observations.alias(), targets.c.id)
     good = observations.alias()
@@ -224,6 +234,10 @@ def _newest_looks(connection: Connection, walk_id: int | None) -> list[_TargetLo
     return list(found.values())
 
 
+def _count_stale(looks: Sequence[_TargetLook], before: datetime) -> int:
+    return sum(look.last_good is None or look.last_good < before for look in looks)
+
+
 def _latest(look: sa.FromClause, target_id: sa.Column[int], *where: sa.ColumnElement[bool]) -> sa.ScalarSelect[Any]:
     query = select(look.c.observed_at).where(look.c.target_id == target_id, *where)
     return query.order_by(look.c.observed_at.desc()).limit(1).scalar_subquery()
@@ -234,10 +248,10 @@ def _observations() -> sa.Select[Any]:
     return select(sa.func.sum(runs.c.ok + runs.c.gone + runs.c.failed))
 
 
-def _never_seen(connection: Connection, walk_id: int | None) -> list[str]:
+def _never_seen(connection: Connection, walk: sa.ColumnElement[bool]) -> list[str]:
     o, shown = observations, observations.alias()
     ever = sa.exists().where(shown.c.target_id == o.c.target_id, shown.c.outcome == "ok")
-    query = select(targets.c.author, targets.c.slug).select_from(o.join(targets)).where(o.c.run_id == walk_id, ~ever)
+    query = select(targets.c.author, targets.c.slug).select_from(o.join(targets).join(runs)).where(walk, ~ever)
     return [f"{author}/{slug}" for author, slug in connection.execute(query.order_by(targets.c.author, targets.c.slug))]
 
 

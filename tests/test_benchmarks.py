@@ -9,8 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
 
-from benchmarks import analysts, export, git_history, late, real_bodies, rebuild, tick
+from benchmarks import (
+    aged,
+    alerts,
+    analysts,
+    correctness,
+    dlt_tick,
+    endurance,
+    export,
+    git_history,
+    late,
+    real_bodies,
+    rebuild,
+    site,
+    tick,
+    told_by_dlt,
+    told_by_git_history,
+    told_by_us,
+)
 from tests import postgres
 from tests.factories import MODEL, a_body, an_endpoint
 
@@ -39,12 +57,39 @@ def test_the_rebuild_is_measured_against_its_floor(capsys: pytest.CaptureFixture
     assert re.search(r"memory +[0-9]+ MiB at most", told)
 
 
+def test_alerts_are_measured_by_the_collect_and_over_all(capsys: pytest.CaptureFixture[str]) -> None:
+    alerts.main(["--days", "1", "--runs", "1"])
+    told = capsys.readouterr().out
+    assert re.search(r"a collect +[0-9]+ ms \([0-9]+ ms of CPU here\)", told)
+    assert re.search(r"alerts test +[0-9.]+ s .*, [0-9]+ alerts and returns", told)
+
+
 def test_late_looks_are_measured_against_those_at_the_end(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(late, "in_fresh_process", here)
     late.main(["--history", "20", "--looks", "2"])
     assert re.search(r"SQLite +median late +[0-9.]+ ms, at the end +[0-9.]+ ms, ratio [0-9.]+", capsys.readouterr().out)
+
+
+def test_a_collect_on_much_history_is_measured_against_one_on_little(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aged, "in_fresh_process", here)
+    aged.main(["--days", "2", "--ticks", "1"])
+    assert re.search(r"ratio +[0-9.]+ \([0-9.]+ of CPU\)", capsys.readouterr().out)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is told by Linux alone")
+def test_collects_are_measured_hour_by_hour(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endurance, "in_fresh_process", here)
+    monkeypatch.setattr(endurance, "_HOUR", 2)
+    endurance.main(["--targets", "3", "--ticks", "4"])
+    told = capsys.readouterr().out
+    assert re.search(r"hour  2 .* MiB, database [0-9]+ MB", told)
+    assert re.search(r"3 targets, 4 collects: last hour to first [0-9.]+ of CPU, memory [0-9.]+", told)
 
 
 def test_a_collect_is_measured_against_bare_walks(
@@ -57,6 +102,22 @@ def test_a_collect_is_measured_against_bare_walks(
     for what in ("httpx", "aiohttp"):
         assert re.search(rf"{what} +[0-9.]+ s, a collect takes [0-9.]+ of it", told)
     assert re.search(r"bundle +0\.[0-9]+ of a gzip for each body", told)
+
+
+def test_a_collect_is_measured_against_dlt(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dlt_tick, "in_fresh_process", here)
+    dlt_tick.main(["--models", "5", "--ticks", "1"])
+    told = capsys.readouterr().out
+    assert "5 models, SQLite\n  ours " in told
+    for what in ("dlt, fastest", "dlt, by its docs", "httpx", "aiohttp"):
+        assert re.search(rf"{what} +[0-9.]+ s \([0-9.]+ of CPU\), worst [0-9.]+, ours takes [0-9.]+ of it", told)
+
+
+def test_a_dlt_that_stores_too_little_is_not_measured() -> None:
+    with pytest.raises(
+        RuntimeError, match=r"dlt holds \(1, 2\) prices and samples, [0-9]+ endpoints were seen 2 times"
+    ):
+        dlt_tick.check((1, 2), models=5, walks=2)
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
@@ -134,3 +195,43 @@ def test_every_view_is_asked_about_a_model_a_day_and_everything(capsys: pytest.C
     assert "bytes a sample all in, 57," in told
     for view in ("current_prices", "price_changes", "daily_uptime", "incidents", "coverage_daily"):
         assert re.search(rf"{view} +model [0-9.,]+ ms .*; all [0-9.,]+ ms", told)
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+def test_other_tools_are_asked_about_the_same_cases(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(told_by_dlt, "WAYS", told_by_dlt.WAYS[1:3])
+    with stamina.set_testing(True, attempts=1):
+        correctness.main(["--case", "one failed fetch"])
+    says = dict(re.findall(r"^  (\S.*?) {2,}(right|wrong.*)$", capsys.readouterr().out, re.MULTILINE))
+    wrong = "wrong about 2: acme/busy-1 north at 09:30: not listed, was $1"
+    assert says == {
+        "endpoint-history, SQLite": "right",
+        "dlt, SQLite, whole extract, what failed is skipped": wrong,
+        "dlt, SQLite, merge_key: the model": "right",
+        "git-history, --id, one file": "right",
+        "git-history, no --id, one file": wrong,
+        "git-history, no --id, a file for each model": "right",
+    }
+
+
+def test_being_wrong_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told_by_us, "told_by_us", lambda _: [])
+    monkeypatch.setattr(told_by_dlt, "WAYS", [])
+    monkeypatch.setattr(told_by_git_history, "WAYS", [])
+    with pytest.raises(SystemExit) as ended:
+        correctness.main(["--case", "late data"])
+    assert ended.value.code == 1
+
+
+def test_a_site_is_built_twice_and_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "in_fresh_process", here)
+    monkeypatch.setattr(site, "VIEWS", 1)
+    site.main(["--days", "1"])
+    told = capsys.readouterr().out
+    assert re.search(r"SQLite +first +[0-9.]+ s", told)
+    assert re.search(r"second .* 0 files written\n  913 files, [0-9.]+ MB; first page [0-9]+ kB", told)
+    assert re.search(r"a model, shown +[0-9]+ ms|no browser is installed", told)

@@ -27,7 +27,7 @@ from tests.collecting import count, is_told_by_its_archive
 from tests.factories import a_body, an_endpoint, at
 from tests.prefect_server import BIN, ROOT, answered, ask, until
 
-MARKET = Market(models=70)
+MARKET = Market(models=120)
 PATHS = MARKET.paths()
 URL = "sqlite:///history.db"
 
@@ -78,7 +78,7 @@ def changes(api: str) -> list[dict[str, Any]]:
     return ask(api, "events", filter={"event": {"name": ["endpoint-history.changed"]}})
 
 
-def test_a_server_shows_the_run_its_shards_and_its_outcome(prefect_api: str, simulator: Simulator) -> None:
+def test_a_server_shows_the_run_its_batches_and_its_outcome(prefect_api: str, simulator: Simulator) -> None:
     simulator.answers[PATHS[3]] = faults.KINDS["html"]
     done = command("endpoint-history", "collect", PREFECT_API_URL=prefect_api)
     assert done.returncode == 3
@@ -87,8 +87,11 @@ def test_a_server_shows_the_run_its_shards_and_its_outcome(prefect_api: str, sim
     ok = len(PATHS) - 1
     assert run["state"]["name"] == "Completed"
     assert run["state"]["message"].startswith(f"{ok} of {len(PATHS)} targets observed ({ok} ok, 0 gone); 1 failed; ")
-    shards = until(lambda: ask(prefect_api, "task_runs", flow_runs={"id": {"any_": [run["id"]]}}), 30)
-    assert {shard["name"] for shard in shards} <= {f"{PATHS[0]} and 63 more", f"{PATHS[64]} and {len(PATHS) - 65} more"}
+    batches = until(lambda: ask(prefect_api, "task_runs", flow_runs={"id": {"any_": [run["id"]]}}), 30)
+    assert {batch["name"] for batch in batches} <= {
+        f"{PATHS[0]} and 127 more",
+        f"{PATHS[128]} and {len(PATHS) - 129} more",
+    }
     (artifact,) = ask(prefect_api, "artifacts", flow_runs={"id": {"any_": [run["id"]]}})
     assert artifact["key"] == "collect-outcome"
     assert f"| {PATHS[3]} | a web page, not JSON |" in artifact["data"].replace("\\", "")
@@ -117,7 +120,7 @@ def test_a_temporary_server_leaves_no_word_of_its_own(simulator: Simulator) -> N
 def test_what_is_wrong_is_told_in_one_line_through_prefect_too(prefect_api: str, simulator: Simulator) -> None:
     done = command("endpoint-history", "collect", "nobody/*", PATHS[0], PREFECT_API_URL=prefect_api)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "endpoint-history: the given targets: 'nobody/*' matches none of the 71 listed models\n"
+    assert done.stderr == "endpoint-history: the given targets: 'nobody/*' matches none of the 121 listed models\n"
     (run,) = runs_named(prefect_api, "collect 2 given targets")
     assert run["state"]["name"] == "Failed"
     assert "'nobody/*' matches none" in run["state"]["message"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -12,9 +13,10 @@ import pytest
 import sqlalchemy as sa
 import stamina
 from aiohttp import web
+from pydantic import SecretStr
 
 from flows.collection import Collected, collect_targets
-from flows.database import opened, upgrade
+from flows.database import opened, upgrade, writing
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
 from flows.loading import load_bundles, unloaded
 from flows.settings import Settings
@@ -213,47 +215,102 @@ def test_what_a_crash_left_is_taken_up_by_the_next_collect(given: Settings) -> N
     assert is_told_by_its_archive(url_of(given))
 
 
+@contextmanager
+def closed(postgres_server: str, url: str) -> Iterator[Callable[[], None]]:
+    """A way to close the database to everybody; it is open again at the end."""
+    name = sa.make_url(url).database
+    server = sa.make_url(postgres_server).set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def close() -> None:
+        connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+
+    with psycopg.connect(server, autocommit=True) as connection:
+        try:
+            yield close
+        finally:
+            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+
 def test_a_database_that_goes_away_leaves_all_in_the_archive(
     simulator: Simulator, postgres_server: str, postgres_url: str
 ) -> None:
-    upgrade(postgres_url)
-    name = sa.make_url(postgres_url).database
-    server = sa.make_url(postgres_server).set(drivername="postgresql").render_as_string(hide_password=False)
-
-    async def close_the_door(request: web.Request, body: bytes) -> web.StreamResponse:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-        return await faults.answer(200, body)(request, body)
-
-    simulator.answers[PATHS[7]] = close_the_door
     with serving(simulator) as base_url:
         given = settings(postgres_url, base_url)
-        with pytest.raises(HistoryError) as told:
-            collect(given, PATHS)
+        with closed(postgres_server, postgres_url) as close:
+
+            async def close_the_door(request: web.Request, body: bytes) -> web.StreamResponse:
+                close()
+                return await faults.answer(200, body)(request, body)
+
+            simulator.answers[PATHS[7]] = close_the_door
+            with pytest.raises(HistoryError) as told:
+                collect(given, PATHS)
         assert f"all {len(PATHS)} answers are kept in the archive" in str(told.value)
         assert "endpoint-history backfill archive" in str(told.value)
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
         del simulator.answers[PATHS[7]]
         collect(given, PATHS, minute=30)
     assert count(postgres_url, observations, observations.c.outcome == "ok") == 2 * len(PATHS)
     assert is_told_by_its_archive(postgres_url)
 
 
-def test_shards_go_through_the_step_that_is_given(given: Settings) -> None:
+def test_a_database_that_was_away_all_along_gets_what_it_missed(
+    simulator: Simulator, postgres_server: str, postgres_url: str, tmp_path: Path
+) -> None:
+    calm = f"sqlite:///{tmp_path}/calm.db"
+    upgrade(calm)
+    with serving(simulator) as base_url:
+        given = settings(postgres_url, base_url)
+        collect(given, PATHS)
+        with closed(postgres_server, postgres_url) as close:
+            close()
+            for minute in (30, 60):
+                with pytest.raises(HistoryError, match=f"all {len(PATHS)} answers are kept in the archive"):
+                    collect(given, PATHS, minute)
+        assert collect(given, PATHS, 90).troubles == []
+    with opened(calm) as engine:
+        load_bundles(engine, archive(), unloaded(engine, archive()))
+    assert history(postgres_url) == history(calm)
+    assert count(postgres_url, runs, runs.c.finished_at.is_not(None)) == 4
+
+
+def test_a_locked_database_gets_what_it_missed(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/history.db"
+    upgrade(url)
+    monkeypatch.setattr("flows.database._WAIT_SECONDS", 0.1)
+    with serving(simulator) as base_url:
+        given = settings(url, base_url)
+        collect(given, PATHS)
+        with opened(url) as engine, writing(engine), pytest.raises(HistoryError, match="database is locked; all "):
+            collect(given, PATHS, 30)
+        assert collect(given, PATHS, 60).troubles == []
+    assert count(url, observations, observations.c.outcome == "ok") == 3 * len(PATHS)
+
+
+def test_a_new_database_does_not_load_a_past_that_nobody_asked_for(given: Settings, tmp_path: Path) -> None:
+    collect(given, PATHS)
+    fresh = f"sqlite:///{tmp_path}/fresh.db"
+    upgrade(fresh)
+    collect(given.model_copy(update={"database_url": SecretStr(fresh)}), PATHS, 30)
+    assert count(fresh, runs) == 1
+
+
+@pytest.mark.parametrize(("targets", "batches"), [(130, [2, 128]), (2100, [120, *[132] * 15])])
+def test_batches_go_through_the_step_that_is_given(given: Settings, targets: int, batches: list[int]) -> None:
     sizes: list[int] = []
 
     async def run() -> None:
         await collect_targets(
             given,
-            TargetList.given([f"acme/m{n}" for n in range(130)]),
+            TargetList.given([f"acme/m{n}" for n in range(targets)]),
             clock=lambda: at(0),
-            step=lambda walk: lambda shard: _counted(sizes, len(shard), walk.collect_shard(shard)),
+            step=lambda walk: lambda batch: _counted(sizes, len(batch), walk.collect_batch(batch)),
         )
 
     asyncio.run(run())
-    assert sorted(sizes) == [2, 64, 64]
+    assert sorted(sizes) == batches
 
 
 async def _counted(sizes: list[int], size: int, work: object) -> None:

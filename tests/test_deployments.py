@@ -44,7 +44,7 @@ class Deployment(Strict):
     parameters: dict[str, Any]
     work_pool: WorkPool
     schedules: list[Schedule]
-    concurrency_limit: ConcurrencyLimit
+    concurrency_limit: ConcurrencyLimit | None
 
 
 class PrefectFile(Strict):
@@ -70,7 +70,7 @@ def test_a_misspelt_key_would_be_found() -> None:
         PrefectFile(**wrong)
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", range(len(shipped()["deployments"])))
 def test_the_parameters_are_those_of_the_flow_and_each_is_described(number: int) -> None:
     deployment = shipped()["deployments"][number]
     module, _, name = deployment["entrypoint"].partition(":")
@@ -107,7 +107,7 @@ def test_deployed_to_a_real_server_the_schedule_makes_runs(prefect_api: str, tmp
     of_deployment = {"deployments": {"name": {"any_": ["collect"]}}}
     due = {"state": {"type": {"any_": ["SCHEDULED"]}}}
     scheduled = until(lambda: ask(prefect_api, "flow_runs", flow_runs=due, **of_deployment), 30)
-    assert {"targets": None, "cadence_minutes": 30} in [run["parameters"] for run in scheduled]
+    assert {"targets": None, "cadence_minutes": 30, "shards": None} in [run["parameters"] for run in scheduled]
     (deployment,) = ask(prefect_api, "deployments", **of_deployment)
     assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     assert deployment["schedules"][0]["schedule"]["timezone"] == "UTC"

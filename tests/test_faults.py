@@ -74,7 +74,7 @@ def test_a_database_that_restarts_in_the_middle_of_storing_loses_nothing(
             cluster.start()
         return stored
 
-    monkeypatch.setattr("flows.collection.store", store_and_fall)
+    monkeypatch.setattr("flows.walk.store", store_and_fall)
     calm = f"sqlite:///{tmp_path}/calm.db"
     upgrade(calm)
     with serving(simulator) as base_url:

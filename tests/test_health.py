@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -53,6 +54,12 @@ def test_where_all_is_well_nothing_is_in_the_way(collected: Settings) -> None:
     payload = health_payload(found)
     assert (payload["healthy"], payload["targets"], payload["late_runs"]) == (True, len(MARKET.paths()), None)
     assert payload["free_bytes"] == found.room
+
+
+def test_rules_of_alerts_that_can_not_be_read_are_told(collected: Settings) -> None:
+    Path("alerts.toml").write_text("[[rules]]\n")
+    [problem] = health(collected).problems
+    assert problem == "nobody is told of alerts: alerts.toml: 'rules' is not known; 'rule' is"
 
 
 def test_a_disk_that_is_nearly_full_is_told_before_history_stops(

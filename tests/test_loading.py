@@ -55,6 +55,13 @@ def begin(engine: sa.Engine, *begun: Run) -> None:
         run_ids(connection, begun)
 
 
+def test_the_end_of_a_run_is_its_own_second(engine: sa.Engine) -> None:
+    load_bundles(engine, full_archive(), NAMES)
+    with engine.connect() as connection:
+        ended = connection.execute(sa.select(runs.c.name).where(runs.c.finished_at == at(0))).scalars().all()
+    assert ended == [FIRST.name]
+
+
 def test_an_empty_archive_has_nothing_to_load(engine: sa.Engine) -> None:
     assert (unfinished(engine, archive()), unloaded(engine, archive())) == ([], [])
 

@@ -21,8 +21,8 @@ from tests.factories import MODEL, a_failed_look, a_gone_look, a_look, an_endpoi
 
 ALIAS = "acme/swift-1-20260101"
 OTHER = "acme/heron-2"
-NORTH = Offer(MODEL, "North", "north/fp8")
-SOUTH = Offer(MODEL, "North", "south")
+NORTH = Offer(MODEL, "North", "north/fp8", MODEL)
+SOUTH = Offer(MODEL, "North", "south", MODEL)
 TIER = {"min_prompt_tokens": 200_000, "prompt": "0.000003"}
 
 

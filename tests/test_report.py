@@ -171,11 +171,34 @@ def test_long_tables_are_cut_and_say_so(count: int, more: str | None) -> None:
     assert re.findall(r"^… and .*", told, re.MULTILINE) == ([more] if more else [])
 
 
-def test_markdown_without_news_has_no_tables() -> None:
-    assert markdown(collected()).split("\n\n") == [
-        f"# {headline(collected())}",
-        "Database `sqlite:///h.db`, archive `/archive`, run `20260516T090000Z-collect-abc123`.",
-    ]
+def test_markdown_without_news_has_no_lists() -> None:
+    title, numbers, place = markdown(collected()).split("\n\n")
+    assert title == f"# {headline(collected())}"
+    assert numbers.splitlines()[2:4] == ["| targets observed | 10 of 10 |", "| targets failed | 0 |"]
+    assert place == "Database `sqlite:///h.db`, archive `/archive`, run `20260516T090000Z-collect-abc123`."
+
+
+@pytest.mark.parametrize(
+    ("move", "arrow", "change"),
+    [
+        (a_move("prompt", "0.000001", "0.000003"), "▲", "+200 %"),
+        (a_move("prompt", "0.000003", "0.000002"), "▼", "-33.33 %"),
+        (a_move("request", None, "0.01"), "▲", ""),
+        (a_move("prompt", "0", "0.000001"), "▲", ""),
+        (a_move("discount", "0.2", "0.1"), "▼", ""),
+        (a_move("conditions", None, None), "", ""),
+    ],
+)
+def test_a_moved_price_is_told_with_its_direction_and_percent(move: PriceMove, arrow: str, change: str) -> None:
+    [row] = [line for line in markdown(collected(price_moves=[move])).splitlines() if "acme/swift" in line]
+    cells = row.strip("|").split("|")
+    assert (cells[0].strip(), cells[-1].strip()) == (arrow, change)
+
+
+def test_the_site_is_linked_where_there_is_one() -> None:
+    link = "[All prices and uptimes on the site](<https://prices.example.com>)"
+    assert link in markdown(collected(), "https://prices.example.com").split("\n\n")
+    assert "on the site" not in markdown(collected())
 
 
 def test_markdown_tells_each_list_in_its_own_table() -> None:
@@ -200,7 +223,7 @@ def test_hostile_names_break_no_line_of_a_terminal(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_break_no_table_of_markdown(text: str) -> None:
     told = markdown(told_everywhere(text, text))
-    assert columns_by_table(told) == [{6}, {4}, {2}, {2}, {2}, {2}]
+    assert columns_by_table(told) == [{2}, {8}, {4}, {2}, {2}, {2}, {2}]
     assert not _is_unprintable(told.replace("\n", ""))
 
 
@@ -213,7 +236,7 @@ def test_signs_of_markdown_and_html_are_escaped(sign: str) -> None:
 def test_whatever_strangers_write_lines_and_tables_hold(name: str, reason: str) -> None:
     told = told_everywhere(name, reason)
     assert not any(_is_unprintable(line) for line in lines(told))
-    assert columns_by_table(markdown(told)) == [{6}, {4}, {2}, {2}, {2}, {2}]
+    assert columns_by_table(markdown(told)) == [{2}, {8}, {4}, {2}, {2}, {2}, {2}]
 
 
 def test_names_in_any_script_stay_as_they_are() -> None:

@@ -1,0 +1,74 @@
+"""The commands `endpoint-history alerts …`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from flows.alert_events import alert_line, alert_payload
+from flows.alert_history import AlertHistory
+from flows.alert_rules import read_rules
+from flows.database import opened, told
+from flows.errors import ConfigurationError
+from flows.events import clock, iso
+from flows.report import printable
+from flows.settings import Settings
+
+alerts = typer.Typer(no_args_is_help=True, help="Rules of what to be told of: try them, and install them in Prefect.")
+
+
+@alerts.command(name="test")
+def try_rules(
+    days: Annotated[int, typer.Option(help="Over so many past days.", min=1, max=3650)] = 30,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as one JSON object.")] = False,
+) -> None:
+    """Show what the rules would have told over past days. It asks the database alone, and tells nobody."""
+    settings = Settings.read()
+    rules = read_rules(settings.alerts_file)
+    until = datetime.now(UTC).replace(microsecond=0)
+    since = until - timedelta(days=days)
+    with opened(settings.database_url.get_secret_value()) as engine, told(engine), engine.connect() as connection:
+        found = AlertHistory(connection, since, until).alerts(rules) if rules else []
+    if as_json:
+        names = [rule.name for rule in rules]
+        payloads = [alert_payload(item) for item in found]
+        print(json.dumps({"since": iso(since), "until": iso(until), "rules": names, "alerts": payloads}))
+        return
+    for item in found:
+        print(alert_line(item))
+    counts = Counter((item.rule.name, item.alert.kind) for item in found)
+    for rule in rules:
+        print(f"{printable(rule.name)}: {counts[rule.name, 'fired']} alerts, {counts[rule.name, 'returned']} returns")
+    print(f"{len(rules)} rules in {settings.alerts_file}, from {clock(since)} to {clock(until)}")
+
+
+@alerts.command()
+def install(
+    block: Annotated[
+        str | None, typer.Option(metavar="TYPE/NAME", help="A block of the server, such as slack-webhook/team.")
+    ] = None,
+    webhook_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ALERTS_WEBHOOK_URL",
+            show_envvar=True,
+            help="Keep this address in a block of the server; safer in the environment than on the command line.",
+        ),
+    ] = None,
+    every: Annotated[int, typer.Option(help="Minutes between collects.", min=1, max=1440)] = 30,
+) -> None:
+    """Make Prefect's automations that send alerts on, or bring those that are there up to date.
+
+    They are made on the server that PREFECT_API_URL names; doing it twice doubles nothing.
+    """
+    if (block is None) == (webhook_url is None):
+        raise ConfigurationError("alerts install: --block or --webhook-url is needed, one of the two")
+    read_rules(Settings.read().alerts_file)
+    from flows.automations import install_automations  # noqa: PLC0415 - importing Prefect takes a second
+
+    for line in install_automations(block, webhook_url, every):
+        print(line)

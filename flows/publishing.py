@@ -1,0 +1,42 @@
+"""Build the static site from the configured history, without Prefect."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from flows.database import opened
+from flows.errors import ConfigurationError
+from flows.settings import Settings
+
+if TYPE_CHECKING:
+    from pages.build import Built
+
+FOLDER = Path("data/site")
+
+
+def publish(settings: Settings, folder: Path, now: datetime, progress: Callable[[int, int], None]) -> Built:
+    """Bring the pages in a folder to what the database holds; `now` is aware, `progress` gets pages done and all.
+
+    Raises HistoryError; pages are whole whenever it does. Raises ConfigurationError without Jinja2.
+    """
+    try:
+        pages = importlib.import_module("pages.build")
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"the site needs the package {error.name}, which is not installed: .venv/bin/pip install jinja2"
+        ) from None
+    with opened(settings.database_url.get_secret_value()) as engine:
+        return cast("Built", pages.build(engine, folder, now, progress))
+
+
+def lines(built: Built) -> list[str]:
+    """What became of the files, for people."""
+    return [
+        f"Pages      {built.models} models, {built.providers} providers",
+        f"Files      {built.written} written, {built.unchanged} unchanged",
+        f"Site       {built.location}",
+    ]

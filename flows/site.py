@@ -1,0 +1,30 @@
+"""The Prefect flow `site`: flows.publishing on a schedule."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from flows.errors import HistoryError
+from flows.publishing import FOLDER, lines, publish
+from flows.settings import Settings
+
+
+@flow(name="site", validate_parameters=True)
+async def site(folder: Path = FOLDER) -> State[Any]:
+    """Make the web pages of all history anew where they differ.
+
+    Args:
+        folder: Where the pages lie, or will; relative to where the deployment runs.
+    """
+    try:
+        built = await asyncio.to_thread(publish, Settings.read(), folder, datetime.now(UTC), lambda *_: None)
+        return Completed(message="; ".join(" ".join(line.split()) for line in lines(built)))
+    except HistoryError as error:
+        return Failed(message=str(error), data=error)

@@ -1,0 +1,26 @@
+"""The command `endpoint-history site`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.progress import shown_progress
+from flows.publishing import FOLDER, lines, publish
+from flows.settings import Settings
+
+
+def site(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the pages lie, or will.")] = FOLDER,
+) -> None:
+    """Make a folder of web pages of all history: open its index.html, or put it on any web space.
+
+    Only pages whose content differs are written again, and none is ever removed: links last.
+    """
+    with shown_progress("pages made") as progress:
+        built = publish(Settings.read(), folder, datetime.now(UTC), progress)
+    for line in lines(built):
+        print(line)

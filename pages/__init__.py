@@ -1,0 +1,1 @@
+"""The static site: pages of history for people, made of files alone."""

@@ -1,0 +1,204 @@
+"""A walk in shards: real workers of a real pool, killed, missing, and polite together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from aiohttp import web
+
+from models.tables import listing_changes, observations, runs
+from simulator import faults
+from simulator.market import Market
+from simulator.server import Simulator, serving
+from tests.collecting import count
+from tests.factories import at
+from tests.prefect_server import BIN, ROOT, ask, environment, until
+
+MARKET = Market(models=140)
+PATHS = MARKET.paths()
+SECOND_BATCH = PATHS[-1]
+RATE = 40
+
+
+@pytest.fixture(scope="session")
+def deployments(prefect_api: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a server's API where everything is deployed."""
+    variables = environment(tmp_path_factory.mktemp("deploy"), PREFECT_API_URL=prefect_api)
+    for words in (
+        ("work-pool", "create", "endpoint-history", "--type", "process", "--overwrite"),
+        ("--no-prompt", "deploy", "--all"),
+    ):
+        done = subprocess.run(
+            [BIN / "prefect", *words], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    return prefect_api
+
+
+@pytest.fixture
+def deployed(deployments: str) -> str:
+    """The same, and the environment says so."""
+    os.environ["PREFECT_API_URL"] = deployments
+    return deployments
+
+
+@pytest.fixture
+def asked_at() -> list[float]:
+    """When each request came to the simulator, in seconds."""
+    return []
+
+
+@pytest.fixture
+def simulator(deployed: str, postgres_url: str, asked_at: list[float]) -> Iterator[Simulator]:
+    """A simulated OpenRouter, and workers' settings that lead to it."""
+
+    def clock() -> datetime:
+        asked_at.append(time.monotonic())
+        return at(0)
+
+    with serving(simulator := Simulator(MARKET, clock=clock)) as base_url:
+        os.environ |= {
+            "DATABASE_URL": postgres_url,
+            "ARCHIVE_URL": f"{Path.cwd()}/archive",
+            "OPENROUTER_BASE_URL": base_url,
+            "REQUESTS_PER_SECOND": str(RATE),
+        }
+        yield simulator
+
+
+@contextmanager
+def worker(name: str) -> Iterator[Callable[[], None]]:
+    """A worker of the pool; yields how to kill it with all that it started, as when its machine dies."""
+    words = [str(BIN / "prefect"), "worker", "start", "--pool", "endpoint-history", "--name", name]
+    fast = environment(Path.cwd(), PREFECT_WORKER_QUERY_SECONDS="1")
+    with subprocess.Popen(words, cwd=ROOT, env=fast, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+
+        def kill() -> None:
+            with suppress(psutil.NoSuchProcess):
+                its_own = psutil.Process(process.pid)
+                for one in [*its_own.children(recursive=True), its_own]:
+                    one.send_signal(signal.SIGKILL)
+
+        try:
+            yield kill
+        finally:
+            kill()
+
+
+def python(code: str, *words: str) -> str:
+    """What Python code says, in a process of its own: Prefect's client leaves sockets open."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=ROOT, env=environment(Path.cwd()), capture_output=True, text=True,
+        check=False, timeout=200,
+    )  # fmt: skip
+    return done.stdout.strip() or done.stderr
+
+
+def walk(shards: int, **parameters: Any) -> str:
+    """What a walk says at its end; it takes a shard for lost when one heartbeat lacks."""
+    code = """if True:
+        import asyncio, json, sys
+        from flows import collect, workers
+        workers._MISSED_BEATS = 1
+        print(asyncio.run(collect.collect(**json.loads(sys.argv[1]), return_state=True)).message)
+    """
+    return python(code, json.dumps({"targets": PATHS, "shards": shards, **parameters}))
+
+
+def hand_out(setting: str) -> str:
+    """What handing out one shard says where no worker is."""
+    code = f"""if True:
+        import asyncio
+        from datetime import UTC, datetime, timedelta
+        from flows import workers
+        from flows.shards import split
+        from models.observation import Target
+        {setting}
+        shards = split("20260516T090000Z-collect-1a2b3c", [Target("acme", "one")], 1)
+        until = datetime.now(UTC) + timedelta(seconds=1)
+        print(asyncio.run(workers.Workers(30, until).hand_out(shards, list)))
+    """
+    return python(code).splitlines()[-1]
+
+
+def looks(url: str) -> int:
+    return count(url, observations)
+
+
+def test_two_workers_share_a_walk_and_its_rate_and_tell_of_it_as_one(
+    simulator: Simulator, postgres_url: str, asked_at: list[float]
+) -> None:
+    simulator.answers[PATHS[3]] = faults.KINDS["html"]
+    with worker("a"), worker("b"):
+        said = walk(2, cadence_minutes=30)
+    ok = len(PATHS) - 1
+    assert said.startswith(f"{ok} of {len(PATHS)} targets observed ({ok} ok, 0 gone); 1 failed; ")
+    assert count(postgres_url, runs, runs.c.finished_at.is_not(None)) == 2
+    assert Counter(path for path, _ in simulator.requests).most_common(1)[0][1] == 1
+    assert (len(asked_at) - 1) / (asked_at[-1] - asked_at[0]) < 1.1 * RATE
+    words = [str(BIN / "endpoint-history"), "status"]
+    done = subprocess.run(words, env={**os.environ, "PREFECT_API_URL": ""}, capture_output=True, text=True, check=False)
+    assert f"{ok} ok, 0 gone, 1 failed" in done.stdout
+    assert f"Failing    1 of {len(PATHS)} targets" in done.stdout
+
+
+def test_a_shard_of_a_worker_that_was_killed_goes_to_another(simulator: Simulator, postgres_url: str) -> None:
+
+    async def kill_the_worker(request: web.Request, body: bytes) -> web.StreamResponse:
+        del simulator.answers[SECOND_BATCH]
+        await asyncio.to_thread(until, lambda: looks(postgres_url) == 128, 60)
+        kill()
+        stack.enter_context(worker("b"))
+        return await faults.answer(200, body)(request, body)
+
+    simulator.answers[SECOND_BATCH] = kill_the_worker
+    with ExitStack() as stack:
+        kill = stack.enter_context(worker("a"))
+        said = walk(1)
+    assert said.startswith(f"{len(PATHS)} of {len(PATHS)} targets observed ({len(PATHS)} ok, 0 gone); ")
+    assert looks(postgres_url) == len(PATHS)
+    assert count(postgres_url, listing_changes, listing_changes.c.listed.is_(False)) == 0
+
+
+def test_what_all_shards_may_ask_is_taken_from_one_limit(deployed: str) -> None:
+    code = """if True:
+        import asyncio
+        from flows import workers
+        workers.RATE_LIMIT = "fresh"
+        async def ask():
+            await workers.limit_requests(0.01, 2)
+            await workers.SharedRate(0.01, 2).acquire()
+        asyncio.run(ask())
+        print("asked")
+    """
+    assert python(code) == "asked"
+    one_more = {"names": ["fresh"], "slots": 1, "mode": "rate_limit"}
+    taken = [httpx.post(f"{deployed}/v2/concurrency_limits/increment", json=one_more) for _ in range(2)]
+    assert [answer.status_code for answer in taken] == [200, 423]
+
+
+def test_a_shard_that_no_worker_takes_is_told_and_taken_back(deployed: str) -> None:
+    assert re.fullmatch(r"\['shard 1 of 1: no worker took it by \d\d:\d\d UTC'\]", hand_out(""))
+    due = {"state": {"type": {"any_": ["SCHEDULED"]}}}
+    assert ask(deployed, "flow_runs", flow_runs=due, deployments={"name": {"any_": ["collect-shard"]}}) == []
+
+
+def test_without_the_deployment_of_shards_it_is_told_what_to_do(deployed: str) -> None:
+    said = hand_out('workers._DEPLOYMENT = "collect-shard/nobody"')
+    assert said.endswith("there is no deployment collect-shard/nobody; run: prefect deploy --all")
