@@ -166,8 +166,8 @@ step = getattr(owner, name)
 def kill():
     os.killpg(pid, signal.SIGKILL)
 
-async def published(collected):
-    await step(collected)
+async def published(*given):
+    await step(*given)
     kill()
 
 def shown(collected):

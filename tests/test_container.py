@@ -19,6 +19,7 @@ from tests.composed import COMPOSE, SERVICES, VARIABLES, copy_context, environme
 from tests.prefect_server import BIN, ROOT
 
 DOCKERFILE = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OURS = [name for name, service in SERVICES.items() if "build" in service]
 SETTINGS = {name.upper() for name in Settings.model_fields}
 # Of the drivers below: libpq and asyncpg, and s3fs.
@@ -76,15 +77,16 @@ def test_the_project_installs_from_what_comes_into_the_image(tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Would install endpoint-history-" in done.stdout
     (compiled,) = re.findall(r"compileall -q ([a-z ]+)", DOCKERFILE)
-    assert [folder for folder in compiled.split() if not (app / folder).is_dir()] == []
+    packages = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert sorted(compiled.split()) == sorted(packages)
+    assert {path.name for path in app.iterdir() if path.is_dir()} == set(packages)
 
 
 def test_the_image_runs_a_python_of_ours_as_nobody_special() -> None:
     (image,) = instructions("FROM")
     version = re.fullmatch(r"python:(3\.\d+)-slim", image)
     assert version
-    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
-    assert f"Programming Language :: Python :: {version[1]}" in classifiers
+    assert f"Programming Language :: Python :: {version[1]}" in PYPROJECT["project"]["classifiers"]
     (user,) = instructions("USER")
     assert f"--uid {user} " in DOCKERFILE
     assert int(user) > 0
@@ -97,7 +99,10 @@ def test_every_variable_of_a_service_is_one_that_is_read(name: str) -> None:
 
 
 def test_a_worker_takes_every_setting_from_outside() -> None:
-    assert SETTINGS - set(SERVICES["worker"]["environment"]) == {"TARGETS_FILE"}  # a volume brings the file
+    assert SETTINGS - set(SERVICES["worker"]["environment"]) == {
+        "TARGETS_FILE",
+        "ALERTS_FILE",
+    }  # volumes bring the files
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
