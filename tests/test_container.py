@@ -82,6 +82,11 @@ def test_the_project_installs_from_what_comes_into_the_image(tmp_path: Path) -> 
     assert {path.name for path in app.iterdir() if path.is_dir()} == set(packages)
 
 
+def test_every_argument_of_a_build_is_one_of_the_image() -> None:
+    known = {argument.partition("=")[0] for argument in instructions("ARG")}
+    assert {argument for name in OURS for argument in SERVICES[name]["build"]["args"]} == known
+
+
 def test_the_image_runs_a_python_of_ours_as_nobody_special() -> None:
     (image,) = instructions("FROM")
     version = re.fullmatch(r"python:(3\.\d+)-slim", image)
