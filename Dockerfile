@@ -9,7 +9,7 @@ COPY requirements.lock ./
 RUN pip install --no-cache-dir --compile --only-binary :all: --require-hashes --no-deps \
         --requirement requirements.lock
 
-# For an archive that lies elsewhere: --build-arg EXTRA=s3fs. Nothing that is locked moves for it.
+# For an archive that lies elsewhere: EXTRA=s3fs in .env, or --build-arg. Nothing that is locked moves for it.
 ARG EXTRA=""
 RUN if [ -n "$EXTRA" ]; then \
         pip freeze > /tmp/locked && pip install --no-cache-dir --constraint /tmp/locked "$EXTRA" && rm /tmp/locked; \
@@ -17,7 +17,7 @@ RUN if [ -n "$EXTRA" ]; then \
 
 COPY . ./
 RUN pip install --no-cache-dir --no-deps --no-build-isolation --editable . \
-    && python -m compileall -q analysis flows migrations models simulator \
+    && python -m compileall -q analysis flows migrations models pages simulator \
     && useradd --create-home --uid 10001 history \
     && install --directory --owner history --mode 700 data
 

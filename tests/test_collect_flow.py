@@ -23,7 +23,7 @@ from simulator import faults
 from simulator.market import Market
 from simulator.server import Simulator, serving
 from tests import prefect_server
-from tests.collecting import count
+from tests.collecting import count, is_told_by_its_archive
 from tests.factories import a_body, an_endpoint, at
 from tests.prefect_server import BIN, ROOT, answered, ask, until
 
@@ -131,6 +131,7 @@ def test_a_prefect_server_that_is_away_is_told_in_one_line(simulator: Simulator)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("endpoint-history: Prefect can't be used: ")
     assert done.stderr.endswith("--no-prefect collects without it\n")
+    assert (simulator.requests, count(URL, observations)) == ([], 0)
 
 
 def test_a_server_that_dies_in_the_middle_costs_no_data(simulator: Simulator, tmp_path: Path) -> None:
@@ -149,6 +150,7 @@ def test_a_server_that_dies_in_the_middle_costs_no_data(simulator: Simulator, tm
     assert f"Targets    {len(PATHS)} ok" in done.stdout
     assert done.stderr.splitlines()[-1].startswith("endpoint-history: all is stored, but Prefect can't be used: ")
     assert count(URL, observations) == len(PATHS)
+    assert is_told_by_its_archive(URL)
 
 
 # The command line, and its Prefect server is killed once a function of ours has done its work.
@@ -164,8 +166,8 @@ step = getattr(owner, name)
 def kill():
     os.killpg(pid, signal.SIGKILL)
 
-async def published(collected):
-    await step(collected)
+async def published(*given):
+    await step(*given)
     kill()
 
 def shown(collected):
@@ -193,6 +195,7 @@ def test_a_server_that_dies_after_the_work_costs_no_data(
     assert ("endpoint-history: all is stored, but Prefect can't be used: " in done.stderr) == is_told
     assert "Traceback" not in done.stderr
     assert count(URL, observations) == 3
+    assert is_told_by_its_archive(URL)
 
 
 def test_a_worker_runs_what_is_deployed_and_prefect_keeps_no_key(

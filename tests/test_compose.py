@@ -118,11 +118,11 @@ def make_databases(machine: Machine) -> None:
 
 
 def ask_for_a_run(api: str) -> None:
-    """Of two targets; and of no other, as the schedule might at this very minute."""
+    """Of two targets, each in a shard; and of no other, as the schedule might at this very minute."""
     (deployment,) = ask(api, "deployments", deployments={"name": {"any_": ["collect"]}})
     path = f"{api}/deployments/{deployment['id']}"
     httpx.post(f"{path}/pause_deployment").raise_for_status()
-    httpx.post(f"{path}/create_flow_run", json={"parameters": {"targets": PATHS}}).raise_for_status()
+    httpx.post(f"{path}/create_flow_run", json={"parameters": {"targets": PATHS, "shards": 2}}).raise_for_status()
 
 
 def ended_runs(api: str) -> list[dict[str, Any]]:
@@ -133,6 +133,8 @@ def ended_runs(api: str) -> list[dict[str, Any]]:
 def test_the_services_work_as_they_are_written(machine: Machine) -> None:
     make_databases(machine)
     with machine.up("server", lambda: answered(machine.api)):
+        services = httpx.get(f"{machine.api}/admin/settings").json()["server"]["services"]
+        assert sorted(services["db_vacuum"]["enabled"]) == ["events", "flow_runs"]  # of pyproject.toml in the image
         machine.run("setup", SERVICES["setup"]["command"])
         ask_for_a_run(machine.api)
         with machine.up("worker", lambda: answered(f"http://127.0.0.1:{machine.health_port}")) as worker:
@@ -142,4 +144,4 @@ def test_the_services_work_as_they_are_written(machine: Machine) -> None:
     assert run["state"]["message"].startswith("2 of 2 targets observed (2 ok, 0 gone)"), run["state"]
     history = machine.database.url_of("history", "history", machine.given["HISTORY_PASSWORD"])
     assert count(history, observations) == len(PATHS)
-    assert len(list((machine.app / "data" / "archive").rglob("*.jsonl.gz"))) == 1
+    assert len(list((machine.app / "data" / "archive").rglob("*.jsonl.gz"))) == 2

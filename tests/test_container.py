@@ -15,10 +15,11 @@ import pytest
 import yaml
 
 from flows.settings import Settings
-from tests.composed import SERVICES, VARIABLES, copy_context, environment
+from tests.composed import COMPOSE, SERVICES, VARIABLES, copy_context, environment
 from tests.prefect_server import BIN, ROOT
 
 DOCKERFILE = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OURS = [name for name, service in SERVICES.items() if "build" in service]
 SETTINGS = {name.upper() for name in Settings.model_fields}
 # Of the drivers below: libpq and asyncpg, and s3fs.
@@ -76,15 +77,21 @@ def test_the_project_installs_from_what_comes_into_the_image(tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Would install endpoint-history-" in done.stdout
     (compiled,) = re.findall(r"compileall -q ([a-z ]+)", DOCKERFILE)
-    assert [folder for folder in compiled.split() if not (app / folder).is_dir()] == []
+    packages = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert sorted(compiled.split()) == sorted(packages)
+    assert {path.name for path in app.iterdir() if path.is_dir()} == set(packages)
+
+
+def test_every_argument_of_a_build_is_one_of_the_image() -> None:
+    known = {argument.partition("=")[0] for argument in instructions("ARG")}
+    assert {argument for name in OURS for argument in SERVICES[name]["build"]["args"]} == known
 
 
 def test_the_image_runs_a_python_of_ours_as_nobody_special() -> None:
     (image,) = instructions("FROM")
     version = re.fullmatch(r"python:(3\.\d+)-slim", image)
     assert version
-    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
-    assert f"Programming Language :: Python :: {version[1]}" in classifiers
+    assert f"Programming Language :: Python :: {version[1]}" in PYPROJECT["project"]["classifiers"]
     (user,) = instructions("USER")
     assert f"--uid {user} " in DOCKERFILE
     assert int(user) > 0
@@ -97,7 +104,10 @@ def test_every_variable_of_a_service_is_one_that_is_read(name: str) -> None:
 
 
 def test_a_worker_takes_every_setting_from_outside() -> None:
-    assert SETTINGS - set(SERVICES["worker"]["environment"]) == {"TARGETS_FILE"}  # a volume brings the file
+    assert SETTINGS - set(SERVICES["worker"]["environment"]) == {
+        "TARGETS_FILE",
+        "ALERTS_FILE",
+    }  # volumes bring the files
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
@@ -117,9 +127,24 @@ def test_no_password_is_written_down() -> None:
     assert [value for _, value in values if re.search(r"://[^/]*:[^/]*@", value or "")] == []
 
 
+def test_the_page_says_the_same_for_setting_up_by_hand() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    *_, commands = SERVICES["setup"]["command"]
+    assert [line for line in commands.splitlines() if f"    .venv/bin/{line}\n" not in page] == []
+    script = re.sub(r":'\w+'", "'...'", COMPOSE["configs"]["databases"]["content"])
+    lines = [line for line in script.splitlines() if not line.startswith("\\getenv")]
+    assert [line for line in lines if f"    {line}\n" not in page] == []
+
+
 def test_no_port_is_open_to_other_machines() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert ports == ["127.0.0.1:4200:4200"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_of_ours_has_no_rights_to_spare(name: str) -> None:
+    service = SERVICES[name]
+    assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
 
 
 def test_secrets_and_data_stay_out_of_the_image() -> None:

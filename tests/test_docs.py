@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import prefect.settings
 import pytest
 import sqlalchemy as sa
 import typer
@@ -179,6 +180,12 @@ def test_a_mentioned_target_of_make_exists(target: str) -> None:
 def test_the_folders_of_the_readme_are_there() -> None:
     told = [row[0].strip("`/") for row in _rows("Where things are")]
     assert [folder for folder in told if folder != "data" and not (ROOT / folder).is_dir()] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_setting_of_prefect_that_a_page_names_exists(path: Path) -> None:
+    named = set(re.findall(r"\bPREFECT_[A-Z_]+", path.read_text()))
+    assert [name for name in named if not hasattr(prefect.settings, name)] == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
