@@ -33,20 +33,20 @@ def main(arguments: list[str] | None = None) -> None:
                 continue
             print(f"\n{case.name}")
             for database, server in known.items():
-                right &= _tell(f"endpoint-history, {database}", case, partial(_ours, server))
+                right &= _tell("endpoint-history", database, case, partial(_ours, server))
                 for way in told_by_dlt.WAYS:
-                    _tell(f"dlt, {database}, {way.name}", case, partial(_dlt, server, way))
+                    _tell(f"dlt, {way.name}", database, case, partial(_dlt, server, way))
             for by_git in told_by_git_history.WAYS if shutil.which("git") else ():
-                _tell(f"git-history, {by_git.name}", case, partial(_git_history, by_git))
+                _tell(f"git-history, {by_git.name}", "SQLite", case, partial(_git_history, by_git))
     if not right:
         sys.exit(1)
 
 
-def _tell(name: str, case: Case, teller: Teller) -> bool:
+def _tell(name: str, database: str, case: Case, teller: Teller) -> bool:
     with scratch_folder() as folder:
         wrong = differences(teller(case, folder), case.truth)
     says = f"wrong about {len(wrong)}: {wrong[0]}" if wrong else "right"
-    print(f"  {name:<64} {says}", flush=True)
+    print(f"  {name:<50}  {database:<10}  {says}", flush=True)
     return not wrong
 
 

@@ -30,7 +30,10 @@ from benchmarks import (
     told_by_us,
 )
 from tests import postgres
+from tests.correctness_cases import CASES
 from tests.factories import MODEL, a_body, an_endpoint
+
+ROOT = Path(__file__).parent.parent
 
 
 def here(function: Callable[..., Any], *args: Any) -> Any:
@@ -204,16 +207,37 @@ def test_other_tools_are_asked_about_the_same_cases(
     monkeypatch.setattr(told_by_dlt, "WAYS", told_by_dlt.WAYS[1:3])
     with stamina.set_testing(True, attempts=1):
         correctness.main(["--case", "one failed fetch"])
-    says = dict(re.findall(r"^  (\S.*?) {2,}(right|wrong.*)$", capsys.readouterr().out, re.MULTILINE))
+    told = capsys.readouterr().out
+    says = dict(re.findall(r"^  (\S.*?) {2,}SQLite +(right|wrong.*)$", told, re.MULTILINE))
     wrong = "wrong about 2: acme/busy-1 north at 09:30: not listed, was $1"
     assert says == {
-        "endpoint-history, SQLite": "right",
-        "dlt, SQLite, whole extract, what failed is skipped": wrong,
-        "dlt, SQLite, merge_key: the model": "right",
+        "endpoint-history": "right",
+        "dlt, whole extract, what failed is skipped": wrong,
+        "dlt, merge_key: the model": "right",
         "git-history, --id, one file": "right",
         "git-history, no --id, one file": wrong,
         "git-history, no --id, a file for each model": "right",
     }
+    documented = comparison()
+    assert {name: text[:5] for name, text in says.items()} == {
+        name: documented[name]["one failed fetch"][:5] for name in says
+    }
+
+
+def comparison() -> dict[str, dict[str, str]]:
+    """The table of docs/comparison.md: what each says of each case."""
+    lines = [line for line in (ROOT / "docs" / "comparison.md").read_text().splitlines() if line.startswith("|")]
+    head, _, *rows = [[cell.strip() for cell in line.replace("`", "").strip("|").split("|")] for line in lines]
+    return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
+
+
+def test_the_comparison_has_every_case_and_every_way() -> None:
+    documented = comparison()
+    ways = [f"dlt, {way.name}" for way in told_by_dlt.WAYS]
+    ways += [f"git-history, {way.name}" for way in told_by_git_history.WAYS]
+    assert list(documented) == ["endpoint-history", *ways]
+    assert all(list(row) == [case.name for case in CASES] for row in documented.values())
+    assert set(documented["endpoint-history"].values()) == {"right"}
 
 
 def test_being_wrong_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
