@@ -83,7 +83,11 @@ def mark_all(engine: sa.Engine, year: Year) -> None:
         connection.execute(stale_rollups.delete())
         first = int(year.begin.timestamp()) // 86_400
         models = list(connection.exec_driver_sql("SELECT id FROM models").scalars())
-        rows = [{"model_id": id_, "day": first + day} for id_ in models for day in range(year.days)]
+        rows = [
+            {"model_id": id_, "day": first + day, "since": year.begin + timedelta(days=day)}
+            for id_ in models
+            for day in range(year.days)
+        ]
         connection.execute(stale_rollups.insert(), rows)
 
 

@@ -26,13 +26,17 @@ Failure = tuple[int, int]  # when (unix seconds), and the run by id
 
 @dataclass(slots=True)
 class Day:
-    """What a day has: our own looks, imported ones, those that lack, of these failed; seconds that looks stand for."""
+    """What a day has: our own looks, imported ones, those that lack, of these failed; seconds that looks stand for.
+
+    `last` is when the last of them was, in unix seconds.
+    """
 
     observed: int = 0
     imported: int = 0
     lacking: int = 0
     failed: int = 0
     covered: int = 0
+    last: int | None = None
 
 
 class Gap(NamedTuple):
@@ -45,16 +49,31 @@ class Gap(NamedTuple):
     failed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was known of a model before its looks, and what of that is final: all that began before `since`.
+
+    `last` is its last look by then, in unix seconds, and `cadence` was in force. Where that look's day is to be gone on
+    with, `day` is what it had, and `gaps` are those that reach into it.
+    """
+
+    since: int = 0
+    last: int | None = None
+    cadence: int | None = None
+    day: Day | None = None
+    gaps: Sequence[Gap] = ()
+
+
 def coverage(
-    looks: Iterable[Look], failures: Sequence[Failure] = (), cadence: int | None = None, last: int | None = None
+    looks: Iterable[Look], failures: Sequence[Failure] = (), known: Known = Known()
 ) -> tuple[dict[int, Day], list[Gap]]:
     """The days (since 1970-01-01) and gaps of one model's looks, in order of time; of one second the first counts.
 
-    `failures` are looks that failed, in order of time too. `cadence` was in force before, `last` is when the look
-    before was.
+    `failures` are looks that failed, in order of time too.
     """
-    days: dict[int, Day] = {}
-    gaps: list[Gap] = []
+    last, cadence = known.last, known.cadence
+    days = {last // _DAY: known.day} if last is not None and known.day else {}
+    gaps = list(known.gaps)
     for at, own, own_cadence in looks:
         if at == last:  # two paths may answer in the same second that a model is gone
             continue
@@ -63,6 +82,7 @@ def coverage(
             day.observed += 1
         else:
             day.imported += 1
+        day.last = at
         day.covered += WINDOW if last is None or at - last > WINDOW else at - last
         if last is not None and cadence and 2 * (at - last) > 3 * cadence:
             gap = Gap(last, at, cadence, lacking=(2 * (at - last) + cadence) // (2 * cadence) - 1)
@@ -80,7 +100,7 @@ def coverage(
     for number, runs in failed_of_days.items():
         if number in days:
             days[number].failed = min(days[number].lacking, len(runs))
-    return days, gaps
+    return days, [gap for gap in gaps if gap.start >= known.since]
 
 
 def _spread(gap: Gap) -> Iterator[tuple[int, int]]:

@@ -1,12 +1,12 @@
 """Keep the table of incidents right where samples changed. Inside one write transaction.
 
-Of an endpoint is read what matters to a span of days: from `REACH` before it, and past its end until nothing of it can
-go on.
+Of an endpoint is read what matters to a span: from the last samples before it that a row can hold, and past its end
+until nothing of it can go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -15,18 +15,19 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from flows.dialect import unix_seconds
-from flows.incidents import BAD_BELOW, CLOSES_AFTER, REACH, SILENCE, Incident, incidents
-from flows.instants import instant_of, midnight_of, seconds_of
+from flows.incidents import BAD_BELOW, CLOSES_AFTER, OPENS_AFTER, REACH, SILENCE, Incident, incidents
+from flows.instants import hour_of, instant_of, midnight_of, seconds_of
 from flows.replace import Rows, replace
 from flows.settled import LOOKED_BACK
 from flows.stale import Span
-from models.rollups import incident_spans, uptime_daily
+from models.rollups import incident_spans, uptime_daily, uptime_hourly
 from models.tables import endpoints, listing_changes, uptime_samples
 from models.types import UtcTime
 
 _SAMPLES_AT_ONCE = 200
+_LONGEST_ROW = max(OPENS_AFTER, CLOSES_AFTER) - 1  # of samples that have neither opened nor closed an incident yet
 Sample = tuple[int, float | None]  # unix seconds, percent
-_u, _i, _d = uptime_samples.c, incident_spans.c, uptime_daily.c
+_u, _i, _d, _h = uptime_samples.c, incident_spans.c, uptime_daily.c, uptime_hourly.c
 
 
 def roll_up_incidents(connection: Connection, span: Span, settled: datetime | None = None) -> None:
@@ -38,14 +39,16 @@ def roll_up_incidents(connection: Connection, span: Span, settled: datetime | No
     stored = _load_incidents(connection, span, since, settled and settled - LOOKED_BACK)
     ids = stored.keys() | _in_trouble(connection, span, since)
     absences = _load_absences(connection, ids)
-    samples = _load_samples(connection, ids, since, span.end)
+    cuts = _load_cuts(connection, ids, span.start, since)
+    samples = _load_samples(connection, cuts, span.end)
     sampled_later = _sampled_later(connection, ids, span.end)
     old: Rows = {}
     new: Rows = {}
     for id_ in sorted(ids):
-        before = stored.get(id_, [])
+        cut = cuts[id_]
+        before = [incident for incident in stored.get(id_, []) if _matters(incident, cut, since)]
         later = _load_until_calm(connection, id_, span.end) if id_ in sampled_later else []
-        running = _load_running(connection, id_, before, since)
+        running = _load_running(connection, id_, before, cut)
         found = incidents([*samples.get(id_, []), *later], absences.get(id_, []), *running)
         new |= {(id_, instant_of(incident.started_at)): _row(incident) for incident in found}
         reached = [incident for incident in before if not later or incident.started_at <= later[-1][0]]
@@ -93,16 +96,40 @@ def _in_trouble(connection: Connection, span: Span, since: datetime) -> set[int]
     return set(connection.execute(query).scalars())
 
 
-def _load_samples(
-    connection: Connection, ids: Iterable[int], since: datetime, end: datetime
-) -> dict[int, list[Sample]]:
-    query = (
-        select(_u.endpoint_id, unix_seconds(connection, _u.observed_at), _u.uptime_30m_pct)
-        .where(_u.endpoint_id.in_(ids), _u.observed_at >= since, _u.observed_at < end)
-        .order_by(_u.endpoint_id, _u.observed_at)
+def _load_cuts(connection: Connection, ids: Iterable[int], start: datetime, since: datetime) -> dict[int, datetime]:
+    """From which hour on the samples of each endpoint matter: none before it is in a row that goes on at `start`."""
+    value = (_u.observed_at >= since) & (_u.observed_at < start) & _u.uptime_30m_pct.is_not(None)
+    first_in_row = (
+        select(_u.observed_at)
+        .where(_u.endpoint_id == endpoints.c.id, value)
+        .order_by(_u.observed_at.desc())
+        .offset(_LONGEST_ROW - 1)
+        .limit(1)
+        .scalar_subquery()
     )
-    rows = connection.execute(query).all()
-    return {id_: [(at, uptime) for _, at, uptime in group] for id_, group in groupby(rows, key=lambda row: row[0])}
+    rows = connection.execute(select(endpoints.c.id, first_in_row).where(endpoints.c.id.in_(ids)))
+    return {id_: hour_of(at) if at else since for id_, at in rows}
+
+
+def _matters(incident: Incident, cut: datetime, since: datetime) -> bool:
+    """Whether it goes on at the cut or began later; what ended before `since` is only loaded where it may wake."""
+    ended_at = incident.ended_at
+    return ended_at is None or ended_at > seconds_of(cut) or ended_at <= seconds_of(since)
+
+
+def _load_samples(connection: Connection, cuts: Mapping[int, datetime], end: datetime) -> dict[int, list[Sample]]:
+    """The samples of each endpoint from its cut on."""
+    from_cut: dict[datetime, list[int]] = {}
+    for id_, cut in cuts.items():
+        from_cut.setdefault(cut, []).append(id_)
+    query = select(_u.endpoint_id, unix_seconds(connection, _u.observed_at), _u.uptime_30m_pct)
+    query = query.where(_u.observed_at < end).order_by(_u.endpoint_id, _u.observed_at)
+    found: dict[int, list[Sample]] = {}
+    for cut, ids in from_cut.items():
+        rows = connection.execute(query.where(_u.endpoint_id.in_(ids), _u.observed_at >= cut)).all()
+        for id_, group in groupby(rows, key=lambda row: row[0]):
+            found[id_] = [(at, uptime) for _, at, uptime in group]
+    return found
 
 
 def _sampled_later(connection: Connection, ids: Iterable[int], end: datetime) -> set[int]:
@@ -141,22 +168,25 @@ def _load_absences(connection: Connection, ids: Iterable[int]) -> dict[int, list
 
 
 def _load_running(
-    connection: Connection, id_: int, stored: Sequence[Incident], since: datetime
+    connection: Connection, id_: int, stored: Sequence[Incident], cut: datetime
 ) -> tuple[()] | tuple[Incident, int]:
-    """The incident that goes on at `since` with what it had until then, and its last sample with a value."""
-    if not stored or stored[0].started_at >= seconds_of(since):
+    """The incident that goes on at the cut with what it had until then, and its last sample with a value."""
+    if not stored or stored[0].started_at >= seconds_of(cut):
         return ()
     start = instant_of(stored[0].started_at)
-    midnight = midnight_of(start) + timedelta(days=1)
-    first_day = (_u.observed_at >= start) & (_u.observed_at < midnight)
+    day_after, midnight = midnight_of(start) + timedelta(days=1), midnight_of(cut)
     samples = select(sa.func.count(_u.uptime_30m_pct), sa.func.min(_u.uptime_30m_pct))
+    first_day = (_u.observed_at >= start) & (_u.observed_at < min(day_after, cut))
     days = select(sa.func.coalesce(sa.func.sum(_d.samples), 0), sa.func.min(_d.min_uptime_pct))
-    between = (_d.day >= midnight.date()) & (_d.day < since.date())
+    between = (_d.day >= day_after.date()) & (_d.day < cut.date())
+    hours = select(sa.func.coalesce(sa.func.sum(_h.samples), 0), sa.func.min(_h.min_uptime_pct))
+    last_day = (_h.hour_at >= max(day_after, midnight)) & (_h.hour_at < cut)
     parts = [
         connection.execute(samples.where(_u.endpoint_id == id_, first_day)).one(),
         connection.execute(days.where(_d.endpoint_id == id_, between)).one(),
+        connection.execute(hours.where(_h.endpoint_id == id_, last_day)).one(),
     ]
-    has_value = (_u.endpoint_id == id_) & (_u.observed_at < since) & _u.uptime_30m_pct.is_not(None)
+    has_value = (_u.endpoint_id == id_) & (_u.observed_at < cut) & _u.uptime_30m_pct.is_not(None)
     last = select(_u.observed_at).where(has_value).order_by(_u.observed_at.desc()).limit(1)
     # Of a time that is settled, looks that came late may have taken samples away.
     worst = min((worst for _, worst in parts if worst is not None), default=stored[0].worst)

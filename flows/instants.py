@@ -1,8 +1,13 @@
-"""Times as the numbers and midnights that rollups count in."""
+"""Times as the numbers, hours and midnights that rollups count in."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+
+
+def hour_of(at: datetime) -> datetime:
+    """When its hour began."""
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def midnight_of(at: datetime) -> datetime:

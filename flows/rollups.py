@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam
 from flows.coverage_rows import roll_up_coverage
 from flows.database import writing
 from flows.incident_rows import roll_up_incidents
+from flows.instants import midnight_of
 from flows.settled import settled_before
 from flows.stale import Span, take_spans
 from models.listing import UPTIME_WINDOW
@@ -89,7 +90,7 @@ WITH summed AS (
     GROUP BY 1, 2
 )
 """
-# What is as it was is not written: a run touches a day's rows forty-eight times and changes two of an endpoint.
+# What is as it was is not written: most of the day's hours are.
 _REPLACE = """
 SELECT endpoint_id, {bucket}, CAST(total AS DOUBLE PRECISION) / (NULLIF(covered, 0) * 1e9), worst, samples,
     covered, nulls, below_95, below_80
@@ -120,10 +121,10 @@ def roll_up(engine: sa.Engine) -> None:
 
 def roll_up_uptime(connection: Connection, span: Span) -> None:
     """The hours and days of all endpoints of these models, and of the whole catalogue."""
-    ids, dialect = list(span.model_ids), connection.dialect.name
-    times = {"start": span.start, "end": span.end}
-    connection.execute(_hours(dialect), {"models": ids, "before": span.start - UPTIME_WINDOW, **times})
-    connection.execute(_days(dialect), {"models": ids, **times})
+    of = {"models": list(span.model_ids), "end": span.end}
+    dialect = connection.dialect.name
+    connection.execute(_hours(dialect), {"before": span.start - UPTIME_WINDOW, "start": span.start, **of})
+    connection.execute(_days(dialect), {"start": midnight_of(span.start), **of})
     first, after = span.days
     day = catalogue_daily.c.day
     connection.execute(catalogue_daily.delete().where(day >= first, day < after))

@@ -1,19 +1,21 @@
-"""Note which rollups must be made anew: of which models, on which days. Inside one write transaction.
+"""Note which rollups must be made anew: of which models, on which days, from when on. Inside one write transaction.
 
 Whoever writes looks notes it in the same transaction, so that no killed process leaves a rollup wrong for good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import groupby
+from operator import itemgetter
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from flows.dialect import insert
+from flows.instants import hour_of, instant_of, midnight_of, seconds_of
 from models.listing import UPTIME_WINDOW
 from models.rollups import stale_rollups, uptime_daily, uptime_hourly
 from models.tables import endpoints, observations, paths
@@ -25,11 +27,19 @@ _DAYS_AT_ONCE = 32  # of few models rather than one day of all: what lies around
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Whole UTC days, from `start` to before `end`, of some models by id."""
+    """From a whole hour to before a midnight (UTC), of some models by id.
+
+    `since` tells when on the first day the evidence of each changed first.
+    """
 
     start: datetime
     end: datetime
-    model_ids: tuple[int, ...]
+    since: Mapping[int, datetime]
+
+    @property
+    def model_ids(self) -> tuple[int, ...]:
+        """The models."""
+        return tuple(self.since)
 
     @property
     def days(self) -> tuple[date, date]:
@@ -47,10 +57,21 @@ def mark(connection: Connection, touched: Iterable[tuple[datetime, int]]) -> Non
 
     A sample stands for the minutes since the one before it: one that comes or goes changes the next, so its day too.
     """
-    days = {(id_, int(t.timestamp()) // _DAY_SECONDS) for at, id_ in touched for t in (at, at + UPTIME_WINDOW)}
-    if days:
-        rows = [{"model_id": id_, "day": day} for id_, day in sorted(days)]
-        connection.execute(insert(connection, stale_rollups).on_conflict_do_nothing(), rows)
+    since: dict[tuple[int, int], datetime] = {}
+    for at, id_ in touched:
+        for instant in (at, max(at, midnight_of(at + UPTIME_WINDOW))):
+            key = (id_, seconds_of(instant) // _DAY_SECONDS)
+            since[key] = min(since.get(key, instant), instant)
+    if since:
+        rows = [{"model_id": id_, "day": day, "since": since[id_, day]} for id_, day in sorted(since)]
+        new = insert(connection, stale_rollups)
+        earlier = new.excluded.since < stale_rollups.c.since
+        connection.execute(
+            new.on_conflict_do_update(
+                index_elements=["model_id", "day"], set_={"since": new.excluded.since}, where=earlier
+            ),
+            rows,
+        )
 
 
 def mark_proofs(connection: Connection, ids: Sequence[int]) -> None:
@@ -84,7 +105,7 @@ def forget(connection: Connection, lost: Iterable[tuple[datetime, int]]) -> None
     """Remove the hours and days of samples that models (by id) lost: of what has others left they are made anew."""
     of_model = select(endpoints.c.id).where(endpoints.c.model_id == sa.bindparam("model"))
     buckets = [
-        {"model": id_, "hour": utc.replace(minute=0, second=0), "date": utc.date()}
+        {"model": id_, "hour": hour_of(utc), "date": utc.date()}
         for utc, id_ in ((at.astimezone(UTC), id_) for at, id_ in lost)
     ]
     for table, column, name in ((uptime_hourly, "hour_at", "hour"), (uptime_daily, "day", "date")) if buckets else ():
@@ -103,17 +124,19 @@ def is_stale(connection: Connection, before: datetime | None = None) -> bool:
 def take_spans(connection: Connection) -> list[Span]:
     """Some of what is noted, its notes removed; empty if nothing is."""
     s = stale_rollups.c
-    query = select(s.model_id, s.day).order_by(s.day // _DAYS_AT_ONCE, s.model_id, s.day)
+    query = select(s.model_id, s.day, s.since).order_by(s.day // _DAYS_AT_ONCE, s.model_id, s.day)
     marks = connection.execute(query.limit(_MARKS_AT_ONCE)).all()
     if not marks:
         return []
-    gone = [{"model": model_id, "on": day} for model_id, day in marks]
+    gone = [{"model": model_id, "on": day} for model_id, day, _ in marks]
     key = (s.model_id == sa.bindparam("model")) & (s.day == sa.bindparam("on"))
     connection.execute(stale_rollups.delete().where(key), gone)
-    models_of: dict[tuple[int, int], list[int]] = {}
-    for model_id, first, last in _runs((model_id, day) for model_id, day in marks):
-        models_of.setdefault((first, last + 1), []).append(model_id)
-    return [Span(_midnight(first), _midnight(end), tuple(ids)) for (first, end), ids in sorted(models_of.items())]
+    since = {(model_id, day): instant for model_id, day, instant in marks}
+    spans: dict[tuple[datetime, datetime], dict[int, datetime]] = {}
+    for model_id, first, last in _runs(since):
+        instant = since[model_id, first]
+        spans.setdefault((hour_of(instant), _midnight(last + 1)), {})[model_id] = instant
+    return [Span(*bounds, of_models) for bounds, of_models in sorted(spans.items(), key=itemgetter(0))]
 
 
 def _runs(marks: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
@@ -125,4 +148,4 @@ def _runs(marks: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
 
 
 def _midnight(day: int) -> datetime:
-    return datetime.fromtimestamp(day * _DAY_SECONDS, UTC)
+    return instant_of(day * _DAY_SECONDS)

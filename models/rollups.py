@@ -108,6 +108,7 @@ evidence_daily = sa.Table(
     sa.Column("lacking", sa.Integer, nullable=False, comment="How many looks the schedule wanted and none counts."),
     sa.Column("failed", sa.Integer, nullable=False, comment="How many of those that lack were made and failed."),
     sa.Column("covered_seconds", sa.Integer, nullable=False, comment="Seconds that its looks stand for."),
+    sa.Column("last_look_at", UtcTime, comment="The last look that counts (UTC); null: none of this day does."),
     sa.CheckConstraint("failed BETWEEN 0 AND lacking", name="failed_is_lacking"),
     comment="One row for one model and UTC day with looks that count, or that lack. Rolled up from observations.",
 )
@@ -133,6 +134,7 @@ stale_rollups = sa.Table(
     metadata,
     _model(),
     sa.Column("day", sa.Integer, primary_key=True, autoincrement=False, comment="Days since 1970-01-01 (UTC)."),
+    sa.Column("since", UtcTime, nullable=False, comment="From when on, on that day, they are stale (UTC)."),
     sqlite_with_rowid=False,
     comment="One row for one model and day whose rollups must be made anew; empty but while a run is under way.",
 )

@@ -43,9 +43,8 @@ class Rollups:
     daily: dict[tuple[Key, date], Any] = field(default_factory=dict)
     catalogue: dict[date, tuple[int, int]] = field(default_factory=dict)
     incidents: dict[tuple[Key, datetime], Any] = field(default_factory=dict)
-    days: dict[tuple[str, date], list[int]] = field(
-        default_factory=dict
-    )  # observed, imported, lacking, failed, covered
+    # observed, imported, lacking, failed, covered, when the last of the looks was
+    days: dict[tuple[str, date], list[Any]] = field(default_factory=dict)
     gaps: dict[tuple[str, datetime], Any] = field(default_factory=dict)
     stale: int = 0
 
@@ -154,7 +153,8 @@ def _add_coverage(rollups: Rollups, model: str, evidence: list[Fact]) -> None:
         for_one_second.setdefault(fact.at, fact)
     looks = sorted(for_one_second.items())
     for place, (at, fact) in enumerate(looks):
-        row = rollups.days.setdefault((model, at.date()), [0, 0, 0, 0, 0])
+        row = rollups.days.setdefault((model, at.date()), [0, 0, 0, 0, 0, None])
+        row[5] = at
         row[0 if fact.observation.run.kind == "collect" else 1] += 1
         before = looks[place - 1][0] if place else None
         row[4] += int(min(at - before, HALF_AN_HOUR).total_seconds()) if before else 1800
@@ -166,7 +166,7 @@ def _add_coverage(rollups: Rollups, model: str, evidence: list[Fact]) -> None:
         rollups.gaps[model, before] = (at, cadences[-1], lacking)
         for number in range(1, lacking + 1):
             missed = before + timedelta(seconds=floor(Fraction(number * length, lacking + 1)))
-            rollups.days.setdefault((model, missed.date()), [0, 0, 0, 0, 0])[2] += 1
+            rollups.days.setdefault((model, missed.date()), [0, 0, 0, 0, 0, None])[2] += 1
 
 
 def _add_failures(rollups: Rollups, model: str, looks: list[Observation]) -> None:

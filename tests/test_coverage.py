@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.coverage import Day, Gap, Look, coverage
+from flows.coverage import Day, Gap, Known, Look, coverage
 
 HALF_HOURLY = 1800
 DAY = 1440
@@ -16,7 +16,7 @@ def looks(*minutes: float, own: bool = True, cadence: int | None = HALF_HOURLY) 
 def gaps(*of: Look, cadence: int | None = None) -> list[tuple[float, float, int]]:
     return [
         ((gap.start - MIDNIGHT) / 60, (gap.end - MIDNIGHT) / 60, gap.lacking)
-        for gap in coverage(of, cadence=cadence)[1]
+        for gap in coverage(of, known=Known(cadence=cadence))[1]
     ]
 
 
@@ -25,7 +25,10 @@ def lacking(*of: Look) -> dict[int, int]:
 
 
 def test_looks_as_the_schedule_wants_them_leave_no_gap() -> None:
-    assert coverage(looks(0, 30, 60.5, 89)) == ({20_000: Day(observed=4, covered=3 * 1800 + 28 * 60 + 30)}, [])
+    assert coverage(looks(0, 30, 60.5, 89)) == (
+        {20_000: Day(observed=4, covered=3 * 1800 + 28 * 60 + 30, last=MIDNIGHT + 89 * 60)},
+        [],
+    )
 
 
 def test_a_gap_is_longer_than_one_and_a_half_intervals() -> None:
@@ -62,7 +65,7 @@ def test_a_schedule_from_before_holds() -> None:
 def test_looks_of_others_fill_gaps_and_count_apart() -> None:
     days, found = coverage([*looks(0), *looks(30, own=False, cadence=None), *looks(60)])
     assert found == []
-    assert days == {20_000: Day(observed=2, imported=1, covered=3 * 1800)}
+    assert days == {20_000: Day(observed=2, imported=1, covered=3 * 1800, last=MIDNIGHT + 3600)}
 
 
 def test_two_looks_of_one_second_are_one() -> None:

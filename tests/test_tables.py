@@ -104,7 +104,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "lacking": 2,
         "failed": 1,
     },
-    "stale_rollups": {"model_id": 1, "day": 20_589},
+    "stale_rollups": {"model_id": 1, "day": 20_589, "since": at(0)},
     "retention": {"settled_before": MORNING},
     "drift": {"path": "data.new", "value": "", "first_seen_at": MORNING, "last_seen_at": MORNING, "observations": 1},
 }

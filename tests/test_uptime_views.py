@@ -212,7 +212,7 @@ def expected_rows(looks: Sequence[Observation]) -> list[Any]:
     for (model, start), (end, cadence, lacking, failed) in rollups.gaps.items():
         minutes = (end - start) / timedelta(minutes=1)
         gaps.append((model, start, end, minutes, cadence / 60, lacking, failed, lacking - failed))
-    for (model, day), (observed, imported, lacking, failed, covered) in rollups.days.items():
+    for (model, day), (observed, imported, lacking, failed, covered, _) in rollups.days.items():
         days.append((model, day, observed + lacking, observed, failed, lacking - failed, imported, covered / 60))
     surroundings = [(key, start, *company(rollups, key, start)) for key, start in rollups.incidents]
     return [sorted(gaps), sorted(days), sorted(surroundings)]
