@@ -163,3 +163,39 @@ def test_postgresql_keeps_the_same_rollups(
     shuffled = chance.sample(looks, len(looks))
     found, _ = stored(postgres_engine, shuffled, chance)
     assert found == rollups_of(looks)
+
+
+def bad(minute: float, uptime: float = 50) -> Observation:
+    return a_look(an_endpoint(uptime_last_30m=uptime), minute=minute)
+
+
+FILES = RUNS[3]
+IN_PARTS = {
+    "each later": [[a_look(minute=0)], [a_look(minute=30)], [a_look(minute=60), a_look(minute=DAY)]],
+    "into a day that a gap leaves": [[a_look(minute=0), a_look(minute=3 * DAY)], [a_look(minute=60)]],
+    "the last one proved better": [[a_look(minute=0), a_look(minute=30, run=FILES)], [a_look(minute=30)]],
+    "after a gap over midnight": [
+        [a_look(minute=14 * 60), a_failed_look(15 * 60 + 40), a_look(minute=17 * 60)],
+        [a_look(minute=17 * 60 + 30)],
+    ],
+    "failed in an old gap": [[a_look(minute=0), a_look(minute=120), a_look(minute=150)], [a_failed_look(60)]],
+    "the second bad one": [[bad(0, 100), bad(70)], [bad(140)]],
+    "the third good one": [[bad(0), bad(70), bad(140, 100), bad(210, 100)], [bad(280, 100)]],
+    "the third good one of another day": [[bad(0), bad(70), bad(800, 100), bad(870, 100)], [bad(940, 100)]],
+    "two models, one with a gap": [
+        [a_look(minute=30), *(a_look(minute=m, target=MOVED_TO, model=MOVED_TO) for m in (60, 180, 210))],
+        [a_look(minute=240), a_look(minute=240, target=MOVED_TO, model=MOVED_TO)],
+    ],
+    "one more of a long incident": [[bad(n * 700, 50 - n) for n in range(5)], [bad(3000), bad(3100, 10)]],
+}
+
+
+@pytest.mark.parametrize("parts", IN_PARTS.values(), ids=IN_PARTS)
+def test_rolled_up_in_parts_is_the_same(sqlite_engine: sa.Engine, parts: list[list[Observation]]) -> None:
+    empty(sqlite_engine)
+    for part in parts:
+        with writing(sqlite_engine) as connection:
+            store(connection, [(look, read_observation(look)) for look in part])
+        roll_up(sqlite_engine)
+    with sqlite_engine.connect() as connection:
+        assert stored_rollups(connection) == rollups_of([look for part in parts for look in part])
