@@ -32,6 +32,7 @@ SERIES = [panel for panel in PANELS if panel["type"] == "timeseries"]
 TABLES = [panel for panel in PANELS if panel["type"] == "table"]
 VARIABLES = {variable["name"]: variable["query"] for variable in BOARD["templating"]["list"]}
 QUERIES = [(panel["title"], target["rawSql"]) for panel in PANELS for target in panel["targets"]]
+OF_THE_WHOLE = {"Last look", "Coverage of the day"}
 HOSTILE, QUOTED = "O'Neil'); SELECT 1 --", "acme/quoted"
 BEGIN, END = at(0), at(JULY + 60)
 # What the data source makes of time; a macro that is not here fails.
@@ -151,7 +152,7 @@ def test_every_number_of_a_table_has_a_unit_and_every_link_a_column(
     assert _overridden(panel, "links") == {"model", "provider"} & set(types)
 
 
-@pytest.mark.parametrize(("title", "sql"), [item for item in QUERIES if "provider:" in item[1]])
+@pytest.mark.parametrize(("title", "sql"), [item for item in QUERIES if item[0] not in OF_THE_WHOLE])
 def test_a_name_with_a_quote_stays_a_name(title: str, sql: str, reader: psycopg.Connection) -> None:
     """And every panel is of the chosen provider alone."""
     types, rows = asked(reader, expanded(sql, model=QUOTED, provider=[HOSTILE, "nobody"]))
