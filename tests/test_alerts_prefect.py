@@ -99,6 +99,8 @@ def working(api: str) -> Iterator[Worker]:
 
 @pytest.fixture
 def worker(prefect_api: str) -> Iterator[Worker]:
+    for found in ask(prefect_api, "automations"):  # those of another test, which may be paused
+        httpx.delete(f"{prefect_api}/automations/{found['id']}").raise_for_status()
     with working(prefect_api) as worker:
         yield worker
 

@@ -110,12 +110,12 @@ def python(code: str, *words: str) -> str:
     return done.stdout.strip() or done.stderr
 
 
-def walk(shards: int, **parameters: Any) -> str:
-    """What a walk says at its end; it takes a shard for lost when one heartbeat lacks."""
-    code = """if True:
+def walk(shards: int, missed_beats: int = 3, **parameters: Any) -> str:
+    """What a walk says at its end; it takes a shard for lost when so many heartbeats lack."""
+    code = f"""if True:
         import asyncio, json, sys
         from flows import collect, workers
-        workers._MISSED_BEATS = 1
+        workers._MISSED_BEATS = {missed_beats}
         print(asyncio.run(collect.collect(**json.loads(sys.argv[1]), return_state=True)).message)
     """
     return python(code, json.dumps({"targets": PATHS, "shards": shards, **parameters}))
@@ -170,7 +170,7 @@ def test_a_shard_of_a_worker_that_was_killed_goes_to_another(simulator: Simulato
     simulator.answers[SECOND_BATCH] = kill_the_worker
     with ExitStack() as stack:
         kill = stack.enter_context(worker("a"))
-        said = walk(1)
+        said = walk(1, missed_beats=2)
     assert said.startswith(f"{len(PATHS)} of {len(PATHS)} targets observed ({len(PATHS)} ok, 0 gone); ")
     assert looks(postgres_url) == len(PATHS)
     assert count(postgres_url, listing_changes, listing_changes.c.listed.is_(False)) == 0
