@@ -75,8 +75,8 @@ def observed() -> list[datetime]:
         ("x.json", BODY, "no time; say where it stands with --time"),
         ("x.json", a_walk("yesterday"), "fetchedAt: 'yesterday' is no time; expected ISO 8601 with a zone, or unix"),
         ("x.json", a_walk("2026-05-01T00:00:00"), "fetchedAt: the time '2026-05-01T00:00:00' has no zone"),
-        (f"x_{DAY}.jsonl.gz", gzip.compress(BODY)[:9], "the file is cut off here, byte 0 of its content"),
-        (f"x_{DAY}.json.gz", gzip.compress(bytes(40 * 2**20)), "larger than 32 MiB"),
+        (f"x_{DAY}.jsonl.gz", gzip.compress(BODY, mtime=0)[:9], "the file is cut off here, byte 0 of its content"),
+        (f"x_{DAY}.json.gz", gzip.compress(bytes(40 * 2**20), mtime=0), "larger than 32 MiB"),
         (f"x_{DAY}.json", BODY[:-1] + b" " * 6 * 2**20 + b"}", "a body larger than 5 MiB"),
     ],
 )

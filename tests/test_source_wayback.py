@@ -284,11 +284,11 @@ def test_gzip_that_nobody_tells_of_is_undone() -> None:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (gzip.compress(b'{"data": 1}')[:-9], "gzip cut before its end"),
-        (gzip.compress(b'{"data": 1}')[:11], "an empty body"),
+        (gzip.compress(b'{"data": 1}', mtime=0)[:-9], "gzip cut before its end"),
+        (gzip.compress(b'{"data": 1}', mtime=0)[:11], "an empty body"),
         (b"\x1f\x8bnothing of that kind", "damaged gzip"),
-        (gzip.compress(bytes(MAX_BODY_BYTES + 1)), "body larger than 5 MiB"),
-        (gzip.compress(b""), "an empty body"),
+        (gzip.compress(bytes(MAX_BODY_BYTES + 1), mtime=0), "body larger than 5 MiB"),
+        (gzip.compress(b"", mtime=0), "an empty body"),
         (b"", "an empty body"),
     ],
 )
