@@ -70,7 +70,7 @@ def _hours(url: str, base_url: str, archive: Path, paths: Sequence[str], ticks: 
         took = []
         for tick in range(start, min(start + _HOUR, ticks)):
             with stopwatch() as one:
-                asyncio.run(collect(given, paths, START + tick * _CADENCE))
+                asyncio.run(collect(given, paths, START + tick * _CADENCE, _CADENCE))
             took.append(one)
         yield Hour(median(took), _held_mib(), database.stat().st_size / 1e6)
 

@@ -123,10 +123,10 @@ def timed(walk: Coroutine[None, None, None]) -> Took:
     return took
 
 
-async def collect(settings: Settings, paths: Sequence[str], at: datetime) -> None:
+async def collect(settings: Settings, paths: Sequence[str], at: datetime, cadence: timedelta = CADENCE) -> None:
     """One collect of ours, which begins at that instant. Raises RuntimeError where not all was observed."""
-    clock = _Clock(at)
-    collected = await collect_targets(settings, TargetList.given(paths), cadence_seconds=1800, clock=clock)
+    seconds = int(cadence.total_seconds())
+    collected = await collect_targets(settings, TargetList.given(paths), cadence_seconds=seconds, clock=_Clock(at))
     if collected.exit_code:
         raise RuntimeError(f"{collected.observed} of {collected.targets} observed")
 
