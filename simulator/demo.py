@@ -82,7 +82,10 @@ def run_demo(market: Market, days: int) -> int:
 
 @contextmanager
 def _prefect_made(folder: Path) -> Iterator[None]:
-    """Let Prefect make its own database meanwhile: its flow would wait for that."""
+    """Let Prefect make its own database meanwhile: its first flow would wait for that."""
+    if (folder / "prefect" / "prefect.db").exists():
+        yield
+        return
     words = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(words, cwd=folder, env=_variables(folder), stdout=quiet, stderr=quiet):  # noqa: S603
@@ -181,6 +184,8 @@ def _variables(folder: Path, base_url: str = "") -> dict[str, str]:
     others = {name: value for name, value in os.environ.items() if name.upper() not in ours}
     return {name: value for name, value in others.items() if not name.startswith("PREFECT_")} | {
         "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
         "OPENROUTER_BASE_URL": base_url or "http://127.0.0.1:9/nowhere",
         "DATABASE_URL": f"sqlite:///{folder}/history.db",
         "ARCHIVE_URL": str(folder / "archive"),
