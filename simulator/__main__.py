@@ -12,17 +12,20 @@ from simulator.faults import KINDS, Faults
 from simulator.market import Market
 from simulator.server import Simulator, serving
 
-_MODELS, _DEMO_MODELS = 40, 24
+_MARKET = Market(models=40, seed=1)
+_DEMO = Market(models=24, seed=77)  # small, for the time it takes, and with some of everything
 
 
 def main() -> int:
     """Read the command line and do as it says."""
     given = _parser().parse_args()
     fixed = given.at
+    usual = _DEMO if given.demo else _MARKET
+    market = Market(given.models or usual.models, usual.seed if given.seed is None else given.seed)
     if given.demo:
-        return _demo(Market(given.models or _DEMO_MODELS, given.seed), given.days)
+        return _demo(market, given.days)
     simulator = Simulator(
-        market=Market(given.models or _MODELS, given.seed),
+        market=market,
         clock=(lambda: fixed) if fixed else (lambda: datetime.now(UTC)),
         faults=Faults(given.fault, given.seed),
         latency_seconds=given.latency_ms / 1000,
@@ -45,9 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulator", description="A simulated OpenRouter, on loopback.")
     parser.add_argument("--port", type=_port, default=0, help="0 (the default) takes a free one")
     parser.add_argument(
-        "--models", type=_models, help=f"how many models there are ({_MODELS}; {_DEMO_MODELS} of the demo)"
+        "--models", type=_models, help=f"how many models there are ({_MARKET.models}; {_DEMO.models} of the demo)"
     )
-    parser.add_argument("--seed", type=int, default=1, help="another number, another market")
+    parser.add_argument("--seed", type=int, help="another number, another market")
     parser.add_argument("--at", type=_time, help="stop the market's clock at a time such as 2026-05-16T12:00")
     parser.add_argument("--latency-ms", type=int, default=0, help="answer that much later")
     parser.add_argument(

@@ -26,7 +26,8 @@ from simulator.past import walks, write_past
 from tests.prefect_server import environment
 
 MODELS, DAYS = 6, 3
-MARKET = Market(MODELS)
+SEED = 77
+MARKET = Market(MODELS, SEED)
 END = datetime(2026, 11, 27, 18, 20, 7, tzinfo=UTC)
 HOSTILE = "DATABASE_URL=sqlite:///mine.db\nARCHIVE_URL=mine\nSITE_URL=https://mine.example\nREQUESTS_PER_SECOND=0.1\n"
 
@@ -156,7 +157,7 @@ def test_sixty_days_have_a_closer_schedule_at_their_end_and_two_holes() -> None:
 
 
 def test_sixty_days_hold_all_that_the_demo_is_to_show() -> None:
-    market = Market(24)
+    market = Market(24, SEED)
     listed: dict[tuple[str, str, int], str] = {}
     discounts, conditions, down = set(), set(), set()
     for walk in list(walks(END, timedelta(days=60)))[::3]:
