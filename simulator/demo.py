@@ -140,7 +140,7 @@ def _table(rows: Sequence[Sequence[Any]]) -> Iterator[str]:
 def _most_offered(market: Market) -> str:
     """The model with most offers of whose uptime something is known."""
     now = datetime.now(UTC)
-    models = [str(entry["id"]) for entry in market.listing()]
+    models = sorted(str(entry["id"]) for entry in market.listing())
     listed = {model: (market.body(model, now) or {})["data"]["endpoints"] for model in models}
     return max(models, key=lambda model: sum(item["uptime_last_1d"] is not None for item in listed[model]))
 

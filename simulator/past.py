@@ -17,10 +17,13 @@ from flows.private_files import make_folder, open_private
 from models.observation import Observation, Run, Target
 from simulator.market import Market
 
-# With half an hour all the while a demo would take half a minute more.
-_SELDOM = timedelta(hours=1)
-_OFTEN = timedelta(minutes=30)
-_OFTEN_FOR = timedelta(days=2)
+# The interval of the schedule, while the end is that far away or farther. Half an hour all the while would make a demo
+# half a minute longer.
+_SCHEDULE = (
+    (timedelta(days=30), timedelta(hours=3)),
+    (timedelta(days=2), timedelta(hours=1)),
+    (timedelta(), timedelta(minutes=30)),
+)
 _PER_SECOND = 5
 # Before the end: nobody looked, and the API failed. No history is without holes.
 _ASLEEP = (timedelta(days=41), timedelta(days=40, hours=13))
@@ -52,15 +55,12 @@ class Walk:
 
 
 def walks(end: datetime, span: timedelta) -> Iterator[Walk]:
-    """Those of the `span` before `end`, oldest first; the schedule of the last two days is a closer one.
-
-    All are over before the end.
-    """
+    """Those of the `span` before `end`, oldest first, on a schedule that becomes closer; all are over before then."""
     last = end - timedelta(minutes=1)
     last = last.replace(minute=last.minute // 30 * 30, second=0, microsecond=0)
     at = last - span
     while at <= last:
-        cadence = _OFTEN if last - at <= _OFTEN_FOR else _SELDOM
+        cadence = next(interval for distance, interval in _SCHEDULE if last - at >= distance)
         if not _is_in(_ASLEEP, at, end):
             yield Walk(at, cadence, fails=_is_in(_FAILING, at, end))
         at += cadence
