@@ -29,7 +29,7 @@ MODELS, DAYS = 6, 3
 SEED = 77
 MARKET = Market(MODELS, SEED)
 END = datetime(2026, 11, 27, 18, 20, 7, tzinfo=UTC)
-HOSTILE = "DATABASE_URL=sqlite:///mine.db\nARCHIVE_URL=mine\nSITE_URL=https://mine.example\nREQUESTS_PER_SECOND=0.1\n"
+HOSTILE = "DATABASE_URL=sqlite:///mine.db\nARCHIVE_URL=mine\nRETENTION_DAYS=soon\n"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Demo:
 def run(folder: Path) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "simulator", "--demo", "--models", str(MODELS), "--days", str(DAYS)]
     # What somebody has set for a real history, and for a real Prefect, which does not answer.
-    others = {"ARCHIVE_URL": "mine", "RETENTION_DAYS": "soon", "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    others = {"ARCHIVE_URL": "mine", "MAX_CONNECTIONS": "none", "PREFECT_API_URL": "http://127.0.0.1:9/api"}
     given = environment(folder / "home", COLUMNS="1000", **others)
     return subprocess.run(words, cwd=folder, env=given, capture_output=True, text=True, timeout=300, check=False)
 
