@@ -13,7 +13,7 @@ from simulator.market import Market
 from simulator.server import Simulator, serving
 
 _MARKET = Market(models=40, seed=1)
-_DEMO = Market(models=24, seed=77)  # small, for the time it takes, and with some of everything
+_DEMO = Market(models=20, seed=1552)  # small, for the time it takes, and with some of everything
 
 
 def main() -> int:

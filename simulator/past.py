@@ -17,14 +17,13 @@ from flows.private_files import make_folder, open_private
 from models.observation import Observation, Run, Target
 from simulator.market import Market
 
-# The interval of the schedule, while the end is that far away or farther. Half an hour all the while would make a demo
+# The interval of the schedule while the end is farther away than that. Half an hour all the while would make a demo
 # half a minute longer.
 _SCHEDULE = (
-    (timedelta(days=30), timedelta(hours=3)),
-    (timedelta(days=2), timedelta(hours=1)),
+    (timedelta(days=12), timedelta(hours=3)),
+    (timedelta(days=1), timedelta(hours=1)),
     (timedelta(), timedelta(minutes=30)),
 )
-_PER_SECOND = 5
 # Before the end: nobody looked, and the API failed. No history is without holes.
 _ASLEEP = (timedelta(days=41), timedelta(days=40, hours=13))
 _FAILING = (timedelta(days=17, hours=3), timedelta(days=16, hours=20))
@@ -32,7 +31,10 @@ _FAILING = (timedelta(days=17, hours=3), timedelta(days=16, hours=20))
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """One look at each path, five in a second, from `at` on; where it `fails`, the API does."""
+    """One look at each path, from `at` on and spread over the interval; where it `fails`, the API does.
+
+    Spread, because looks more than an hour apart are stored one after the other, which takes twice as long.
+    """
 
     at: datetime
     cadence: timedelta
@@ -41,11 +43,12 @@ class Walk:
     def bundle(self, market: Market, paths: Sequence[str]) -> tuple[str, bytes]:
         """The name and the bytes of the bundle that holds it."""
         run = Run(run_name("collect", self.at, "simulated"), "collect", "live", int(self.cadence.total_seconds()))
-        lines = (encode_line(self._look(run, market, number, path)) for number, path in enumerate(paths))
+        steps = (self.cadence * number // len(paths) for number in range(len(paths)))
+        times = (self.at + timedelta(seconds=step // timedelta(seconds=1)) for step in steps)
+        lines = (encode_line(self._look(run, market, path, at)) for path, at in zip(paths, times, strict=True))
         return run.name, gzip.compress(b"".join(lines), compresslevel=6, mtime=0)
 
-    def _look(self, run: Run, market: Market, number: int, path: str) -> Observation:
-        seen = self.at + timedelta(seconds=number // _PER_SECOND)
+    def _look(self, run: Run, market: Market, path: str, seen: datetime) -> Observation:
         target = Target.parse(path)
         if self.fails:
             error = b'{"error":{"code":503,"message":"Service Unavailable"}}'
@@ -56,11 +59,10 @@ class Walk:
 
 def walks(end: datetime, span: timedelta) -> Iterator[Walk]:
     """Those of the `span` before `end`, oldest first, on a schedule that becomes closer; all are over before then."""
-    last = end - timedelta(minutes=1)
-    last = last.replace(minute=last.minute // 30 * 30, second=0, microsecond=0)
-    at = last - span
-    while at <= last:
-        cadence = next(interval for distance, interval in _SCHEDULE if last - at >= distance)
+    over = end.replace(minute=end.minute // 30 * 30, second=0, microsecond=0)
+    at = over - span
+    while at < over:
+        cadence = next(interval for distance, interval in _SCHEDULE if over - at > distance)
         if not _is_in(_ASLEEP, at, end):
             yield Walk(at, cadence, fails=_is_in(_FAILING, at, end))
         at += cadence
