@@ -26,7 +26,7 @@ _SCHEDULE = (
 )
 # Before the end: nobody looked, and the API failed. No history is without holes.
 _ASLEEP = (timedelta(days=41), timedelta(days=40, hours=13))
-_FAILING = (timedelta(days=17, hours=3), timedelta(days=16, hours=20))
+_FAILING = (timedelta(days=9, hours=3), timedelta(days=8, hours=20))
 
 
 @dataclass(frozen=True, slots=True)
