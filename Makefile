@@ -28,7 +28,7 @@ run: $(VENV)/runtime  ## Collect every configured target once from OpenRouter in
 	@$(BIN)/endpoint-history db upgrade
 	@$(BIN)/endpoint-history collect
 
-demo: $(VENV)/runtime  ## The same against the project's own simulated OpenRouter; no network, no account
+demo: $(VENV)/runtime  ## 60 simulated days, a look at now, a site, three questions; no network, no account
 	@$(BIN)/python -m simulator --demo
 
 test: lint types unit  ## Run every check: linter, formatter, strict types, all tests

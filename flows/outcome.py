@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Literal
 
 import sqlalchemy as sa
@@ -248,6 +249,12 @@ def _drift(connection: Connection, run_ids: Sequence[int]) -> list[tuple[str, st
 
 def count_conflicts(connection: Connection, run_name: str) -> int:
     """How many looks of a run disagree with another of the same target in the same second."""
+    return int(connection.execute(_conflicts(), {"run": run_name}).scalar_one())
+
+
+@cache
+def _conflicts() -> sa.Select[tuple[int]]:
+    """Made once: a replay asks for each of thousands of bundles, and making it takes longer than the answer."""
     o, other = observations, observations.alias()
     disagrees = sa.exists().where(
         other.c.target_id == o.c.target_id,
@@ -255,5 +262,5 @@ def count_conflicts(connection: Connection, run_name: str) -> int:
         other.c.id != o.c.id,
         other.c.outcome != "failed",
     )
-    query = select(sa.func.count()).select_from(o.join(runs)).where(runs.c.name == run_name, o.c.outcome != "failed")
-    return int(connection.execute(query.where(disagrees)).scalar_one())
+    of_run = (runs.c.name == sa.bindparam("run")) & (o.c.outcome != "failed")
+    return select(sa.func.count()).select_from(o.join(runs)).where(of_run, disagrees)

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import threading
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 
+from simulator.demo import run_demo
 from simulator.faults import KINDS, Faults
 from simulator.market import Market
 from simulator.server import Simulator, serving
 
-_DEMO_FOLDER = Path("data/demo")
+_MARKET = Market(models=40, seed=1)
+_DEMO = Market(models=20, seed=1552)  # small, for the time it takes, and with some of everything
 
 
 def main() -> int:
     """Read the command line and do as it says."""
     given = _parser().parse_args()
     fixed = given.at
+    usual = _DEMO if given.demo else _MARKET
+    market = Market(given.models or usual.models, usual.seed if given.seed is None else given.seed)
     if given.demo:
-        return _demo(Simulator(market=Market(given.models, given.seed)))
+        return _demo(market, given.days)
     simulator = Simulator(
-        market=Market(given.models, given.seed),
+        market=market,
         clock=(lambda: fixed) if fixed else (lambda: datetime.now(UTC)),
         faults=Faults(given.fault, given.seed),
         latency_seconds=given.latency_ms / 1000,
@@ -46,14 +47,17 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulator", description="A simulated OpenRouter, on loopback.")
     parser.add_argument("--port", type=_port, default=0, help="0 (the default) takes a free one")
-    parser.add_argument("--models", type=_models, default=40, help="how many models there are (40)")
-    parser.add_argument("--seed", type=int, default=1, help="another number, another market")
+    parser.add_argument(
+        "--models", type=_models, help=f"how many models there are ({_MARKET.models}; {_DEMO.models} of the demo)"
+    )
+    parser.add_argument("--seed", type=int, help="another number, another market")
     parser.add_argument("--at", type=_time, help="stop the market's clock at a time such as 2026-05-16T12:00")
     parser.add_argument("--latency-ms", type=int, default=0, help="answer that much later")
     parser.add_argument(
         "--fault", action="append", default=[], type=_fault, metavar="KIND:SHARE", help=f"KIND: {', '.join(KINDS)}"
     )
-    parser.add_argument("--demo", action="store_true", help="collect once into data/demo, and stop")
+    parser.add_argument("--demo", action="store_true", help="show what all this gives, in data/demo, and stop")
+    parser.add_argument("--days", type=_days, default=60, help="how long the past of the demo is (60)")
     return parser
 
 
@@ -67,6 +71,18 @@ def _time(text: str) -> datetime:
 
 def _port(text: str) -> int:
     return _number(text, 0, 65_535)
+
+
+def _demo(market: Market, days: int) -> int:
+    try:
+        return run_demo(market, days)
+    except KeyboardInterrupt:
+        print("\nsimulator: stopped; the next demo takes it up", file=sys.stderr)
+        return 130
+
+
+def _days(text: str) -> int:
+    return _number(text, 1, 365)
 
 
 def _models(text: str) -> int:
@@ -85,44 +101,6 @@ def _fault(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
-
-
-def _demo(simulator: Simulator) -> int:
-    """The command line of the product, as anybody would use it: twice, so that prices have moved between."""
-    start = datetime.now(UTC)
-    before = start - timedelta(days=3)
-    with serving(simulator) as base_url:
-        steps = [
-            (before, "A database:", ["db", "upgrade"]),
-            (before, "\nA look at the prices of three days ago:", ["collect", "--no-prefect"]),
-            (start, "\nAnd one at those of now, as a Prefect flow:", ["collect"]),
-        ]
-        # Another demo goes on from now: prices of the past would come back in it.
-        for at, heading, words in steps[2:] if (_DEMO_FOLDER / "history.db").exists() else steps:
-            print(heading, flush=True)
-            simulator.clock = lambda at=at: at  # type: ignore[misc]
-            # Only our own interpreter is started.
-            done = subprocess.run([sys.executable, "-m", "flows", *words], env=_variables(base_url), check=False)  # noqa: S603
-            if done.returncode:
-                return done.returncode
-    print(f"\nAsk it with the queries of the README: sqlite3 {_DEMO_FOLDER}/history.db")
-    print(f"Other commands: export DATABASE_URL=sqlite:///{_DEMO_FOLDER}/history.db ARCHIVE_URL={_DEMO_FOLDER}/archive")
-    return 0
-
-
-def _variables(base_url: str) -> dict[str, str]:
-    """The demo's own settings, and its own Prefect: it must not show in anybody's real one."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
-    return {
-        **others,
-        "PREFECT_HOME": str(_DEMO_FOLDER.absolute() / "prefect"),
-        "OPENROUTER_BASE_URL": base_url,
-        "OPENROUTER_API_KEY": "",
-        "DATABASE_URL": f"sqlite:///{_DEMO_FOLDER}/history.db",
-        "ARCHIVE_URL": str(_DEMO_FOLDER / "archive"),
-        "TARGETS_FILE": str(Path(__file__).with_name("targets.toml")),
-        "REQUESTS_PER_SECOND": "0",
-    }
 
 
 if __name__ == "__main__":

@@ -6,52 +6,25 @@ import gzip
 import json
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from flows.parse import read_observation
 from simulator.faults import KINDS, Faults
 from simulator.market import Market
 from simulator.server import Simulator, serving
-from tests.factories import MORNING, a_look, at
+from tests.factories import at
 from tests.prefect_server import environment
 
 MARKET = Market(models=40)
 PATH = MARKET.paths()[0]
 GOOD = json.dumps(MARKET.body(PATH, at(0))).encode()
-Timelines = dict[tuple[str, str, int], list[dict[str, Any] | None]]
-
-
-def bodies(market: Market, minute: float = 0) -> list[dict[str, Any] | None]:
-    return [market.body(path, at(minute)) for path in market.paths()]
-
-
-@pytest.fixture(scope="module")
-def timelines() -> Timelines:
-    """Each endpoint of a large market over 60 days, looked at every 31 hours; None while it is not listed."""
-    market = Market(models=200)
-    times = [MORNING + timedelta(hours=hours) for hours in range(0, 60 * 24, 31)]
-    found: Timelines = {}
-    for number, time in enumerate(times):
-        for path in market.paths():
-            for item in (market.body(path, time) or {})["data"]["endpoints"]:
-                key = (path, item["tag"], item["context_length"])
-                found.setdefault(key, [None] * len(times))[number] = item
-    return found
-
-
-def items(timelines: Timelines) -> Iterator[dict[str, Any]]:
-    return (item for timeline in timelines.values() for item in timeline if item)
 
 
 @contextmanager
@@ -71,84 +44,6 @@ def command(folder: Path, *words: str, seconds: float = 60) -> subprocess.Comple
         timeout=seconds,
         check=False,
     )
-
-
-def test_the_same_seed_and_time_give_the_same_bodies() -> None:
-    assert bodies(Market(20, seed=3), 777) == bodies(Market(20, seed=3), 777)
-
-
-def test_another_seed_is_another_market() -> None:
-    assert Market(20, seed=3).paths() != Market(20, seed=4).paths()
-
-
-def test_bodies_differ_between_instants() -> None:
-    assert bodies(MARKET) != bodies(MARKET, minute=60 * 24 * 3)
-
-
-@pytest.mark.parametrize("models", [1, 40, 600])
-def test_a_market_has_as_many_models_as_asked(models: int) -> None:
-    listed = [entry["id"] for entry in Market(models).listing()]
-    assert len(set(listed)) == len(listed) == models + 1
-    assert [name for name in listed if name.endswith(":free")] == [f"{listed[0]}:free"]
-
-
-def test_an_older_name_shows_the_model_of_today() -> None:
-    older = MARKET.older_names()
-    assert len(older) == 4
-    assert all(MARKET.body(name, at(0)) == MARKET.body(model, at(0)) for name, model in older.items())
-
-
-def test_every_body_of_thirty_days_is_read_whole() -> None:
-    for day in range(30):
-        for path in MARKET.paths():
-            body = MARKET.body(path, at(day * 1493)) or {}
-            reading = read_observation(a_look(target=path, body=json.dumps(body).encode()))
-            assert (reading.outcome, reading.trouble, reading.complete, reading.drift) == (
-                "ok",
-                None,
-                True,
-                frozenset(),
-            )
-            assert reading.listing
-            assert len(reading.listing.endpoints) == len(body["data"]["endpoints"])
-
-
-def test_prices_move_within_sixty_days(timelines: Timelines) -> None:
-    pricings = [[item["pricing"] for item in timeline if item] for timeline in timelines.values()]
-    plain = [{p["prompt"] for p in found if not p["discount"] and "overrides" not in p} for found in pricings]
-    assert any(len(prices) > 1 for prices in plain)
-    assert any(len(prices) == 1 for prices in plain)
-
-
-def test_endpoints_leave_and_come_back(timelines: Timelines) -> None:
-    listed = ["".join("-" if item is None else "+" for item in timeline) for timeline in timelines.values()]
-    assert any("+-" in marks and "-+" in marks[marks.index("+-") :] for marks in listed)
-
-
-def test_twins_share_one_tag_in_one_body(timelines: Timelines) -> None:
-    tags = [(path, tag) for path, tag, _ in timelines]
-    assert len(set(tags)) < len(tags)
-
-
-def test_discounts_come_and_go(timelines: Timelines) -> None:
-    discounts = [{item["pricing"]["discount"] for item in timeline if item} for timeline in timelines.values()]
-    assert {0.0, 0.25} in discounts
-
-
-@pytest.mark.parametrize("condition", [{"min_prompt_tokens"}, {"utc_start", "utc_end"}])
-def test_overrides_have_tiers_and_time_windows(timelines: Timelines, condition: set[str]) -> None:
-    overrides = [entry for item in items(timelines) for entry in item["pricing"].get("overrides", ())]
-    assert any(condition == entry.keys() - {"prompt", "completion"} for entry in overrides)
-
-
-def test_some_uptimes_are_null_and_some_are_not(timelines: Timelines) -> None:
-    assert {item["uptime_last_30m"] is None for item in items(timelines)} == {True, False}
-
-
-def test_outages_show_in_uptime_and_status(timelines: Timelines) -> None:
-    down = [item["uptime_last_5m"] for item in items(timelines) if item["status"] == -5]
-    degraded = [item["uptime_last_5m"] for item in items(timelines) if item["status"] == -2]
-    assert 0 <= min(down) <= max(down) <= 80 < min(degraded) <= max(degraded) <= 95
 
 
 def test_the_listing_comes_in_pages() -> None:
@@ -349,14 +244,3 @@ def test_a_stopped_clock_serves_one_instant_until_interrupted(tmp_path: Path) ->
         finally:
             process.send_signal(signal.SIGINT)
     assert (answer.json(), process.returncode) == (json.loads(GOOD), 0)
-
-
-def test_the_demo_collects_the_whole_market_once(tmp_path: Path) -> None:
-    done = command(tmp_path, "--demo", seconds=300)
-    assert done.returncode == 0, done.stderr
-    assert "42 ok, 0 gone, 0 failed, of 42" in done.stdout
-    assert "counted once: cobalt/vela-large-2026 is cobalt/vela-large" in done.stdout
-    with sqlite3.connect(tmp_path / "data/demo/history.db") as connection:
-        (models,) = connection.execute("SELECT count(*) FROM models").fetchone()
-    connection.close()
-    assert models == 41
