@@ -42,6 +42,25 @@ def server(home: Path) -> Iterator[str]:
         process.wait()
 
 
+def deploy(api: str, home: Path) -> None:
+    """Deploy all that is shipped, with its schedules."""
+    for words in (
+        ("work-pool", "create", "endpoint-history", "--type", "process", "--overwrite"),
+        ("--no-prompt", "deploy", "--all"),
+    ):
+        done = subprocess.run(
+            [BIN / "prefect", *words],
+            cwd=ROOT, env=environment(home, PREFECT_API_URL=api), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def pause(api: str) -> None:
+    """Let no schedule begin a run: a worker of a test would take it, were it due just then."""
+    for deployment in ask(api, "deployments"):
+        httpx.post(f"{api}/deployments/{deployment['id']}/pause_deployment").raise_for_status()
+
+
 def environment(home: Path, **more: str) -> dict[str, str]:
     """The environment of a command that talks to this server, or to none."""
     return {**os.environ, "PREFECT_HOME": str(home), "HOME": str(home), "PREFECT_LOGGING_LEVEL": "WARNING", **more}

@@ -18,7 +18,7 @@ from simulator.wayback import Archive as SimulatedArchive
 from simulator.wayback import serving_wayback
 from tests.collecting import count, history
 from tests.factories import a_body, an_endpoint
-from tests.prefect_server import ask, until
+from tests.prefect_server import ask, deploy, pause, until
 from tests.test_collect_flow import command, runs_named
 
 URL = "sqlite:///history.db"
@@ -114,10 +114,11 @@ def test_a_part_of_the_archive_is_loaded_from_prefect_too(prefect_api: str, save
 
 def test_a_worker_verifies_by_what_is_deployed(prefect_api: str, saved: Path) -> None:
     run(prefect_api, FILES)
-    pool = ("work-pool", "create", "endpoint-history", "--type", "process", "--overwrite")
+    deploy(prefect_api, Path.cwd())
+    pause(prefect_api)
     words = ("deployment", "run", "backfill/backfill", "--param", "source=archive", "--param", "mode=verify")
     work = ("worker", "start", "--pool", "endpoint-history", "--run-once")
-    for given in (pool, ("--no-prompt", "deploy", "--all"), words, work):
+    for given in (words, work):
         done = command("prefect", *given, PREFECT_API_URL=prefect_api)
         assert done.returncode == 0, done.stdout + done.stderr
     (verified,) = until(lambda: runs_named(prefect_api, "backfill archive, verify", deployed=True), 60)

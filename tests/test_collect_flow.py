@@ -74,8 +74,9 @@ def runs_named(api: str, prefix: str, *, deployed: bool = False) -> list[dict[st
     return [run for run in runs if run["name"].startswith(prefix)]
 
 
-def changes(api: str) -> list[dict[str, Any]]:
-    return ask(api, "events", filter={"event": {"name": ["endpoint-history.changed"]}})
+def changes(api: str, since: datetime) -> list[dict[str, Any]]:
+    named = {"event": {"name": ["endpoint-history.changed"]}, "occurred": {"since": since.isoformat()}}
+    return ask(api, "events", filter=named)
 
 
 def test_a_server_shows_the_run_its_batches_and_its_outcome(prefect_api: str, simulator: Simulator) -> None:
@@ -98,11 +99,11 @@ def test_a_server_shows_the_run_its_batches_and_its_outcome(prefect_api: str, si
 
 
 def test_one_event_tells_what_changed_and_none_that_nothing_did(prefect_api: str, simulator: Simulator) -> None:
-    path = PATHS[0]
+    path, since = PATHS[0], datetime.now(UTC)
     for prompt in ("0.000001", "0.000001", "0.000003"):
         simulator.answers[path] = faults.answer(200, a_body(an_endpoint(prompt=prompt, model_id=path), model=path))
         assert command("endpoint-history", "collect", path, PREFECT_API_URL=prefect_api).returncode == 0
-    (event,) = until(lambda: changes(prefect_api), 30)
+    (event,) = until(lambda: changes(prefect_api, since), 30)
     assert event["payload"]["counts"] == {"price_moves": 1, "drift": 0}
     (move,) = event["payload"]["price_moves"]
     assert (move["model"], move["price"], move["before"], move["after"]) == (path, "prompt", "0.000001", "0.000003")
@@ -202,10 +203,11 @@ def test_a_worker_runs_what_is_deployed_and_prefect_keeps_no_key(
     prefect_api: str, prefect_home: Path, simulator: Simulator
 ) -> None:
     given = {"PREFECT_API_URL": prefect_api, "OPENROUTER_API_KEY": "sk-or-v1-0123456789abcdef"}
-    pool = ("work-pool", "create", "endpoint-history", "--type", "process", "--overwrite")
+    prefect_server.deploy(prefect_api, Path.cwd())
+    prefect_server.pause(prefect_api)
     run = ("deployment", "run", "collect/collect", "--param", f'targets=["{PATHS[5]}"]')
     work = ("worker", "start", "--pool", "endpoint-history", "--run-once")
-    for words in (pool, ("--no-prompt", "deploy", "--all"), run, work):
+    for words in (run, work):
         done = command("prefect", *words, **given)
         assert done.returncode == 0, done.stdout + done.stderr
     (started,) = until(lambda: runs_named(prefect_api, "collect 1 given", deployed=True), 60)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tests.prefect_server import BIN, ROOT, ask, environment, until
+from tests.prefect_server import ROOT, ask, deploy, environment, until
 
 
 class Strict(BaseModel):
@@ -95,15 +95,7 @@ def test_the_shipped_settings_of_prefect_are_live() -> None:
 
 
 def test_deployed_to_a_real_server_the_schedule_makes_runs(prefect_api: str, tmp_path: Path) -> None:
-    variables = environment(tmp_path, PREFECT_API_URL=prefect_api)
-    for words in (
-        ("work-pool", "create", "endpoint-history", "--type", "process", "--overwrite"),
-        ("--no-prompt", "deploy", "--all"),
-    ):
-        done = subprocess.run(
-            [BIN / "prefect", *words], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    deploy(prefect_api, tmp_path)
     of_deployment = {"deployments": {"name": {"any_": ["collect"]}}}
     due = {"state": {"type": {"any_": ["SCHEDULED"]}}}
     scheduled = until(lambda: ask(prefect_api, "flow_runs", flow_runs=due, **of_deployment), 30)

@@ -28,7 +28,7 @@ from simulator.market import Market
 from simulator.server import Simulator, serving
 from tests.collecting import count
 from tests.factories import at
-from tests.prefect_server import BIN, ROOT, ask, environment, until
+from tests.prefect_server import BIN, ROOT, ask, deploy, environment, pause, until
 
 MARKET = Market(models=140)
 PATHS = MARKET.paths()
@@ -39,21 +39,14 @@ RATE = 40
 @pytest.fixture(scope="session")
 def deployments(prefect_api: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URL of a server's API where everything is deployed."""
-    variables = environment(tmp_path_factory.mktemp("deploy"), PREFECT_API_URL=prefect_api)
-    for words in (
-        ("work-pool", "create", "endpoint-history", "--type", "process", "--overwrite"),
-        ("--no-prompt", "deploy", "--all"),
-    ):
-        done = subprocess.run(
-            [BIN / "prefect", *words], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    deploy(prefect_api, tmp_path_factory.mktemp("deploy"))
     return prefect_api
 
 
 @pytest.fixture
 def deployed(deployments: str) -> str:
-    """The same, and the environment says so."""
+    """The same, without schedules, and the environment says so."""
+    pause(deployments)
     os.environ["PREFECT_API_URL"] = deployments
     return deployments
 
