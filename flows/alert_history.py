@@ -21,6 +21,7 @@ from flows.alert_incidents import Known, load_known
 from flows.alert_looks import Looks, Subject, in_parts, last_looks, load_subjects
 from flows.alert_rules import Rule
 from flows.alerting import Alert, Span, alerts, combined, moved, settled, spans, trouble_steps
+from flows.bundle import walk_of
 from models.tables import listing_changes, pricing_snapshots, runs
 
 _FREE = Decimal(0)
@@ -118,10 +119,16 @@ class AlertHistory:
                 yield RuleAlert(rule, subject, alert, began_at=last)
 
     def _stale(self, rule: Rule) -> Iterator[RuleAlert]:
-        """Of the collector: a collect in which most targets failed is bad. The looks are the ends of collects."""
-        query = select(runs.c.finished_at, runs.c.ok + runs.c.gone, runs.c.failed).where(runs.c.kind == "collect")
-        ended = self._connection.execute(query.where(runs.c.finished_at.is_not(None)))
-        rows = sorted((at, failed > good) for at, good, failed in ended if at <= self._until)
+        """Of the collector: a collect, with its shards, in which most targets failed is bad. Its end is the look."""
+        query = select(runs.c.name, runs.c.finished_at, runs.c.ok + runs.c.gone, runs.c.failed)
+        ended = self._connection.execute(query.where(runs.c.kind == "collect", runs.c.finished_at.is_not(None)))
+        walks: dict[str, tuple[datetime, int]] = {}
+        for name, end, good, failed in ended:
+            if end <= self._until:
+                walk = walk_of(name)
+                last, excess = walks.get(walk, (end, 0))
+                walks[walk] = (max(last, end), excess + failed - good)
+        rows = sorted((end, excess > 0) for end, excess in walks.values())
         times = [at for at, _ in rows]
 
         def first_end(at: datetime) -> datetime | None:

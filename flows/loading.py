@@ -16,6 +16,7 @@ from flows.archive import Archive
 from flows.bundle import NAME_TIME
 from flows.database import told, writing
 from flows.errors import ConfigurationError, HistoryError
+from flows.instants import hour_of
 from flows.parse import read_observation
 from flows.reading import Progress, Reading
 from flows.rollups import roll_up
@@ -27,6 +28,7 @@ from models.types import UtcTime
 
 _BATCH = 5000
 _BATCH_BYTES = 32 * 2**20
+_LOOKED_BACK = timedelta(days=7)
 
 
 @dataclass(slots=True)
@@ -81,22 +83,26 @@ def unfinished(engine: sa.Engine, archive: Archive) -> list[str]:
 
 
 def missed(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
-    """The bundles of which the database knows nothing, as it was away: those since the newest whole collect.
+    """The bundles of the last days of which the database knows nothing, as it was away.
 
-    While scheduled collects follow each other, there are none, and the archive, which may be far away, is not asked.
+    The archive, which may be far away, is asked once an hour, and where scheduled collects did not follow each other.
     """
+    collects = (runs.c.kind == "collect") & runs.c.finished_at.is_not(None)
     newest = (
         select(runs.c.started_at, runs.c.cadence_seconds)
-        .where(runs.c.kind == "collect", runs.c.finished_at.is_not(None))
+        .where(collects)
         .order_by(runs.c.cadence_seconds.is_(None), runs.c.started_at.desc())
         .limit(1)
     )
     with engine.connect() as connection:
-        since, cadence_seconds = connection.execute(newest).one_or_none() or (None, None)
-        if since is None:
+        last, cadence_seconds = connection.execute(newest).one_or_none() or (None, None)
+        if last is None:
             return []  # a new database: its past is loaded by whoever asks for it
-        if cadence_seconds and now - since < 1.5 * timedelta(seconds=cadence_seconds):
+        follows = cadence_seconds and now - last < 1.5 * timedelta(seconds=cadence_seconds)
+        if follows and hour_of(now) == hour_of(last):
             return []
+        first = connection.execute(select(sa.func.min(runs.c.started_at)).where(collects)).scalar_one()
+        since = max(first, last - _LOOKED_BACK)
         names = archive.bundles(since=f"{since:{NAME_TIME}}")
         known = set(connection.execute(select(runs.c.name).where(runs.c.started_at >= since)).scalars())
     return [name for name in names if name not in known]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.errors import HistoryError
 from flows.prefect_run import one_line, set_defaults
+from flows.settings import prefect_api_url
 
-_FLOWS = ["backfill", "collect", "maintain", "site"]
+_FLOWS = ["backfill", "collect", "collect-shard", "maintain", "site"]
 _MOST = 200
 
 
@@ -24,8 +24,8 @@ class Schedules:
 
 
 def read_schedules() -> Schedules | None:
-    """Ask the server that PREFECT_API_URL names, if it names one. Raises HistoryError where it can't be asked."""
-    server = os.environ.get("PREFECT_API_URL")
+    """Ask the server that PREFECT_API_URL or `.env` names, if any. Raises HistoryError where it can't be asked."""
+    server = prefect_api_url()
     if not server:
         return None
     set_defaults()

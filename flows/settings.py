@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -49,6 +50,12 @@ def _refuse_misspelt(names: Iterable[str]) -> None:
         near = get_close_matches(name.lower(), known, n=1, cutoff=0.8)
         if near and name.lower() not in known:
             raise ConfigurationError(f"bad settings: .env: {name.upper()} is no setting; {near[0].upper()} is")
+
+
+def prefect_api_url() -> str | None:
+    """The address of Prefect's server where the environment or `.env` has one, as Prefect itself reads them."""
+    name = "PREFECT_API_URL"
+    return os.environ.get(name) or DotEnvSettingsSource(Settings).env_vars.get(name.lower())
 
 
 class Settings(BaseSettings):

@@ -50,7 +50,8 @@ class Gaps:
 class Status:
     """What is kept and how fresh it is.
 
-    `targets` is how many the newest whole walk asked for; what was dropped from the list since is no news. `failing`
+    `targets` is how many the newest whole walk asked for, what was dropped from the list since is no news; where it was
+    in shards, how many those of its last day did. `failing`
     are those whose newest look failed, with the reason and when the last good one came; `stale` is how many had no good
     look for three cadences; `never_seen` are those that never showed a model. `archive_bytes` is None where the archive
     can't be reached.
@@ -193,11 +194,21 @@ def _last_run(connection: Connection) -> LastRun | None:
 
 
 def _last_walk(connection: Connection) -> sa.ColumnElement[bool]:
-    """The runs of the newest walk that came to its end: a scheduled one, if any, as one by hand may ask for few."""
+    """The runs of the newest walk that came to its end: a scheduled one, if any, as one by hand may ask for few.
+
+    One in shards may lack some, and nobody looked at their targets: with it come those of the day before.
+    """
     whole = _collects().where(runs.c.finished_at.is_not(None))
-    scheduled = connection.execute(whole.where(runs.c.cadence_seconds.is_not(None))).mappings().first()
+    is_scheduled = runs.c.cadence_seconds.is_not(None)
+    scheduled = connection.execute(whole.where(is_scheduled)).mappings().first()
     row = scheduled or connection.execute(whole).mappings().first()
-    return of_walk(walk_of(row["name"])) if row else sa.false()
+    if row is None:
+        return sa.false()
+    walk = walk_of(row["name"])
+    if not scheduled or walk == row["name"]:
+        return of_walk(walk)
+    since: datetime = row["started_at"] - timedelta(days=1)
+    return is_scheduled & (runs.c.started_at >= since)
 
 
 def _collects() -> sa.Select[Any]:

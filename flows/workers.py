@@ -96,13 +96,13 @@ class Workers:
     async def _collected(self, client: PrefectClient, shard: Shard, left: Left) -> str | None:
         for _ in range(_TRIES):
             state = await self._end_of(client, await self._handed(client, shard))
-            if state.is_completed():
-                return None
-            if not state.is_crashed():
+            if not (state.is_completed() or state.is_crashed()):
                 return f"{shard}: {state.message or state.name}"
             shard = replace(shard, targets=await asyncio.to_thread(left, shard.targets))
             if not shard.targets:
                 return None
+            if state.is_completed():
+                return f"{shard}: {len(shard.targets)} targets without a look in the database: {state.message}"
             get_run_logger().warning(
                 "%s was lost, its other %d targets are handed out again", shard, len(shard.targets)
             )

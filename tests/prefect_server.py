@@ -53,6 +53,8 @@ def deploy(api: str, home: Path) -> None:
             cwd=ROOT, env=environment(home, PREFECT_API_URL=api), capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
+    for deployment in ask(api, "deployments"):  # what a test has paused, `deploy` leaves so
+        httpx.post(f"{api}/deployments/{deployment['id']}/resume_deployment").raise_for_status()
 
 
 def pause(api: str) -> None:

@@ -54,9 +54,9 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
         yield engine
 
 
-def collect(engine: sa.Engine, minute: float, *looks: Observation) -> None:
-    """Store looks as a collect does that began at this minute."""
-    run = Run(f"{at(minute):%Y%m%dT%H%M%SZ}-collect-abc123", "collect", "live", STEP * 60)
+def collect(engine: sa.Engine, minute: float, *looks: Observation, shard: str = "") -> None:
+    """Store looks as a collect does, or a shard of it, that began at this minute."""
+    run = Run(f"{at(minute):%Y%m%dT%H%M%SZ}-collect-abc123{shard}", "collect", "live", STEP * 60)
     read = [(look, read_observation(look)) for look in (replace(look, run=run) for look in looks)]
     counts = Counter[Outcome](reading.outcome for _, reading in read)
     with writing(engine) as connection:
@@ -228,6 +228,14 @@ def test_most_targets_failing_is_told_of_the_collector(engine: sa.Engine) -> Non
     assert fired["text"] == "stale 30 0: collect: most targets fail"
     assert (fired["kind"], returned["kind"]) == ("fired", "returned")
     assert "model" not in fired
+
+
+def test_the_shards_of_a_collect_are_judged_together(engine: sa.Engine) -> None:
+    for tick in range(3):
+        good = (a_look(an_endpoint(), minute=STEP * tick, target=f"acme/m{n}", model=f"acme/m{n}") for n in range(3))
+        collect(engine, STEP * tick, *good, shard="-1-a")
+        collect(engine, STEP * tick, a_failed_look(STEP * tick + 1, target="acme/m3"), shard="-2-b")
+    assert asked(engine, [a_rule("stale")], at(-1), at(1000)) == []
 
 
 def test_rules_are_about_their_models_and_providers(engine: sa.Engine) -> None:

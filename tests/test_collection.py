@@ -275,6 +275,23 @@ def test_a_database_that_was_away_all_along_gets_what_it_missed(
     assert count(postgres_url, runs, runs.c.finished_at.is_not(None)) == 5
 
 
+def test_what_was_missed_between_two_scheduled_collects_comes_within_the_hour(
+    simulator: Simulator, postgres_server: str, postgres_url: str
+) -> None:
+    with serving(simulator) as base_url:
+        given = settings(postgres_url, base_url)
+        collect(given, PATHS, 0, cadence_seconds=1800)
+        with closed(postgres_server, postgres_url) as close:
+            close()
+            with pytest.raises(HistoryError, match="all 1 answers are kept in the archive"):
+                collect(given, PATHS[:1], 10)
+        collect(given, PATHS, 30, cadence_seconds=1800)
+        assert count(postgres_url, runs) == 2  # within the same hour, and without a gap
+        collect(given, PATHS, 60, cadence_seconds=1800)
+    assert count(postgres_url, runs, runs.c.finished_at.is_not(None)) == 4
+    assert is_told_by_its_archive(postgres_url)
+
+
 def test_a_locked_database_gets_what_it_missed(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

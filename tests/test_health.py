@@ -109,8 +109,14 @@ def test_a_paused_schedule_and_late_runs_are_told(
             client.delete_deployment(by_hand)
 
 
-def test_a_prefect_server_that_is_away_is_a_trouble(collected: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_a_prefect_server_that_is_away_is_a_trouble(
+    collected: Settings, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    if place == "environment":
+        monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    else:
+        Path(".env").write_text("PREFECT_API_URL=http://127.0.0.1:9/api\n")
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         (problem,) = health(collected).problems
     assert problem.startswith("Prefect's server http://127.0.0.1:9/api can't be asked: ")

@@ -32,10 +32,15 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
 
 
 def collect(
-    engine: sa.Engine, minute: float, *looks: Observation, cadence: int | None = None, finished: bool = True
+    engine: sa.Engine,
+    minute: float,
+    *looks: Observation,
+    cadence: int | None = None,
+    finished: bool = True,
+    shard: str = "",
 ) -> Run:
-    """Store these looks as those of a run that began so many minutes after MORNING."""
-    run = Run(f"{at(minute):%Y%m%dT%H%M%SZ}-collect-{int(minute):06x}", "collect", "live", cadence)
+    """Store these looks as those of a run, or of a shard of it, that began so many minutes after MORNING."""
+    run = Run(f"{at(minute):%Y%m%dT%H%M%SZ}-collect-{int(minute):06x}{shard}", "collect", "live", cadence)
     later = timedelta(minutes=minute)
     mine = [replace(look, run=run, observed_at=look.observed_at + later) for look in looks]
     read = [(look, read_observation(look)) for look in mine]
@@ -186,6 +191,18 @@ def test_targets_dropped_from_the_list_are_no_news(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint()), a_failed_look(target=OTHER), a_gone_look(target=THIRD))
     collect(engine, 30, a_look(an_endpoint()))
     assert (status(engine, 31).failing, status(engine, 31).never_seen) == ([], [])
+
+
+def test_targets_of_a_shard_that_no_worker_took_are_not_forgotten(engine: sa.Engine) -> None:
+    collect(engine, 0, a_look(an_endpoint()), cadence=600, shard="-1-a")
+    collect(
+        engine, 0, *(a_gone_look(target=target) for target in (OTHER, "acme/m2", "acme/m3")), cadence=600, shard="-2-b"
+    )
+    for minute in (10, 20, 30, 40):
+        collect(engine, minute, a_look(an_endpoint()), cadence=600, shard="-1-c")
+    found = status(engine, 41)
+    assert (found.targets, found.stale) == (4, 3)
+    assert found.problems == ["3 of 4 targets without a good look for 3 cadences"]
 
 
 def test_targets_that_never_showed_a_model_are_named(engine: sa.Engine) -> None:

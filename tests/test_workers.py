@@ -192,6 +192,18 @@ def test_a_shard_that_no_worker_takes_is_told_and_taken_back(deployed: str) -> N
     assert ask(deployed, "flow_runs", flow_runs=due, deployments={"name": {"any_": ["collect-shard"]}}) == []
 
 
+def test_a_shard_that_ended_well_but_left_something_is_told(deployed: str) -> None:
+    said = hand_out("""
+        from prefect.states import Completed
+        async def ended(self, client, run):
+            state = Completed(message="1 waits in the archive")
+            await client.set_flow_run_state(run.id, state, force=True)
+            return state
+        workers.Workers._end_of = ended""")
+    told = "shard 1 of 1: 1 targets without a look in the database: 1 waits in the archive"
+    assert said == str([told])
+
+
 def test_without_the_deployment_of_shards_it_is_told_what_to_do(deployed: str) -> None:
     said = hand_out('workers._DEPLOYMENT = "collect-shard/nobody"')
     assert said.endswith("there is no deployment collect-shard/nobody; run: prefect deploy --all")
