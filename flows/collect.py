@@ -24,6 +24,7 @@ from pydantic import Field
 from flows.collection import Collected, collect_targets
 from flows.collection import collect_shard as collect_targets_of_shard
 from flows.errors import HistoryError
+from flows.events import CHANGED, COLLECT_RESOURCE
 from flows.politeness import Politeness
 from flows.progress import Pace
 from flows.report import headline, markdown, payload
@@ -40,8 +41,6 @@ Cadence = Annotated[int | None, Field(ge=1, le=1440, title="Cadence in minutes")
 MOST_SHARDS = 64
 _SHARD_NAME = "^[0-9]{8}T[0-9]{6}Z-collect-[0-9a-z]+-[0-9]+-[0-9a-z]+$"
 _PATIENCE_MINUTES = 60  # for the shards of a walk that no schedule repeats
-CHANGED_EVENT = "endpoint-history.changed"
-COLLECT_RESOURCE = "endpoint-history.collect"
 
 # How a caller in the same process follows the run: a flow's parameters must be plain data.
 watch_progress: ContextVar[Progress | None] = ContextVar("watch_progress", default=None)
@@ -169,7 +168,7 @@ async def _publish(collected: Collected, site_url: str | None) -> None:
     except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises
         get_run_logger().warning("all is stored, but the artifact could not be made: %s", error)
     if collected.outcome.changed:
-        emit_event(CHANGED_EVENT, resource={"prefect.resource.id": COLLECT_RESOURCE}, payload=payload(collected))
+        emit_event(CHANGED, resource={"prefect.resource.id": COLLECT_RESOURCE}, payload=payload(collected))
 
 
 async def _tell(settings: Settings, collected: Collected, since: datetime | None) -> None:

@@ -17,6 +17,7 @@ from flows.report import exact_price, people_price, printable, span_text
 
 PREFIX = "endpoint-history"
 COLLECTED = f"{PREFIX}.collected"
+CHANGED = f"{PREFIX}.changed"
 STALE = f"{PREFIX}.collect.stale"
 COLLECT_RESOURCE = f"{PREFIX}.collect"
 MOST_CHANGES = 200

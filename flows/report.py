@@ -10,17 +10,13 @@ from typing import Any
 
 from flows.collection import Collected
 from flows.outcome import Offer, Outcome, PriceMove
-from models.listing import canonical_decimal
+from models.listing import PER_TOKEN, canonical_decimal
 
 _MOST = 50
 _OFFER = ("model", "provider", "route")
 _MILLION = 1_000_000
 # Names come from strangers: control characters and those that turn the writing direction stay out of terminals.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_PER_TOKEN = {
-    "prompt", "completion", "image_token", "internal_reasoning", "input_cache_read", "input_cache_write",
-    "input_cache_write_1h",
-}  # fmt: skip
 
 
 def headline(collected: Collected) -> str:
@@ -133,7 +129,7 @@ def people_price(key: str, price: Decimal | None) -> str:
     """A price in the unit people use: dollars for a million tokens, or for one of anything else."""
     if price is None:
         return "none"
-    if key in _PER_TOKEN:
+    if key in PER_TOKEN:
         return f"${canonical_decimal(price * _MILLION)}/M"
     return canonical_decimal(price) if key == "discount" else f"${canonical_decimal(price)}"
 

@@ -70,6 +70,13 @@ class PriceSet:
 PRICE_KEYS: Final = tuple(
     f.name for f in fields(PriceSet) if f.name not in {"varies", "discount", "overrides", "other"}
 )
+# Those for each token, which people read for a million; the others are for each request, image or the like.
+PER_TOKEN: Final = frozenset(
+    {
+        *("prompt", "completion", "image_token", "internal_reasoning"),
+        *("input_cache_read", "input_cache_write", "input_cache_write_1h"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

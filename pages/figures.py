@@ -7,15 +7,9 @@ from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
-from models.listing import canonical_decimal
+from models.listing import PER_TOKEN, canonical_decimal
 
 MILLION: Final = 1_000_000
-PER_TOKEN: Final = frozenset(
-    {
-        *("prompt", "completion", "image_token", "internal_reasoning"),
-        *("input_cache_read", "input_cache_write", "input_cache_write_1h"),
-    }
-)
 KEY_NAMES: Final = {
     "prompt": "Prompt",
     "completion": "Completion",

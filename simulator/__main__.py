@@ -18,16 +18,19 @@ _DEMO = Market(models=20, seed=1552)  # small, for the time it takes, and with s
 
 def main() -> int:
     """Read the command line and do as it says."""
-    given = _parser().parse_args()
+    parser = _parser()
+    given = parser.parse_args()
     fixed = given.at
     usual = _DEMO if given.demo else _MARKET
     market = Market(given.models or usual.models, usual.seed if given.seed is None else given.seed)
     if given.demo:
+        if given.fault or fixed or given.latency_ms or given.port:
+            parser.error("--demo takes --models, --seed and --days alone")
         return _demo(market, given.days)
     simulator = Simulator(
         market=market,
         clock=(lambda: fixed) if fixed else (lambda: datetime.now(UTC)),
-        faults=Faults(given.fault, given.seed),
+        faults=Faults(given.fault, market.seed),
         latency_seconds=given.latency_ms / 1000,
     )
     try:

@@ -23,6 +23,7 @@ _FOLDER = Path("data/demo")
 _WIDTH = 76
 _USAGE = ["--input-tokens", "10000", "--output-tokens", "1000", "--uptime", "99.5", "--over", "24h"]
 _NOT_THAT_CHEAP = 1  # the exit code of `cheapest` where no offer meets the conditions
+_WRONG_USAGE = 2
 
 _MOVES = """
 SELECT date(observed_at) AS day, model, provider, round(before * 1e6, 4) AS usd_per_mtok_before,
@@ -63,6 +64,9 @@ def run_demo(market: Market, days: int) -> int:
     began = time.monotonic()
     folder = _FOLDER.absolute()
     folder.mkdir(parents=True, exist_ok=True)
+    if not _is_that_of(folder, market, days):
+        print(f"simulator: {_FOLDER} holds a demo of another market; to begin anew: rm -r {_FOLDER}", file=sys.stderr)
+        return _WRONG_USAGE
     try:
         with _prefect_made(folder):
             _make(folder, market, days)
@@ -78,6 +82,15 @@ def run_demo(market: Market, days: int) -> int:
     for line in _ending(folder):
         print(line)
     return 0
+
+
+def _is_that_of(folder: Path, market: Market, days: int) -> bool:
+    """Whether the folder is new, or its demo is one of this market and so many days: two would mix in one history."""
+    choice = json.dumps({"models": market.models, "seed": market.seed, "days": days})
+    kept = folder / "market.json"
+    if not kept.exists():
+        kept.write_text(choice)
+    return kept.read_text() == choice
 
 
 @contextmanager

@@ -116,6 +116,23 @@ def test_a_second_demo_goes_on_from_now(shown: Demo) -> None:
     assert first == 2
 
 
+@pytest.mark.parametrize("other", [(MARKET, DAYS + 1), (Market(MODELS + 1, SEED), DAYS), (Market(MODELS, 1), DAYS)])
+def test_a_demo_of_another_market_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], other: tuple[Market, int]
+) -> None:
+    kept = tmp_path / "data/demo/market.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text(json.dumps({"models": MODELS, "seed": SEED, "days": DAYS}))
+    monkeypatch.chdir(tmp_path)
+    assert demo.run_demo(*other) == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err) == (
+        "",
+        "simulator: data/demo holds a demo of another market; to begin anew: rm -r data/demo\n",
+    )
+    assert [path.name for path in kept.parent.iterdir()] == ["market.json"]
+
+
 def test_nothing_of_the_users_own_is_touched(shown: Demo) -> None:
     assert {path.name for path in shown.folder.iterdir()} <= {".env", "data", "home"}
     assert [path.name for path in (shown.folder / "data").iterdir()] == ["demo"]

@@ -85,13 +85,14 @@ def test_the_shipped_settings_of_prefect_are_live() -> None:
     code = (
         "from prefect.settings import get_current_settings as s; v = s().server;"
         "print(v.analytics_enabled, v.ephemeral.startup_timeout_seconds, sorted(v.services.db_vacuum.enabled),"
-        " v.services.task_run_recorder.batch_size, v.services.event_persister.batch_size)"
+        " v.services.task_run_recorder.batch_size, v.services.event_persister.batch_size,"
+        " v.services.db_vacuum.retention_period.days, s().flows.heartbeat_frequency)"
     )
     variables = {k: v for k, v in environment(Path.cwd()).items() if not k.startswith("PREFECT_SERVER")}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split("\n")[0] == "False 120 ['events', 'flow_runs'] 200 200"
+    assert done.stdout.split("\n")[0] == "False 120 ['events', 'flow_runs'] 200 200 30 30"
 
 
 def test_deployed_to_a_real_server_the_schedule_makes_runs(prefect_api: str, tmp_path: Path) -> None:

@@ -193,6 +193,11 @@ def test_every_link_to_a_file_leads_to_one(path: Path) -> None:
     assert [link for link in _links(path) if not (path.parent / link.partition("#")[0]).exists()] == []
 
 
+def test_every_page_and_picture_of_the_docs_is_linked() -> None:
+    linked = {(page.parent / link.partition("#")[0]).resolve() for page in PAGES for link in _links(page)}
+    assert {*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "images").iterdir()} <= linked
+
+
 def test_the_readme_links_to_the_docs_and_the_target_list() -> None:
     assert {"docs/data-notes.md", "docs/history.md", "docs/schema.md", "targets.toml"} <= set(
         _links(ROOT / "README.md")

@@ -15,10 +15,10 @@ import pytest
 import sqlalchemy as sa
 from psycopg.conninfo import make_conninfo
 
+from models.listing import PER_TOKEN
 from models.observation import Observation
 from models.uptime_views import uptime_views
 from models.views import views
-from pages.figures import PER_TOKEN
 from tests import exporting, postgres
 from tests.exporting import JULY
 from tests.factories import MODEL, a_look, an_endpoint, at

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,9 @@ from tests.test_cli import Command, command
 __all__ = ["command"]
 
 ROOT = Path(__file__).parent.parent
-PRODUCT = sorted(
-    path for folder in ("analysis", "flows", "models", "migrations") for path in (ROOT / folder).rglob("*.py")
-)
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PACKAGES = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+PRODUCT = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 RUNS_DATA = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "yaml"}
 URL = "sqlite:///data/history.db"
 KEY = "sk-or-v1-0123456789abcdef"

@@ -234,13 +234,35 @@ def test_a_bad_option_is_told_without_a_traceback(tmp_path: Path, words: tuple[s
     assert done.stderr.splitlines()[-1].startswith(f"python -m simulator: error: argument {words[0]}: {words[1]!r}")
 
 
-def test_a_stopped_clock_serves_one_instant_until_interrupted(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "simulator", "--at", "2026-05-16T09:00"]
-    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+@pytest.mark.parametrize(
+    "words", [("--fault", "500:1"), ("--at", "2026-05-16T09:00"), ("--latency-ms", "1"), ("--port", "80")]
+)
+def test_a_demo_refuses_what_it_would_ignore(tmp_path: Path, words: tuple[str, str]) -> None:
+    done = command(tmp_path, "--demo", *words)
+    assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert done.stderr.endswith("simulator: error: --demo takes --models, --seed and --days alone\n")
+
+
+@contextmanager
+def started(folder: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The URL of one model's endpoints at the command's server, and its process, which ends by Ctrl-C."""
+    whole = [sys.executable, "-m", "simulator", "--at", "2026-05-16T09:00", *words]
+    with subprocess.Popen(whole, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
             base_url = process.stdout.readline().partition(" ")[0].removeprefix("OPENROUTER_BASE_URL=")
-            answer = httpx.get(f"{base_url}/models/{PATH}/endpoints")
+            yield f"{base_url}/models/{PATH}/endpoints", process
         finally:
             process.send_signal(signal.SIGINT)
+
+
+def test_a_stopped_clock_serves_one_instant_until_interrupted(tmp_path: Path) -> None:
+    with started(tmp_path) as (url, process):
+        answer = httpx.get(url)
     assert (answer.json(), process.returncode) == (json.loads(GOOD), 0)
+
+
+def test_faults_of_the_command_are_the_same_each_time(tmp_path: Path) -> None:
+    with started(tmp_path, "--fault", "500:0.5") as (url, _):
+        failed = [httpx.get(url).is_error for _ in range(30)]
+    assert failed == drawn(Faults(["500:0.5"], MARKET.seed), times=30)
