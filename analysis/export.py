@@ -86,7 +86,7 @@ def _writer(file_format: Format) -> _Writer:
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"Parquet needs the package {error.name}, which is not installed:"
-            " .venv/bin/pip install pyarrow; CSV needs none"
+            " .venv/bin/pip install pyarrow; --format csv needs none"
         ) from None
 
 

@@ -43,6 +43,8 @@ def try_rules(
     counts = Counter((item.rule.name, item.alert.kind) for item in found)
     for rule in rules:
         print(f"{printable(rule.name)}: {counts[rule.name, 'fired']} alerts, {counts[rule.name, 'returned']} returns")
+    if not rules:
+        print(f"No rule is in force: write one into {settings.alerts_file}")
     print(f"{len(rules)} rules in {settings.alerts_file}, from {clock(since)} to {clock(until)}")
 
 

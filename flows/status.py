@@ -144,7 +144,7 @@ def status_lines(status: Status) -> Iterator[str]:
     yield from (f"  {target}" for target in status.never_seen[:_MOST])
     gaps = status.gaps
     lack = f"{gaps.lacking} looks lack, {gaps.failed} of them failed"
-    yield f"Gaps       {gaps.gaps} of {gaps.models} models in {_LATELY.days} days: {lack}"
+    yield f"Gaps       {gaps.gaps} in the looks at {gaps.models} models in {_LATELY.days} days: {lack}"
     yield f"Drift      {len(status.drift)} things that this version does not know"
     for path, value, since, times in status.drift[:_MOST]:
         yield f"  {printable(path)}{' = ' + printable(value) if value else ''}: since {_time(since)}, {times} times"

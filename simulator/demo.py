@@ -170,7 +170,7 @@ def _run(folder: Path, words: list[str], heading: str, base_url: str = "", also:
             text=True,
             check=False,
         )
-    for line in (f"$ endpoint-history {' '.join(words)}", *done.stdout.splitlines()):
+    for line in (f"$ .venv/bin/endpoint-history {' '.join(words)}", *done.stdout.splitlines()):
         print(f"  {line}".rstrip())
     if done.returncode not in {0, also}:
         raise StepFailedError(done.returncode)
@@ -208,7 +208,8 @@ def _variables(folder: Path, base_url: str = "") -> dict[str, str]:
 
 def _ending(folder: Path) -> Iterator[str]:
     yield f"Look   {(folder / 'site' / 'index.html').as_uri()}"
-    yield f"Ask    sqlite3 {_FOLDER}/history.db, with the queries of README.md and docs/queries.md"
-    yield f"More   export DATABASE_URL=sqlite:///{_FOLDER}/history.db ARCHIVE_URL={_FOLDER}/archive"
-    yield "       .venv/bin/endpoint-history --help"
+    yield "       (all in it is made up: not for publishing)"
+    yield f"Ask    sqlite3 -header -column {_FOLDER}/history.db, with the queries of README.md"
+    yield f"More   DATABASE_URL=sqlite:///{_FOLDER}/history.db .venv/bin/endpoint-history status"
+    yield "       and so: cheapest, export, alerts test"
     yield f"Again  make demo goes on from now; rm -r {_FOLDER} begins anew"

@@ -80,7 +80,7 @@ def test_a_program_gets_exact_values(command: Command) -> None:
 def test_no_rules_tell_nothing(command: Command) -> None:
     code, out, err = command("test")
     assert (code, err) == (0, "")
-    assert out.startswith("0 rules in alerts.toml, from ")
+    assert out.startswith("No rule is in force: write one into alerts.toml\n0 rules in alerts.toml, from ")
 
 
 def test_rules_in_another_file_are_read(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,5 +203,5 @@ def test_a_step_that_fails_is_shown_and_ends_the_demo(
     monkeypatch.setattr(demo, "_prefect_made", nullcontext)
     assert demo.run_demo(Market(1), 1) == 2
     told = capsys.readouterr().out
-    assert "  $ endpoint-history db upgrade\n  endpoint-history: no room on the disk\n" in told
+    assert "  $ .venv/bin/endpoint-history db upgrade\n  endpoint-history: no room on the disk\n" in told
     assert "backfill" not in told

@@ -100,7 +100,7 @@ def test_without_pyarrow_one_line_says_what_to_install_and_csv_works(
         2,
         "",
         "endpoint-history: Parquet needs the package pyarrow, which is not installed: .venv/bin/pip install pyarrow;"
-        " CSV needs none\n",
+        " --format csv needs none\n",
     )
     assert not Path("out").exists()
     assert command("out", "--format", "csv")[0] == 0

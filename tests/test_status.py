@@ -81,7 +81,7 @@ def test_an_empty_database_says_what_to_run(engine: sa.Engine) -> None:
         "Kept       0 models, 0 endpoints, 0 observations",
         "Failing    0 of 0 targets",
         "Never seen 0 targets",
-        "Gaps       0 of 0 models in 7 days: 0 looks lack, 0 of them failed",
+        "Gaps       0 in the looks at 0 models in 7 days: 0 looks lack, 0 of them failed",
         "Drift      0 things that this version does not know",
         "Database   the db, schema 0002",
         "Archive    the archive, 1,235 kB",
