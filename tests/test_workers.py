@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -77,8 +78,8 @@ def simulator(deployed: str, postgres_url: str, asked_at: list[float]) -> Iterat
 
 @contextmanager
 def worker(name: str) -> Iterator[Callable[[], None]]:
-    """A worker of the pool; yields how to kill it with all that it started, as when its machine dies."""
-    words = [str(BIN / "prefect"), "worker", "start", "--pool", "endpoint-history", "--name", name]
+    """A worker of the pool for one run at a time; yields how to kill it and what it started, as if its machine died."""
+    words = [str(BIN / "prefect"), "worker", "start", "--pool", "endpoint-history", "--name", name, "--limit", "1"]
     fast = environment(Path.cwd(), PREFECT_WORKER_QUERY_SECONDS="1")
     with subprocess.Popen(words, cwd=ROOT, env=fast, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
 
@@ -92,6 +93,32 @@ def worker(name: str) -> Iterator[Callable[[], None]]:
             yield kill
         finally:
             kill()
+
+
+@contextmanager
+def two_workers(api: str, *names: str) -> Iterator[None]:
+    """Workers that are there, both: what one at a time takes, the other leaves."""
+
+    def there() -> bool:
+        known = ask(api, "work_pools/endpoint-history/workers")
+        return set(names) <= {one["name"] for one in known if one["status"] == "ONLINE"}
+
+    with ExitStack() as stack:
+        for name in names:
+            stack.enter_context(worker(name))
+        until(there, 60)
+        yield
+
+
+def took(api: str, *names: str) -> Counter[str]:
+    """How many runs each of these workers took, once each took one. Raises TimeoutError."""
+    submitted = {"event": {"name": ["prefect.worker.submitted-flow-run"]}}
+
+    def taken() -> Counter[str] | None:
+        workers = Counter(event["resource"]["prefect.resource.name"] for event in ask(api, "events", filter=submitted))
+        return Counter({name: workers[name] for name in names}) if set(names) <= set(workers) else None
+
+    return until(taken, 30)
 
 
 def python(code: str, *words: str) -> str:
@@ -135,11 +162,12 @@ def looks(url: str) -> int:
 
 
 def test_two_workers_share_a_walk_and_its_rate_and_tell_of_it_as_one(
-    simulator: Simulator, postgres_url: str, asked_at: list[float]
+    deployed: str, simulator: Simulator, postgres_url: str, asked_at: list[float]
 ) -> None:
     simulator.answers[PATHS[3]] = faults.KINDS["html"]
-    with worker("a"), worker("b"):
+    with two_workers(deployed, "left", "right"):
         said = walk(2, cadence_minutes=30)
+        assert took(deployed, "left", "right") == {"left": 1, "right": 1}
     ok = len(PATHS) - 1
     assert said.startswith(f"{ok} of {len(PATHS)} targets observed ({ok} ok, 0 gone); 1 failed; ")
     assert count(postgres_url, runs, runs.c.finished_at.is_not(None)) == 2
@@ -149,6 +177,19 @@ def test_two_workers_share_a_walk_and_its_rate_and_tell_of_it_as_one(
     done = subprocess.run(words, env={**os.environ, "PREFECT_API_URL": ""}, capture_output=True, text=True, check=False)
     assert f"{ok} ok, 0 gone, 1 failed" in done.stdout
     assert f"Failing    1 of {len(PATHS)} targets" in done.stdout
+
+
+def test_two_walks_at_once_keep_to_one_rate(deployed: str, simulator: Simulator, asked_at: list[float]) -> None:
+    httpx.delete(f"{deployed}/v2/concurrency_limits/endpoint-history-requests")  # faster walks have taken from it
+    slow = 10
+    os.environ["REQUESTS_PER_SECOND"] = str(slow)
+    halves = [PATHS[::2], PATHS[1::2]]
+    with two_workers(deployed, "one", "other"), ThreadPoolExecutor() as pool:
+        said = list(pool.map(lambda half: walk(1, targets=half), halves))
+        assert took(deployed, "one", "other") == {"one": 1, "other": 1}
+    assert [line.split(" targets")[0] for line in said] == [f"{len(half)} of {len(half)}" for half in halves]
+    # Each is its walk's only shard, and alone would ask as often as both may together.
+    assert (len(asked_at) - 1) / (asked_at[-1] - asked_at[0]) < 1.1 * slow
 
 
 def test_a_shard_of_a_worker_that_was_killed_goes_to_another(simulator: Simulator, postgres_url: str) -> None:
