@@ -210,6 +210,6 @@ def _ending(folder: Path) -> Iterator[str]:
     yield f"Look   {(folder / 'site' / 'index.html').as_uri()}"
     yield "       (all in it is made up: not for publishing)"
     yield f"Ask    sqlite3 -header -column {_FOLDER}/history.db, with the queries of README.md"
-    yield f"More   DATABASE_URL=sqlite:///{_FOLDER}/history.db .venv/bin/endpoint-history status"
-    yield "       and so: cheapest, export, alerts test"
+    yield f"More   DATABASE_URL=sqlite:///{_FOLDER}/history.db ARCHIVE_URL={_FOLDER}/archive \\"
+    yield "           .venv/bin/endpoint-history status  (and so: cheapest, export, alerts test)"
     yield f"Again  make demo goes on from now; rm -r {_FOLDER} begins anew"
