@@ -1,8 +1,14 @@
-"""The door to OpenRouter's API: one client, its politeness, its retries."""
+"""The door to OpenRouter's API: one client, its politeness, its retries.
+
+No exception of the HTTP client leaves this module: its `repr` holds the request's headers, the API key among them, and
+whoever logs or stores the exception would keep the key. What goes out is plain text.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -107,8 +113,9 @@ class Fetcher:
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
         }
-        if settings.api_key:
-            headers["Authorization"] = f"Bearer {settings.api_key}"
+        self._key = settings.api_key
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
         limits = httpx.Limits(max_connections=most, max_keepalive_connections=most)
         self._client = HttpxAiohttpClient(headers=headers, timeout=self._timeout_seconds, limits=limits)
 
@@ -118,7 +125,8 @@ class Fetcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.aclose()
+        with contextlib.suppress(Exception):  # every answer has been read by now
+            await self._client.aclose()
 
     async def fetch_endpoints(self, target: Target) -> Response:
         """Ask for the endpoints of one target. Never raises for what the network or the server does."""
@@ -130,7 +138,7 @@ class Fetcher:
         seen: set[str] = set()
         found: list[str] = []
         while url:
-            if url in seen or len(seen) == _MAX_PAGES or _origin(httpx.URL(url)) != self._origin:
+            if url in seen or len(seen) == _MAX_PAGES or not self._is_ours(url):
                 raise HistoryError(f"the models listing of {self._base} leads on to a refused page: {url[:200]}")
             seen.add(url)
             response = await self.get(url)
@@ -138,11 +146,17 @@ class Fetcher:
                 raise UnreachableError(f"{self._base} can't be reached: {response.error}")
             try:
                 ids, following = read_page(response.status, response.error, response.body)
+                url = urljoin(url, following) if following else None
             except ValueError as error:
                 raise HistoryError(f"the models listing of {self._base} can't be had: {error}") from None
             found += ids
-            url = urljoin(url, following) if following else None
         return found
+
+    def _is_ours(self, url: str) -> bool:
+        try:
+            return _origin(httpx.URL(url)) == self._origin
+        except (httpx.InvalidURL, ValueError):
+            return False
 
     async def get(self, url: str) -> Response:
         """Ask for any address of the same host. Never raises for what the network or the server does."""
@@ -200,10 +214,10 @@ class Fetcher:
         try:
             async with asyncio.timeout(3 * self._timeout_seconds):
                 await self._receive(url, answer)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as trouble:
-            error = self._describe(trouble, answer)
         except (BodyRefusedError, _RedirectRefusedError) as refusal:
             error, final = str(refusal), True
+        except Exception as trouble:  # noqa: BLE001 - httpx, aiohttp and yarl raise far more than they document
+            error = self._describe(trouble, answer)
         response = Response(
             observed_at=self._clock().replace(microsecond=0),
             status=answer.status,
@@ -214,7 +228,14 @@ class Fetcher:
             reached=answer.status is not None,
             url=answer.url,
         )
-        return response, final
+        return (_without_content(response), True) if self._repeats_key(response) else (response, final)
+
+    def _repeats_key(self, response: Response) -> bool:
+        """Whether a server that echoes what it is sent put our API key into its answer."""
+        if not self._key:
+            return False
+        texts = (response.error or "", response.url, *response.headers.values())
+        return any(self._key in text for text in texts) or self._key.encode() in (response.body or b"")
 
     async def _receive(self, url: str, answer: _Answer) -> None:
         request = self._client.build_request("GET", url)
@@ -242,7 +263,14 @@ class Fetcher:
             return f"{part} within {self._timeout_seconds:g} s"
         if answer.decoder is not None:
             return f"connection closed in the middle of the body (of {answer.expected or 'unknown'} bytes)"
+        if not isinstance(trouble, httpx.HTTPError | OSError):
+            return "the answer is not valid HTTP"
         return connection_trouble(causes)
+
+
+def _without_content(response: Response) -> Response:
+    """The answer without anything that the server chose: nothing that repeats the API key may be kept."""
+    return dataclasses.replace(response, error="the answer repeats the API key", headers={}, body=None, url="")
 
 
 async def _read_body(response: httpx.Response, answer: _Answer) -> None:
