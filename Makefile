@@ -24,7 +24,11 @@ $(VENV)/dev: $(VENV)/runtime requirements-dev.lock
 	@$(PIP) --require-hashes --no-deps --requirement requirements-dev.lock
 	@touch $@
 
-run: $(VENV)/runtime  ## Collect every configured target once from OpenRouter into data/
+# Yours to edit, so git ignores them; a new version brings new examples and leaves them alone.
+targets.toml alerts.toml: %.toml: | %.example.toml
+	@cp $*.example.toml $@
+
+run: $(VENV)/runtime | targets.toml alerts.toml  ## Collect every configured target once from OpenRouter into data/
 	@$(BIN)/endpoint-history db upgrade
 	@$(BIN)/endpoint-history collect
 

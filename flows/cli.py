@@ -112,7 +112,7 @@ def collect(
 
 
 def _entries(settings: Settings, targets: list[str] | None) -> TargetList:
-    return TargetList.given(targets) if targets else TargetList.read(settings.targets_file)
+    return TargetList.given(targets) if targets else TargetList.configured(settings)
 
 
 def _collect_plainly(targets: list[str] | None, every: int | None) -> int:

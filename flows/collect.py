@@ -71,7 +71,7 @@ async def collect(
         return Completed(name="Skipped", message=f"skipped: due {late} minutes ago, so another is due by now")
     try:
         settings = Settings.read()
-        entries = TargetList.given(targets) if targets else TargetList.read(settings.targets_file)
+        entries = TargetList.given(targets) if targets else TargetList.configured(settings)
         since = await told_until(settings)
         if shards:
             collected = await _by_workers(settings, entries, cadence_minutes, shards)

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from flows.errors import ConfigurationError
+from flows.settings import Settings
 from models.observation import TARGET_FORM, TARGET_MAX_LENGTH, Target
 
 EVERYTHING = "*"
+DEFAULT_INCLUDE = (EVERYTHING,)
+DEFAULT_EXCLUDE = ("~*/*", "openrouter/*")  # aliases and routers: they have no prices of their own
 _PATTERN_PART = r"[A-Za-z0-9~*][A-Za-z0-9~*._:@+-]*"
 ENTRY_FORM = rf"^(\*|{_PATTERN_PART}/{_PATTERN_PART})$"
 _EXPECTED = "expected 'author/slug', a pattern such as 'anthropic/*', or '*'"
@@ -26,6 +29,17 @@ class TargetList:
     include: tuple[str, ...]
     exclude: tuple[str, ...] = ()
     origin: str = "the given targets"
+
+    @classmethod
+    def configured(cls, settings: Settings) -> Self:
+        """Read the targets file of these settings; without `targets.toml`, return every model but aliases and routers.
+
+        Raises ConfigurationError as `read` does, also if TARGETS_FILE names a file that is missing.
+        """
+        path = settings.targets_file
+        if "targets_file" not in settings.model_fields_set and not path.exists():
+            return cls(DEFAULT_INCLUDE, DEFAULT_EXCLUDE, f"the default targets, as there is no {path}")
+        return cls.read(path)
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -37,11 +37,11 @@ def test_no_file_means_no_rules() -> None:
 
 
 def test_the_shipped_file_means_no_rules() -> None:
-    assert read_rules(ROOT / "alerts.toml") == ()
+    assert read_rules(ROOT / "alerts.example.toml") == ()
 
 
 def test_every_rule_that_the_shipped_file_shows_can_be_read() -> None:
-    lines = (ROOT / "alerts.toml").read_text().splitlines()
+    lines = (ROOT / "alerts.example.toml").read_text().splitlines()
     text = "\n".join(line.removeprefix("# ") for line in lines if line.startswith("# [[") or " = " in line)
     assert {rule.on for rule in read(text)} == {"price", "listing", "incident", "stale"}
 

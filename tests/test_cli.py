@@ -164,7 +164,7 @@ def test_help_names_the_commands_and_the_exit_codes(command: Command) -> None:
 @pytest.mark.parametrize(
     ("words", "files", "variables", "told"),
     [
-        (["targets"], {}, {}, "there is no targets file targets.toml"),
+        (["targets"], {}, {"TARGETS_FILE": "mine.toml"}, "there is no targets file mine.toml"),
         (["targets"], {"targets.toml": "targets = ["}, {}, "targets.toml is not TOML"),
         (["targets"], {"targets.toml": 'targets = [\n"a/b",\n"gpt-4o"]'}, {}, "targets.toml:3: 'gpt-4o' is no target"),
         (["targets"], {"targets.toml": 'targets = ["a/b/c"]'}, {}, "targets.toml:1: 'a/b/c' is no target"),

@@ -199,6 +199,6 @@ def test_every_page_and_picture_of_the_docs_is_linked() -> None:
 
 
 def test_the_readme_links_to_the_docs_and_the_target_list() -> None:
-    assert {"docs/data-notes.md", "docs/history.md", "docs/schema.md", "targets.toml"} <= set(
+    assert {"docs/data-notes.md", "docs/history.md", "docs/schema.md", "targets.example.toml"} <= set(
         _links(ROOT / "README.md")
     )

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.errors import ConfigurationError
+from flows.settings import Settings
 from flows.targets import TargetList
 from models.observation import Target
 
@@ -215,7 +216,18 @@ def test_targets_are_those_included_but_not_excluded(include: list[str], exclude
         assert targets.resolve(listed) == sorted(Target.parse(id_) for id_ in kept)
 
 
-def test_the_shipped_target_list_reads() -> None:
-    targets = TargetList.read(ROOT / "targets.toml")
-    found = [str(target) for target in targets.resolve([*LISTED, "openrouter/auto"])]
+def test_the_example_means_what_no_targets_file_means() -> None:
+    example, default = TargetList.read(ROOT / "targets.example.toml"), TargetList.configured(Settings())
+    assert (example.include, example.exclude) == (default.include, default.exclude)
+    found = [str(target) for target in default.resolve([*LISTED, "openrouter/auto"])]
     assert found == ["anthropic/claude", "deepseek/r1", "deepseek/r1:free", "openai/gpt-4o", "openai/o1"]
+
+
+def test_a_targets_file_beside_goes_before_the_default(tmp_path: Path) -> None:
+    _written(tmp_path, 'targets = ["a/b"]')
+    assert TargetList.configured(Settings()).include == ("a/b",)
+
+
+def test_a_targets_file_that_is_named_must_be_there() -> None:
+    with pytest.raises(ConfigurationError, match=r"no targets file mine\.toml; TARGETS_FILE names it"):
+        TargetList.configured(Settings(targets_file=Path("mine.toml")))
