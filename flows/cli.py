@@ -22,6 +22,7 @@ from flows.backfill_cli import backfill
 from flows.cheapest_cli import cheapest
 from flows.collection import Collected, collect_targets, resolve
 from flows.database import differences, downgrade, location, opened, told, upgrade
+from flows.env_file import exposed_secret
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
 from flows.export_cli import export_history
 from flows.fetch import Fetcher
@@ -92,6 +93,9 @@ def _root(
     if show_version:
         print(version("endpoint-history"))
         raise typer.Exit
+    if name := exposed_secret():
+        warning = f"warning: other users of this machine can read {name} in .env; run: chmod 600 .env"
+        print(f"endpoint-history: {warning}", file=sys.stderr)
 
 
 @app.command()

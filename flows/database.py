@@ -19,6 +19,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from flows.errors import ConfigurationError, HistoryError
+from flows.private_files import make_folder
 from models.tables import PARTITION_NAME, metadata
 
 _WRITERS_LOCK = 716_501_204  # any number will do, if only this project's writers ask for it
@@ -212,7 +213,7 @@ def _make_file(url: str) -> None:
     if parsed.get_backend_name() == "sqlite":
         file = Path(str(parsed.database))
         try:
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(file.parent)
             file.touch(mode=0o600)
         except OSError as error:
             raise HistoryError(f"the database {file} can't be made: {error.strerror}") from None

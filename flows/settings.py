@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Self
@@ -55,7 +55,12 @@ def _refuse_misspelt(names: Iterable[str]) -> None:
 def prefect_api_url() -> str | None:
     """The address of Prefect's server where the environment or `.env` has one, as Prefect itself reads them."""
     name = "PREFECT_API_URL"
-    return os.environ.get(name) or DotEnvSettingsSource(Settings).env_vars.get(name.lower())
+    return os.environ.get(name) or env_file_values().get(name.lower())
+
+
+def env_file_values() -> Mapping[str, str | None]:
+    """What `.env` says, also of variables that are not ours; names in lower case. Raises UnicodeDecodeError."""
+    return DotEnvSettingsSource(Settings).env_vars
 
 
 class Settings(BaseSettings):
@@ -80,7 +85,7 @@ class Settings(BaseSettings):
         """Read the environment and `.env`. Raises ConfigurationError naming each bad variable, never its value."""
         try:
             settings = cls()
-            _refuse_misspelt(DotEnvSettingsSource(cls).env_vars)
+            _refuse_misspelt(env_file_values())
         except UnicodeDecodeError:
             raise ConfigurationError("bad settings: .env is not UTF-8 text") from None
         except ValidationError as error:

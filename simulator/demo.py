@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from flows.private_files import make_folder
 from flows.settings import Settings
 from simulator.market import Market
 from simulator.past import write_past
@@ -63,7 +64,7 @@ def run_demo(market: Market, days: int) -> int:
     """Make, collect, build and ask; the exit code. A second demo goes on from now: no price of the past comes back."""
     began = time.monotonic()
     folder = _FOLDER.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if not _is_that_of(folder, market, days):
         print(f"simulator: {_FOLDER} holds a demo of another market; to begin anew: rm -r {_FOLDER}", file=sys.stderr)
         return _WRONG_USAGE

@@ -292,7 +292,31 @@ def test_the_key_is_in_nothing_that_is_kept_or_told(command: Command, simulator:
 
 
 def test_what_is_kept_is_closed_to_other_users(command: Command, simulator: Simulator) -> None:
+    command("db", "upgrade", DATABASE_URL="sqlite:///data/deeper/history.db")
     command("db", "upgrade")
     command("collect", "--no-prefect")
-    open_to_others = [str(path) for path in Path("data").rglob("*") if path.stat().st_mode & 0o077]
-    assert open_to_others == []
+    kept = [Path("data"), *Path("data").rglob("*")]
+    assert [str(path) for path in kept if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "mode", "name"),
+    [
+        ("DATABASE_URL=postgresql://me:sesame@127.0.0.1:9/h", 0o644, "DATABASE_URL"),
+        ("OPENROUTER_API_KEY=sk-sesame", 0o640, "OPENROUTER_API_KEY"),
+        ("POSTGRES_PASSWORD=sesame", 0o604, "POSTGRES_PASSWORD"),
+        ("POSTGRES_PASSWORD=sesame", 0o600, None),
+        ("POSTGRES_PASSWORD=", 0o644, None),
+        ("REQUESTS_PER_SECOND=5", 0o644, None),
+        ("OTHER=http://[::1", 0o644, None),
+    ],
+)
+def test_a_secret_that_other_users_can_read_gets_a_warning(
+    command: Command, line: str, mode: int, name: str | None
+) -> None:
+    Path(".env").write_text(line)
+    Path(".env").chmod(mode)
+    _, _, err = command("targets", "a/b")
+    assert "sesame" not in err
+    warning = f"endpoint-history: warning: other users of this machine can read {name} in .env; run: chmod 600 .env\n"
+    assert err == (warning if name else "")

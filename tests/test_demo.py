@@ -133,6 +133,10 @@ def test_a_demo_of_another_market_is_refused_in_one_line(
     assert [path.name for path in kept.parent.iterdir()] == ["market.json"]
 
 
+def test_the_folder_of_all_data_is_closed_to_other_users(shown: Demo) -> None:
+    assert (shown.folder / "data").stat().st_mode & 0o077 == 0
+
+
 def test_nothing_of_the_users_own_is_touched(shown: Demo) -> None:
     assert {path.name for path in shown.folder.iterdir()} <= {".env", "data", "home"}
     assert [path.name for path in (shown.folder / "data").iterdir()] == ["demo"]
