@@ -27,7 +27,7 @@ from flows.errors import HistoryError
 from flows.events import CHANGED, COLLECT_RESOURCE
 from flows.politeness import Politeness
 from flows.progress import Pace
-from flows.report import headline, markdown, payload
+from flows.report import headline, markdown, payload, printable
 from flows.settings import Settings
 from flows.shards import collect_sharded
 from flows.targets import ENTRY_FORM, TargetList
@@ -84,6 +84,8 @@ async def collect(
         return Failed(message=str(error), data=error)
     if watcher := watch_collected.get():
         watcher(collected)
+    for missing in collected.not_found:
+        get_run_logger().warning("not found (never seen): %s", printable(str(missing)))
     await _publish(collected, settings.site_url)
     await _tell(settings, collected, since)
     return _ended(collected)
@@ -137,7 +139,7 @@ def _progress() -> Progress:
 
 def _ended(collected: Collected) -> State[Any]:
     message = headline(collected)
-    return Completed(message=message) if collected.observed else Failed(message=message)
+    return Failed(message=message) if collected.exit_code == 1 else Completed(message=message)
 
 
 def _minutes_too_late(cadence_minutes: int | None) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from flows.database import location, opened, told, writing
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
 from flows.fetch import Clock, Fetcher, now
 from flows.loading import finish_run, seldom_collected, take_up
+from flows.not_found import NotFound, find_not_found
 from flows.outcome import Outcome, outcome_of
 from flows.politeness import Politeness
 from flows.rollups import roll_up
@@ -35,7 +37,8 @@ class Collected:
     """How a collect ended: what it brought, and what of it still waits in the archive, with the reason.
 
     `troubles` has a line for each bundle, of this run or an earlier one, that can't be finished or read whole, for a
-    models listing that could not be had, and for a shard that was not collected whole.
+    models listing that could not be had, and for a shard that was not collected whole. `not_found` holds the targets
+    that OpenRouter does not know and that this history has never seen.
     """
 
     outcome: Outcome
@@ -45,18 +48,24 @@ class Collected:
     database: str
     archive: str
     troubles: Sequence[str] = ()
+    not_found: Sequence[NotFound] = ()
 
     @property
     def observed(self) -> int:
         """How many targets gave evidence that is stored."""
-        return self.outcome.ok + self.outcome.gone
+        return self.outcome.ok + self.gone
+
+    @property
+    def gone(self) -> int:
+        """How many targets list no endpoints: not found is not gone."""
+        return self.outcome.gone - len(self.not_found)
 
     @property
     def exit_code(self) -> int:
-        """0 all targets observed, 1 none, 3 some."""
+        """0 all targets observed, 1 nothing could be done, 3 some."""
         if self.observed == self.targets:
             return 0
-        return 3 if self.observed else 1
+        return 3 if self.observed or self.not_found else 1
 
 
 async def collect_targets(
@@ -79,7 +88,8 @@ async def collect_targets(
             targets = await resolve_or_recall(fetcher, entries, engine, troubles)
             run = Run(run_name("collect", clock(), secrets.token_hex(3)), "collect", "live", cadence_seconds)
             walk = Walk(run, targets, fetcher, engine, settings.openrouter_base_url, progress)
-            return await _collect(walk, archive, troubles, step)
+            collected = await _collect(walk, archive, troubles, step)
+            return await with_not_found(collected, fetcher, engine, entries)
 
 
 async def collect_shard(
@@ -124,6 +134,15 @@ async def resolve_or_recall(
             raise
         troubles.append(f"{error}; the {len(known)} targets asked for before stand for it")
         return entries.resolve(known)
+
+
+async def with_not_found(collected: Collected, fetcher: Fetcher, engine: sa.Engine, entries: TargetList) -> Collected:
+    """Return the same with `not_found` filled in; the rest of the never seen stays in its outcome."""
+    missing = await find_not_found(fetcher, engine, entries, collected.outcome.never_seen)
+    names = {item.target for item in missing}
+    left = [target for target in collected.outcome.never_seen if target not in names]
+    outcome = dataclasses.replace(collected.outcome, never_seen=left)
+    return dataclasses.replace(collected, outcome=outcome, not_found=missing)
 
 
 def _recover(archive: Archive) -> list[str]:

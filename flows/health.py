@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +15,12 @@ from flows.alert_rules import read_rules
 from flows.archive import Archive
 from flows.database import location, opened, revisions, told
 from flows.errors import HistoryError
+from flows.not_found import NotFound, known_models, with_suggestions
 from flows.report import printable
 from flows.schedules import Schedules, read_schedules
 from flows.settings import Settings
 from flows.status import Status, read_status, status_lines
+from flows.targets import TargetList
 
 _LEAST_ROOM = 2**30  # what the whole catalogue takes in some months
 
@@ -29,13 +31,16 @@ class Health:
 
     `room` is how many bytes are free where the archive and a SQLite database lie, the least of the two; None where both
     are elsewhere. `schedules` is what Prefect says: None where none is configured, a text where it can't be asked.
-    `rules` says why those of alerts can't be read; None where they can.
+    `rules` says why those of alerts can't be read, and `targets` the same of the targets file; None where they can.
+    `not_found` holds the targets of that file that the newest walk asked for and that were never seen.
     """
 
     status: Status
     room: int | None
     schedules: Schedules | str | None
     rules: str | None = None
+    not_found: Sequence[NotFound] = ()
+    targets: str | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -43,6 +48,9 @@ class Health:
         found = list(self.status.problems)
         if self.room is not None and self.room < _LEAST_ROOM:
             found.append(f"only {_gigabytes(self.room)} are free on the disk")
+        if self.targets:
+            found.append(f"nothing more can be collected: {self.targets}")
+        found += [f"not found (never seen): {target}" for target in self.not_found]
         if self.rules:
             found.append(f"nobody is told of alerts: {self.rules}")
         if isinstance(self.schedules, str):
@@ -67,8 +75,10 @@ def read_health(settings: Settings, now: datetime) -> Health:
                 database=location(engine),
                 archive=archive.location,
             )
+            models = known_models(connection)
         folders = [archive.folder, _folder(engine)]
-    return Health(status, _room(folders), _schedules(), _rules(settings))
+    missing, targets = _not_found(settings, status, models)
+    return Health(status, _room(folders), _schedules(), _rules(settings), missing, targets)
 
 
 def health_lines(health: Health) -> Iterator[str]:
@@ -95,6 +105,7 @@ def health_payload(health: Health) -> dict[str, Any]:
         "failing": len(status.failing),
         "stale": status.stale,
         "never_seen": len(status.never_seen),
+        "not_found": [{"target": item.target, "did_you_mean": item.suggestion} for item in health.not_found],
         "gaps_7d": status.gaps.gaps,
         "looks_lacking_7d": status.gaps.lacking,
         "drift": len(status.drift),
@@ -119,6 +130,17 @@ def _rules(settings: Settings) -> str | None:
     except HistoryError as error:
         return str(error)
     return None
+
+
+def _not_found(settings: Settings, status: Status, models: Sequence[str]) -> tuple[list[NotFound], str | None]:
+    """The misspelt targets, or why the targets file can't be read."""
+    try:
+        entries = TargetList.configured(settings)
+    except HistoryError as error:
+        return [], str(error)
+    failing = {target for target, *_ in status.failing}  # nobody knows whether these exist
+    names = [target for target in status.never_seen if target not in failing and entries.names(target)]
+    return with_suggestions(names, models), None
 
 
 def _size(archive: Archive) -> int | None:

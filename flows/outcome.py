@@ -70,9 +70,10 @@ class Seen:
 class Outcome:
     """What one run brought. `failed` names each target that proved nothing, with the reason.
 
-    `never_seen` names those that have never shown a model. `unread` names targets with endpoints that could not be
-    read. `same_model` names targets that were not counted because another path showed the same model. `first_looks` are
-    models seen for the first time: their endpoints are no news. `drift` holds what no earlier run had seen.
+    `never_seen` names those that are gone and have never shown a model. `unread` names targets with endpoints that
+    could not be read. `same_model` names targets that were not counted because another path showed the same model.
+    `first_looks` are models seen for the first time: their endpoints are no news. `drift` holds what no earlier run had
+    seen.
     """
 
     run: str
@@ -125,7 +126,7 @@ def outcome_of(connection: Connection, run_name: str, seen: Iterable[Seen]) -> O
 
 def _never_seen(connection: Connection, run_ids: Sequence[int]) -> list[str]:
     o = observations
-    query = select(targets.c.author, targets.c.slug).select_from(o.join(targets))
+    query = select(targets.c.author, targets.c.slug).select_from(o.join(targets)).distinct()
     nothing = query.where(o.c.run_id.in_(run_ids), o.c.outcome == "gone", o.c.model_id.is_(None))
     return [f"{author}/{slug}" for author, slug in connection.execute(nothing.order_by(*query.selected_columns))]
 

@@ -22,7 +22,9 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u
 def headline(collected: Collected) -> str:
     """One line: what happened."""
     outcome = collected.outcome
-    parts = [f"{collected.observed} of {collected.targets} targets observed ({outcome.ok} ok, {outcome.gone} gone)"]
+    parts = [f"{collected.observed} of {collected.targets} targets observed ({outcome.ok} ok, {collected.gone} gone)"]
+    if collected.not_found:
+        parts.append(f"{len(collected.not_found)} not found")
     if outcome.failed:
         parts.append(f"{len(outcome.failed)} failed")
     if collected.waiting:
@@ -34,7 +36,10 @@ def headline(collected: Collected) -> str:
 def lines(collected: Collected) -> Iterator[str]:
     """The same with its details, for a terminal."""
     outcome = collected.outcome
-    yield f"Targets    {outcome.ok} ok, {outcome.gone} gone, {len(outcome.failed)} failed, of {collected.targets}"
+    missing = f"{len(collected.not_found)} not found, " if collected.not_found else ""
+    failed = len(outcome.failed)
+    yield f"Targets    {outcome.ok} ok, {collected.gone} gone, {missing}{failed} failed, of {collected.targets}"
+    yield from (f"  not found (never seen): {printable(str(item))}" for item in collected.not_found)
     yield from outcome_lines(outcome)
     yield from cut(f"  trouble: {line}" for line in collected.troubles)
     if collected.waiting:
@@ -50,7 +55,7 @@ def outcome_lines(outcome: Outcome) -> Iterator[str]:
     yield f"Prices     {outcome.new_prices} new, {outcome.repriced} changed"
     yield from cut(f"  {_move(move)}" for move in outcome.price_moves)
     yield from (f"  failed: {target}: {printable(reason)}" for target, reason in outcome.failed)
-    yield from cut(f"  nothing there, now or before: {target}; misspelt?" for target in outcome.never_seen)
+    yield from cut(f"  listed without endpoints, now and before: {target}" for target in outcome.never_seen)
     yield from cut(f"  read in part: {target}: {printable(reason)}" for target, reason in outcome.unread)
     yield from cut(f"  counted once: {target} is {printable(model)}" for target, model in outcome.same_model)
     yield from cut(f"  unknown upstream: {_drift(item)}" for item in outcome.drift)
@@ -70,7 +75,8 @@ def markdown(collected: Collected, site_url: str | None = None) -> str:
         ),
         _table("Endpoints", ("what", *_OFFER), ((kind, *_offer_cells(offer)) for kind, offer in outcome.arrivals)),
         _table("Failed targets", ("target", "reason"), outcome.failed, most=len(outcome.failed)),
-        _table("Nothing there, now or before", ("target",), ((target,) for target in outcome.never_seen)),
+        _table("Not found", ("never seen",), ((str(item),) for item in collected.not_found)),
+        _table("Listed without endpoints, now and before", ("target",), ((target,) for target in outcome.never_seen)),
         _table("Read in part", ("target", "endpoints left out"), outcome.unread),
         _table("Counted once", ("target", "is the same model as"), outcome.same_model),
         _table("Unknown to this version", ("where", "value"), outcome.drift),

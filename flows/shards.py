@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from flows.archive import Archive, run_name
 from flows.catalogue import of_walk
-from flows.collection import Collected, resolve_or_recall
+from flows.collection import Collected, resolve_or_recall, with_not_found
 from flows.database import location, opened, told
 from flows.errors import HistoryError
 from flows.fetch import Fetcher, now
@@ -59,9 +59,10 @@ async def collect_sharded(settings: Settings, entries: TargetList, shards: int, 
         troubles = await asyncio.to_thread(take_up, engine, archive, now())
         async with Fetcher(settings) as fetcher:
             targets = await resolve_or_recall(fetcher, entries, engine, troubles)
-        walk = run_name("collect", now(), secrets.token_hex(3))
-        troubles += await hand_out(split(walk, targets, shards), lambda some: _left(engine, walk, some))
-        return await asyncio.to_thread(_collected, engine, archive, walk, len(targets), troubles)
+            walk = run_name("collect", now(), secrets.token_hex(3))
+            troubles += await hand_out(split(walk, targets, shards), lambda some: _left(engine, walk, some))
+            collected = await asyncio.to_thread(_collected, engine, archive, walk, len(targets), troubles)
+            return await with_not_found(collected, fetcher, engine, entries)
 
 
 def split(walk: str, targets: Sequence[Target], shards: int) -> list[Shard]:

@@ -262,7 +262,9 @@ def _observations() -> sa.Select[Any]:
 def _never_seen(connection: Connection, walk: sa.ColumnElement[bool]) -> list[str]:
     o, shown = observations, observations.alias()
     ever = sa.exists().where(shown.c.target_id == o.c.target_id, shown.c.outcome == "ok")
-    query = select(targets.c.author, targets.c.slug).select_from(o.join(targets).join(runs)).where(walk, ~ever)
+    query = (
+        select(targets.c.author, targets.c.slug).select_from(o.join(targets).join(runs)).where(walk, ~ever).distinct()
+    )
     return [f"{author}/{slug}" for author, slug in connection.execute(query.order_by(targets.c.author, targets.c.slug))]
 
 

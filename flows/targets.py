@@ -75,6 +75,10 @@ class TargetList:
         """Whether the models listing is needed to tell what this list means."""
         return any(EVERYTHING in entry for entry in self.include)
 
+    def names(self, id_: str) -> bool:
+        """Whether this author/slug pair is written out in the list, and not only matched by a pattern."""
+        return id_ in self.include and self.takes(id_)
+
     def takes(self, id_: str) -> bool:
         """Whether an author/slug pair is among what this list means, listed or not."""
         included = any(_matches(entry, id_) for entry in self.include)

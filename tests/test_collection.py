@@ -19,6 +19,7 @@ from flows.collection import Collected, collect_targets
 from flows.database import opened, upgrade, writing
 from flows.errors import ConfigurationError, HistoryError, UnreachableError
 from flows.loading import load_bundles, unloaded
+from flows.report import headline, lines
 from flows.settings import Settings
 from flows.targets import TargetList
 from models.tables import models, observations, pricing_snapshots, runs
@@ -188,8 +189,42 @@ def test_a_listing_that_fails_is_recalled_from_the_last_time(simulator: Simulato
     assert is_told_by_its_archive(url_of(given))
 
 
-def test_a_target_that_never_showed_a_model_is_named(given: Settings) -> None:
-    assert collect(given, [PATHS[0], "acme/misspelt"]).outcome.never_seen == ["acme/misspelt"]
+def test_a_misspelt_target_is_not_found_and_gets_a_suggestion(given: Settings) -> None:
+    misspelt = PATHS[0].replace("/", "/x")
+    collected = collect(given, [PATHS[0], misspelt, "no/model"])
+    assert [str(item) for item in collected.not_found] == [f"{misspelt}; did you mean {PATHS[0]}?", "no/model"]
+    assert (collected.outcome.never_seen, collected.observed, collected.exit_code) == ([], 1, 3)
+    assert "2 not found" in headline(collected)
+    assert list(lines(collected))[:3] == [
+        "Targets    1 ok, 0 gone, 2 not found, 0 failed, of 3",
+        f"  not found (never seen): {misspelt}; did you mean {PATHS[0]}?",
+        "  not found (never seen): no/model",
+    ]
+
+
+def test_only_misspelt_targets_are_a_partial_failure_too(given: Settings) -> None:
+    assert collect(given, ["no/model"]).exit_code == 3
+
+
+def test_a_misspelt_target_is_not_found_where_the_models_listing_fails(simulator: Simulator, given: Settings) -> None:
+    simulator.answers["models"] = faults.KINDS["503"]
+    collected = collect(given, [PATHS[0], PATHS[0].upper()])
+    assert [item.suggestion for item in collected.not_found] == [PATHS[0]]
+
+
+def test_a_target_that_was_seen_once_is_gone_and_not_misspelt(simulator: Simulator, given: Settings) -> None:
+    collect(given, PATHS[:2])
+    simulator.answers[PATHS[0]] = faults.answer(404, faults.error_body(404, "Model does not exist"))
+    collected = collect(given, PATHS[:2], minute=30)
+    assert (collected.not_found, collected.gone, collected.exit_code) == ([], 1, 0)
+
+
+def test_a_listed_target_without_endpoints_is_not_misspelt(simulator: Simulator, given: Settings) -> None:
+    simulator.answers[PATHS[0]] = faults.answer(404, faults.error_body(404, "Model does not exist"))
+    for minute, entries in ((0, ["*"]), (30, PATHS[:2])):
+        collected = collect(given, entries, minute=minute)
+        assert (collected.not_found, collected.outcome.never_seen) == ([], [PATHS[0]])
+        assert collected.exit_code == 0
 
 
 def test_progress_is_told_for_every_target(given: Settings) -> None:

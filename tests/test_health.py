@@ -19,6 +19,7 @@ from flows.database import upgrade
 from flows.health import Health, health_lines, health_payload, read_health
 from flows.schedules import Schedules
 from flows.settings import Settings
+from simulator import faults
 from simulator.market import Market
 from simulator.server import Simulator, serving
 from tests.collecting import ARCHIVE, collect, settings
@@ -54,6 +55,34 @@ def test_where_all_is_well_nothing_is_in_the_way(collected: Settings) -> None:
     payload = health_payload(found)
     assert (payload["healthy"], payload["targets"], payload["late_runs"]) == (True, len(MARKET.paths()), None)
     assert payload["free_bytes"] == found.room
+
+
+def test_a_misspelt_target_is_a_problem_until_it_is_taken_out_of_the_list(collected: Settings) -> None:
+    path = MARKET.paths()[0]
+    misspelt = path.replace("/", "/x")
+    with serving(Simulator(MARKET)) as base_url:
+        collect(settings(URL, base_url), [path, misspelt], minute=1)
+    Path("targets.toml").write_text(f"targets = ['{path}', '{misspelt}']")
+    found = health(collected)
+    assert found.problems == [f"not found (never seen): {misspelt}; did you mean {path}?"]
+    assert health_payload(found)["not_found"] == [{"target": misspelt, "did_you_mean": path}]
+    Path("targets.toml").write_text(f"targets = ['{path}']")
+    assert health(collected).problems == []
+
+
+def test_a_misspelt_target_whose_newest_look_failed_may_exist(collected: Settings) -> None:
+    simulator = Simulator(MARKET)
+    simulator.answers["no/model"] = faults.KINDS["500"]
+    Path("targets.toml").write_text("targets = ['no/model']")
+    with serving(simulator) as base_url:
+        collect(settings(URL, base_url), [MARKET.paths()[0], "no/model"], minute=1)
+    assert not any("not found" in problem for problem in health(collected).problems)
+
+
+def test_a_targets_file_that_can_not_be_read_is_a_problem(collected: Settings) -> None:
+    Path("targets.toml").write_text("targets = [")
+    [problem] = health(collected).problems
+    assert problem.startswith("nothing more can be collected: targets.toml is not TOML")
 
 
 def test_rules_of_alerts_that_can_not_be_read_are_told(collected: Settings) -> None:

@@ -211,6 +211,12 @@ def test_targets_that_never_showed_a_model_are_named(engine: sa.Engine) -> None:
     assert status(engine, 31).never_seen == [OTHER, THIRD]
 
 
+def test_a_target_that_was_never_seen_counts_once_however_often_it_was_asked_for(engine: sa.Engine) -> None:
+    for minute, shard in ((0, "-1-a"), (10, "-1-b")):
+        collect(engine, minute, a_gone_look(target=OTHER), cadence=600, shard=shard)
+    assert status(engine, 31).never_seen == [OTHER]
+
+
 def test_never_seen_targets_are_told_one_a_line(engine: sa.Engine) -> None:
     collect(engine, 0, a_gone_look(target=THIRD), a_gone_look(target=OTHER))
     assert told(engine, 1)[4:7] == ["Never seen 2 targets", "  acme/heron-2", "  acme/wren-3"]
