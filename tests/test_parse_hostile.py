@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from typing import Any
 
 import pytest
@@ -92,7 +93,12 @@ JSON_VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=8,
 )
-JSON_NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,12})?", fullmatch=True)
+JSON_NUMBERS = (
+    st.from_regex(r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,25})?", fullmatch=True)
+    | st.integers(900, 6000).map(lambda digits: "9" * digits)
+    | st.sampled_from(["NaN", "Infinity", "-Infinity"])
+)
+JSON_TEXTS = JSON_VALUES.map(json.dumps) | JSON_NUMBERS | JSON_NUMBERS.map(json.dumps)
 
 
 def assert_coherent(reading: Reading) -> None:
@@ -101,12 +107,12 @@ def assert_coherent(reading: Reading) -> None:
     assert bool(reading.reason) == (reading.outcome == "failed")
 
 
-@given(st.sampled_from(PLACES), JSON_VALUES.map(json.dumps) | JSON_NUMBERS)
+@given(st.sampled_from(PLACES), JSON_TEXTS)
 def test_any_value_at_any_field_gives_an_outcome(place: str, raw: str) -> None:
     assert_coherent(read(planted(place, raw)))
 
 
-@given(st.sampled_from(ENDPOINT_PLACES), JSON_VALUES.map(json.dumps) | JSON_NUMBERS)
+@given(st.sampled_from(ENDPOINT_PLACES), JSON_TEXTS)
 def test_a_bad_field_of_an_endpoint_spares_its_neighbour(place: str, raw: str) -> None:
     reading = read(planted(place, raw))
     assert reading.listing is not None
@@ -122,6 +128,34 @@ def test_a_bad_field_of_an_endpoint_spares_its_neighbour(place: str, raw: str) -
 )
 def test_a_wrong_type_at_any_field_gives_an_outcome(place: str, value: Any) -> None:
     assert_coherent(read(planted(place, json.dumps(value))))
+
+
+@given(st.sampled_from(PLACES), JSON_TEXTS)
+def test_what_is_read_of_any_value_fits_the_columns(place: str, raw: str) -> None:
+    listing = read(planted(place, raw)).listing
+    for endpoint in listing.endpoints if listing else ():
+        limits = (endpoint.terms.context_length, endpoint.terms.max_completion_tokens, endpoint.terms.max_prompt_tokens)
+        assert all(limit is None or 0 <= limit <= 10**15 for limit in limits)
+        numbers = [
+            *(astuple(endpoint.uptime)[1:]),
+            *(astuple(endpoint.performance) if endpoint.performance else ()),
+        ]
+        assert all(number is None or number == 0 or 1e-9 <= number <= 1e15 for number in numbers)
+        assert endpoint.uptime.status is None or -999 <= endpoint.uptime.status <= 999
+        json.dumps([endpoint.prices.overrides, endpoint.prices.other, endpoint.terms.features], allow_nan=False)
+
+
+@pytest.mark.parametrize("place", ["data.created", "endpoint.uptime_last_30m", "endpoint.unheard_of"])
+@pytest.mark.parametrize("raw", ["NaN", "-Infinity", "9" * 10_000, "1e99999999999999999999", "1e-99999999999999999999"])
+def test_a_number_that_nothing_holds_costs_its_field_alone(place: str, raw: str) -> None:
+    reading = read(planted(place, raw))
+    assert (reading.complete, {item.path for item in reading.drift}) == (True, {place})
+
+
+@pytest.mark.parametrize("raw", ["NaN", "-Infinity", "9" * 10_000, "1e99999999999999999999"])
+def test_a_price_that_no_number_holds_costs_its_endpoint(raw: str) -> None:
+    reading = read(planted("endpoint.pricing.prompt", raw))
+    assert [item.reason for item in reading.unread] == ["prompt is not a number"]
 
 
 @pytest.mark.parametrize(
