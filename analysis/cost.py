@@ -58,7 +58,7 @@ class Usage:
                 raise ConfigurationError(f"{_option(name)}: {count} is no whole number between {least} and {_MOST:,}")
         if not self.cached_share.is_finite() or not 0 <= self.cached_share <= 1:
             raise ConfigurationError(f"--cached-share: {self.cached_share} is no share between 0 and 1, such as 0.8")
-        if -_exponent(self.cached_share) > _MAX_DECIMALS:
+        if decimals(self.cached_share) > _MAX_DECIMALS:
             raise ConfigurationError(f"--cached-share: more than {_MAX_DECIMALS} decimals")
         with localcontext(_EXACT):
             if self.input_tokens * (1 - self.cached_share) < self.cache_write:
@@ -196,9 +196,10 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-def _exponent(value: Decimal) -> int:
+def decimals(value: Decimal) -> int:
+    """How many places a number has behind its point, none where it is no number."""
     exponent = value.as_tuple().exponent
-    return exponent if isinstance(exponent, int) else 0
+    return -exponent if isinstance(exponent, int) else 0
 
 
 def _option(name: str) -> str:

@@ -145,8 +145,10 @@ def old_uptime(number: int) -> Uptime:
 
 
 def old_reads() -> list[Read]:
-    endpoints = [an_endpoint(f"north-{number}") for number in range(len(OLD_CONDITIONS))]
-    looks = [a_look(*endpoints, minute=minute) for minute in (0, 30, 60)]
+    looks = [
+        a_look(*(an_endpoint(f"north-{n}", prompt) for n in range(len(OLD_CONDITIONS))), minute=minute)
+        for minute, prompt in ((0, "0.000001"), (30, "0.0000001"), (60, "0.000001"))
+    ]
     return [(look, as_older_versions_stored_it(read_observation(look), at_look)) for at_look, look in enumerate(looks)]
 
 
