@@ -9,7 +9,7 @@ from decimal import ROUND_FLOOR, Decimal
 from difflib import get_close_matches
 from typing import Final
 
-from analysis.cost import Usage, exact
+from analysis.cost import Usage, decimals, exact
 from analysis.uptime import SpanUptime
 from flows.errors import ConfigurationError
 from models.listing import EndpointKey, Terms
@@ -46,7 +46,7 @@ class Conditions:
         floor = self.uptime_pct
         if floor is not None and not (floor.is_finite() and 0 <= floor <= _HUNDRED):
             raise ConfigurationError(f"--uptime: {floor} is no percentage between 0 and 100, such as 99.5")
-        if floor is not None and len(floor.as_tuple().digits) > _MAX_DECIMALS:
+        if floor is not None and max(len(floor.as_tuple().digits), decimals(floor)) > _MAX_DECIMALS:
             raise ConfigurationError(f"--uptime: more than {_MAX_DECIMALS} digits")
         if not timedelta(minutes=1) <= self.over <= LONGEST_SPAN:
             raise ConfigurationError(f"--over: a span is from 1m to {LONGEST_SPAN.days}d, such as 7d, 24h or 90m")

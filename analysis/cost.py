@@ -19,6 +19,7 @@ from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from typing import Any, Final, NamedTuple
 
 from flows.errors import ConfigurationError
+from flows.override_conditions import DAYS, MIDNIGHT, clock_time, token_count, weekdays
 from models.listing import PRICE_KEYS, JsonObject, PriceSet
 
 # Enough digits for any price, share and count that is let in; a result that would be rounded is an error here.
@@ -26,10 +27,8 @@ _EXACT: Final = Context(prec=500, traps=[Inexact, InvalidOperation])
 _MOST: Final = 10**12
 _MAX_DECIMALS: Final = 30
 _ALWAYS_CHARGED: Final = {"prompt", "completion"}
-_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _TIMED: Final = ("utc_start", "utc_end", "utc_days")
-_MIDNIGHT: Final = 2400
-_HOUR: Final = 60
+_MAX_PRICE_LENGTH: Final = 100
 
 
 class UnknownCostError(Exception):
@@ -59,7 +58,7 @@ class Usage:
                 raise ConfigurationError(f"{_option(name)}: {count} is no whole number between {least} and {_MOST:,}")
         if not self.cached_share.is_finite() or not 0 <= self.cached_share <= 1:
             raise ConfigurationError(f"--cached-share: {self.cached_share} is no share between 0 and 1, such as 0.8")
-        if -_exponent(self.cached_share) > _MAX_DECIMALS:
+        if decimals(self.cached_share) > _MAX_DECIMALS:
             raise ConfigurationError(f"--cached-share: more than {_MAX_DECIMALS} decimals")
         with localcontext(_EXACT):
             if self.input_tokens * (1 - self.cached_share) < self.cache_write:
@@ -172,43 +171,35 @@ def _verdict(key: str, conditions: JsonObject, at: datetime, prompt_tokens: int)
     """Whether one condition holds; None: it can't be read."""
     match key:
         case "min_prompt_tokens":
-            least = _number(conditions[key])
+            least = token_count(conditions[key])
             return None if least is None else prompt_tokens > least
         case "utc_start" | "utc_end":
-            start, end = _clock(conditions.get("utc_start", 0)), _clock(conditions.get("utc_end", _MIDNIGHT))
+            start, end = clock_time(conditions.get("utc_start", 0)), clock_time(conditions.get("utc_end", MIDNIGHT))
             return None if start is None or end is None else _is_within(at.hour * 100 + at.minute, start, end)
         case "utc_days":
-            days = conditions[key]
-            readable = isinstance(days, list) and all(str(day).lower() in _DAYS for day in days)
-            return _DAYS[at.weekday()] in {str(day).lower() for day in days} if readable else None
+            days = weekdays(conditions[key])
+            return None if days is None else DAYS[at.weekday()] in days
         case _:  # a price key that is new has a decimal string, as all prices here; it is no condition
-            return True if isinstance(conditions[key], str) and _number(conditions[key]) is not None else None
+            return True if _is_number(conditions[key]) else None
 
 
 def _is_within(hhmm: int, start: int, end: int) -> bool:
     return start <= hhmm < end if start <= end else hhmm >= start or hhmm < end
 
 
-def _clock(value: Any) -> int | None:
-    """An HHMM number up to 2400, None where it is none."""
-    number = _number(value)
-    readable = number is not None and number == int(number) and 0 <= number <= _MIDNIGHT and number % 100 < _HOUR
-    return int(number) if number is not None and readable else None
-
-
-def _number(value: Any) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return None
+def _is_number(value: Any) -> bool:
+    if not isinstance(value, str) or len(value) > _MAX_PRICE_LENGTH:
+        return False
     try:
-        number = Decimal(value)
+        return Decimal(value).is_finite()
     except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+        return False
 
 
-def _exponent(value: Decimal) -> int:
+def decimals(value: Decimal) -> int:
+    """How many places a number has behind its point, none where it is no number."""
     exponent = value.as_tuple().exponent
-    return exponent if isinstance(exponent, int) else 0
+    return -exponent if isinstance(exponent, int) else 0
 
 
 def _option(name: str) -> str:

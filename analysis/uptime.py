@@ -12,7 +12,8 @@ from typing import Final
 from models.listing import UPTIME_REDEFINED_AT, UPTIME_WINDOW
 
 _SECOND: Final = timedelta(seconds=1)
-_EXACT: Final = Context(prec=100, traps=[Inexact])
+# Any sum of doubles, times seconds, has fewer digits: the smallest double begins 324 places behind the point.
+_EXACT: Final = Context(prec=500, traps=[Inexact])
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,10 @@ def read_bundle(chunks: Iterable[bytes], name: str, where: str) -> Iterator[Obse
         raise ArchiveDamage(f"{where}, {first}{more}")
 
 
+_Duration = Annotated[int, Field(ge=0, lt=2**31)]  # what the columns hold
+_Status = Annotated[int, Field(ge=0, lt=1000)]
+
+
 class _Line(BaseModel):
     model_config = ConfigDict(strict=True)
 
@@ -88,13 +92,13 @@ class _Line(BaseModel):
     run: str
     kind: RunKind
     source: str
-    cadence_seconds: int | None
+    cadence_seconds: _Duration | None
     author: str
     slug: str
     observed_at: Annotated[str, Field(pattern=r"^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z$")]
-    status: int | None
+    status: _Status | None
     error: str | None
-    elapsed_ms: int | None
+    elapsed_ms: _Duration | None
     headers: dict[str, str]
     body: str | None = None
     body_base64: str | None = None

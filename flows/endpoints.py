@@ -6,14 +6,15 @@ import dataclasses
 import re
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from flows.fields import (
     MAX_NAME,
     UnreadableError,
     checked_text,
-    kept_json,
+    in_words,
     optional_count,
+    optional_json,
     optional_number,
     optional_percent,
     optional_text,
@@ -44,34 +45,55 @@ _KNOWN_KEYS = {
 _FEATURES = {key for key in _KNOWN_KEYS if key.startswith("supports_")} | {"native_tools", "service_tier"}
 _QUANTIZATIONS = {"int4", "int8", "fp4", "fp6", "fp8", "fp16", "bf16", "fp32", "mxfp4", "nvfp4", "unknown"}
 _STATUSES = {0, -1, -2, -3, -5, -10}
-_STATUS_FORM = re.compile("-?[0-9]{1,3}")
-_PERCENTILES = ("p50", "p75", "p90", "p99")
+_STATUS_FORM = re.compile(r"(-?[0-9]{1,3})(?:\.0{1,16})?")
+_PERCENTILES = {"p50", "p75", "p90", "p99"}
 _VOLATILE = {
     *("status", "uptime_last_5m", "uptime_last_30m", "uptime_last_1d"),
     *("latency_last_30m", "throughput_last_30m", "perf_last_30m_by_workload"),
 }
-_Offer = tuple[EndpointKey, str, PriceSet, Terms, frozenset[Drift]]
+
+
+class _Offer(NamedTuple):
+    key: EndpointKey
+    name: str
+    prices: PriceSet
+    terms: Terms
+    drift: frozenset[Drift]
+    lacks: str
+
+
 _OFFERS: dict[str, _Offer] = {}
 _OFFERS_KEPT = 4096  # some 4 kB each; the whole catalogue had 1,203 in August 2026
 _OFFER_LENGTH = 2**16  # longer ones are nobody's, and would fill the memory
 
 
-def read_endpoint(item: Any, model_id: str) -> tuple[EndpointListing, frozenset[Drift]]:
-    """Read one item of `data.endpoints`. Its ordinal is 0 until with_ordinals. Raises UnreadableError."""
+class ReadEndpoint(NamedTuple):
+    """One item of `data.endpoints` as it was read. `lacks` names the terms that are malformed, empty for none."""
+
+    listing: EndpointListing
+    drift: frozenset[Drift]
+    lacks: str
+
+
+def read_endpoint(item: Any, model_id: str) -> ReadEndpoint:
+    """Read one item of `data.endpoints`. Its ordinal is 0 until with_ordinals.
+
+    Raises UnreadableError where its identity or a price can't be read.
+    """
     if not isinstance(item, dict):
         raise UnreadableError("not an object")
-    key, name, prices, terms, drift = _read_offer(item, model_id)
-    status, status_drift = _read_status(item.get("status"))
+    offer = _read_offer(item, model_id)
+    drift: set[Drift] = set()
     endpoint = EndpointListing(
-        key=key,
-        name=name,
-        tag=key.route if item.get("tag") is not None else None,
-        prices=prices,
-        terms=terms,
-        uptime=_read_uptime(item, status),
-        performance=_read_performance(item),
+        key=offer.key,
+        name=offer.name,
+        tag=offer.key.route if item.get("tag") is not None else None,
+        prices=offer.prices,
+        terms=offer.terms,
+        uptime=_read_uptime(item, drift),
+        performance=_read_performance(item, drift),
     )
-    return endpoint, drift | status_drift | _performance_drift(item)
+    return ReadEndpoint(endpoint, offer.drift | drift if drift else offer.drift, offer.lacks)
 
 
 def with_ordinals(endpoints: list[EndpointListing]) -> tuple[EndpointListing, ...]:
@@ -111,72 +133,91 @@ def _read_offer(item: JsonObject, model_id: str) -> _Offer:
 
 def _read_new_offer(item: JsonObject, model_id: str) -> _Offer:
     prices, drift = read_prices(item.get("pricing"))
-    terms = _read_terms(item)
-    tag = checked_text(item["tag"], "tag") if item.get("tag") is not None else None
+    malformed: set[Drift] = set()
+    terms = _read_terms(item, malformed)
+    name = optional_text(item.get("name"), "endpoint.name", drift, MAX_NAME) or ""
+    drift |= malformed | _endpoint_drift(item)
+    lacks = ", ".join(sorted({found.path.removeprefix("endpoint.") for found in malformed}))
+    return _Offer(_read_key(item, model_id, terms), name, prices, terms, frozenset(drift), lacks)
+
+
+def _read_key(item: JsonObject, model_id: str, terms: Terms) -> EndpointKey:
     variant = checked_text(item["model_id"], "model_id") if item.get("model_id") is not None else model_id
-    route = tag or f"provider:{terms.provider_name} quantization:{terms.quantization or 'unknown'}"
-    name = clean_text(str(item.get("name") or ""))[:MAX_NAME]
-    return EndpointKey(variant, route), name, prices, terms, frozenset(drift | _endpoint_drift(item))
+    if item.get("tag") is not None:
+        return EndpointKey(variant, checked_text(item["tag"], "tag"))
+    if not isinstance(item.get("quantization"), str | None):
+        raise UnreadableError("there is no tag, and quantization is not text")
+    return EndpointKey(variant, f"provider:{terms.provider_name} quantization:{terms.quantization or 'unknown'}")
 
 
-def _read_terms(item: JsonObject) -> Terms:
-    quantization = optional_text(item.get("quantization"))
-    features = {key: kept_json(item[key], key) for key in _FEATURES if item.get(key) is not None}
+def _read_terms(item: JsonObject, malformed: set[Drift]) -> Terms:
+    def count(name: str) -> int | None:
+        return optional_count(item.get(name), f"endpoint.{name}", malformed)
+
+    quantization = optional_text(item.get("quantization"), "endpoint.quantization", malformed)
+    features = {
+        key: kept
+        for key in _FEATURES
+        if item.get(key) is not None and (kept := optional_json(item[key], f"endpoint.{key}", malformed)) is not None
+    }
     return Terms(
         provider_name=checked_text(item.get("provider_name"), "provider_name"),
-        context_length=optional_count(item.get("context_length"), "context_length"),
+        context_length=count("context_length"),
         quantization=None if quantization == "unknown" else quantization,
-        max_completion_tokens=optional_count(item.get("max_completion_tokens"), "max_completion_tokens"),
-        max_prompt_tokens=optional_count(item.get("max_prompt_tokens"), "max_prompt_tokens"),
-        supported_parameters=text_list(item.get("supported_parameters")),
+        max_completion_tokens=count("max_completion_tokens"),
+        max_prompt_tokens=count("max_prompt_tokens"),
+        supported_parameters=text_list(item.get("supported_parameters"), "endpoint.supported_parameters", malformed),
         features=features or None,
     )
 
 
-def _read_uptime(item: JsonObject, status: int | None) -> Uptime:
+def _read_uptime(item: JsonObject, drift: set[Drift]) -> Uptime:
     return Uptime(
-        status=status,
-        uptime_5m_pct=optional_percent(item.get("uptime_last_5m"), "uptime_last_5m"),
-        uptime_30m_pct=optional_percent(item.get("uptime_last_30m"), "uptime_last_30m"),
-        uptime_1d_pct=optional_percent(item.get("uptime_last_1d"), "uptime_last_1d"),
+        _read_status(item.get("status"), drift),
+        optional_percent(item.get("uptime_last_5m"), "endpoint.uptime_last_5m", drift),
+        optional_percent(item.get("uptime_last_30m"), "endpoint.uptime_last_30m", drift),
+        optional_percent(item.get("uptime_last_1d"), "endpoint.uptime_last_1d", drift),
     )
 
 
-def _read_status(value: Any) -> tuple[int | None, set[Drift]]:
+def _read_status(value: Any, drift: set[Drift]) -> int | None:
     """An integer, also as text; what else stood in old documents is kept as drift, not as a number."""
-    if value is None or isinstance(value, bool):
-        return None, set()
-    text = str(value)
-    if _STATUS_FORM.fullmatch(text):
-        status = int(text)
-        return status, set() if status in _STATUSES else {Drift("endpoint.status", text)}
-    return None, {Drift("endpoint.status", clean_text(text)[:100])}
-
-
-def _read_performance(item: JsonObject) -> Performance | None:
-    latency, throughput = item.get("latency_last_30m"), item.get("throughput_last_30m")
-    if not isinstance(latency, dict) and not isinstance(throughput, dict):
+    if value is None:
         return None
-    values = {
-        f"{name}_{percentile}_{unit}": optional_number(given.get(percentile), f"{name} {percentile}")
-        for name, given, unit in (("latency", latency, "ms"), ("throughput", throughput, "tps"))
-        if isinstance(given, dict)
-        for percentile in _PERCENTILES
-    }
-    return Performance(**values)
+    if type(value) is int and value in _STATUSES:
+        return value
+    is_written = isinstance(value, str | int | Decimal) and not isinstance(value, bool)
+    match = _STATUS_FORM.fullmatch(str(value)) if is_written else None
+    if not match:
+        drift.add(Drift("endpoint.status", clean_text(value)[:100] if isinstance(value, str) else in_words(value)))
+        return None
+    status = int(match[1])
+    if status not in _STATUSES:
+        drift.add(Drift("endpoint.status", match[1]))
+    return status
+
+
+def _read_performance(item: JsonObject, drift: set[Drift]) -> Performance | None:
+    """Percentiles under the names that we know; other names, and a number in their place, are drift."""
+    latency, throughput = item.get("latency_last_30m"), item.get("throughput_last_30m")
+    if latency is None and throughput is None:
+        return None
+    values = _percentiles(latency, "latency", "ms", drift) | _percentiles(throughput, "throughput", "tps", drift)
+    return Performance(**values) if values else None
+
+
+def _percentiles(given: Any, name: str, unit: str, drift: set[Drift]) -> dict[str, float | None]:
+    path = f"endpoint.{name}_last_30m"
+    if not isinstance(given, dict):
+        drift |= set() if given is None else {Drift(path, "not percentiles")}
+        return {}
+    drift |= {unknown_key(path, key) for key in given.keys() - _PERCENTILES}
+    return {f"{name}_{p}_{unit}": optional_number(given.get(p), f"{path}.{p}", drift) for p in _PERCENTILES}
 
 
 def _endpoint_drift(item: JsonObject) -> set[Drift]:
     drift = {unknown_key("endpoint", key) for key in item.keys() - _KNOWN_KEYS}
     quantization = item.get("quantization")
-    if quantization is not None and str(quantization) not in _QUANTIZATIONS:
-        drift.add(Drift("endpoint.quantization", clean_text(str(quantization))[:100]))
+    if isinstance(quantization, str) and quantization and quantization not in _QUANTIZATIONS:
+        drift.add(Drift("endpoint.quantization", clean_text(quantization)[:100]))
     return drift
-
-
-def _performance_drift(item: JsonObject) -> set[Drift]:
-    return {
-        Drift(f"endpoint.{name}", "not percentiles")
-        for name in ("latency_last_30m", "throughput_last_30m")
-        if not isinstance(item.get(name), dict | None)
-    }

@@ -7,20 +7,24 @@ endpoint.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
-from flows.endpoints import read_endpoint, with_ordinals
+from flows.endpoints import ReadEndpoint, read_endpoint, with_ordinals
 from flows.fields import (
     MAX_NAME,
     MAX_PROSE,
     UnreadableError,
     checked_text,
+    in_words,
     optional_text,
     text_list,
     unknown_key,
 )
-from flows.strict_json import NotJsonError, clean_text, load_json
+from flows.other_bodies import error_text, one_line, other_json
+from flows.strict_json import NotJsonError, load_json
 from models.listing import Drift, EndpointListing, ModelListing, Reading, Unread
 from models.observation import Observation, Target
 
@@ -29,6 +33,7 @@ _MODEL_KEYS = {"id", "name", "created", "description", "architecture", "endpoint
 _ARCHITECTURE_KEYS = {"tokenizer", "instruct_type", "modality", "input_modalities", "output_modalities"}
 _MODALITIES = {"text", "image", "file", "audio", "video", "embeddings", "rerank", "speech", "transcription"}
 _MAX_DRIFT = 100  # of one body; a hostile one could hold thousands of keys
+_MAX_ENDPOINTS = 2000  # the most that were seen is 19
 _LATEST_CREATED = 4_102_444_800  # the year 2100
 
 
@@ -42,10 +47,9 @@ def read_observation(observation: Observation) -> Reading:
         return Reading("failed", reason=_with_status(observation.status, str(error)))
     if observation.status == _OK:
         return _read_listing(body, observation.target)
-    message = _error_message(body)
-    if observation.status == _NOT_FOUND and message is not None:
+    if observation.status == _NOT_FOUND and _error_message(body) is not None:
         return Reading("gone")
-    return Reading("failed", reason=_with_status(observation.status, message or "no error message"))
+    return Reading("failed", reason=_with_status(observation.status, _why_refused(body, observation.status)))
 
 
 def _with_status(status: int | None, reason: str) -> str:
@@ -57,7 +61,14 @@ def _error_message(body: Any) -> str | None:
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict) or "code" not in error:
         return None
-    return clean_text(str(error.get("message") or "no message"))[:200]
+    return one_line(str(error.get("message") or "no message"))
+
+
+def _why_refused(body: Any, status: int | None) -> str:
+    if (message := _error_message(body)) is not None:
+        return message
+    said = error_text(body) or "no error message"
+    return f"not the API's own 404: {said}" if status == _NOT_FOUND else said
 
 
 def _read_listing(body: Any, target: Target) -> Reading:
@@ -65,10 +76,8 @@ def _read_listing(body: Any, target: Target) -> Reading:
     if message is not None:
         return Reading("failed", reason=f"an error body under HTTP 200: {message}")
     data = body.get("data") if isinstance(body, dict) else None
-    if isinstance(data, list):
-        return Reading("failed", reason="a list of models, not the endpoints of one")
     if not isinstance(data, dict) or not isinstance(data.get("endpoints"), list):
-        return Reading("failed", reason="not an endpoints body: no data with a list of endpoints")
+        return Reading("failed", reason=other_json(body))
     try:
         return _read_model(data, target)
     except UnreadableError as error:
@@ -77,18 +86,27 @@ def _read_listing(body: Any, target: Target) -> Reading:
 
 def _read_model(data: dict[str, Any], target: Target) -> Reading:
     model_id = checked_text(data.get("id"), "data.id")
+    endpoints, unread, drift = _read_endpoints(data["endpoints"], model_id)
     given = data.get("architecture")
     architecture: dict[str, Any] = given if isinstance(given, dict) else {}
-    endpoints, unread, drift = _read_endpoints(data["endpoints"], model_id)
+    if not isinstance(given, dict | None):
+        drift.add(Drift("data.architecture", in_words(given)))
+
+    def text(name: str) -> str | None:
+        return optional_text(architecture.get(name), f"data.architecture.{name}", drift)
+
+    def texts(name: str) -> tuple[str, ...]:
+        return text_list(architecture.get(name), f"data.architecture.{name}", drift)
+
     listing = ModelListing(
         openrouter_id=_resolved_id(model_id, endpoints, target, empty=not data["endpoints"]),
-        name=clean_text(str(data.get("name") or model_id))[:MAX_NAME],
-        created_at=_read_created(data.get("created")),
-        description=clean_text(str(data.get("description") or ""))[:MAX_PROSE],
-        input_modalities=text_list(architecture.get("input_modalities")),
-        output_modalities=text_list(architecture.get("output_modalities")),
-        tokenizer=optional_text(architecture.get("tokenizer")),
-        instruct_type=optional_text(architecture.get("instruct_type")),
+        name=optional_text(data.get("name"), "data.name", drift, MAX_NAME) or model_id,
+        created_at=_read_created(data.get("created"), drift),
+        description=optional_text(data.get("description"), "data.description", drift, MAX_PROSE) or "",
+        input_modalities=texts("input_modalities"),
+        output_modalities=texts("output_modalities"),
+        tokenizer=text("tokenizer"),
+        instruct_type=text("instruct_type"),
         endpoints=with_ordinals(endpoints),
     )
     drift |= _model_drift(data, architecture, listing)
@@ -96,19 +114,37 @@ def _read_model(data: dict[str, Any], target: Target) -> Reading:
 
 
 def _read_endpoints(items: list[Any], model_id: str) -> tuple[list[EndpointListing], tuple[Unread, ...], set[Drift]]:
-    read: dict[int, EndpointListing] = {}
+    if len(items) > _MAX_ENDPOINTS:
+        raise UnreadableError(f"data.endpoints has {len(items)} items, more than {_MAX_ENDPOINTS}")
+    read: dict[int, ReadEndpoint] = {}
     unread: list[Unread] = []
     drift: set[Drift] = set()
     for position, item in enumerate(items):
         try:
-            read[position], found = read_endpoint(item, model_id)
-            drift |= found
+            read[position] = read_endpoint(item, model_id)
+            drift |= read[position].drift
         except UnreadableError as error:
             unread.append(Unread(position, str(error)))
-    for position in _unnumberable(read, [items[bad.position] for bad in unread], model_id):
-        del read[position]
-        unread.append(Unread(position, "shares its tag with an endpoint that can't be read"))
-    return list(read.values()), tuple(unread), drift
+    unread += _twins_without_terms(read)
+    listings = {position: endpoint.listing for position, endpoint in read.items()}
+    for item in unread:
+        listings.pop(item.position, None)
+    if unread:
+        for position in _unnumberable(listings, [items[bad.position] for bad in unread], model_id):
+            del listings[position]
+            unread.append(Unread(position, "shares its tag with an endpoint that can't be read"))
+    return list(listings.values()), tuple(unread), drift
+
+
+def _twins_without_terms(read: dict[int, ReadEndpoint]) -> list[Unread]:
+    """Endpoints that share their key, of which one has malformed terms: terms tell twins apart."""
+    doubtful = {position: endpoint for position, endpoint in read.items() if endpoint.lacks}
+    counts = Counter(endpoint.listing.key for endpoint in read.values()) if doubtful else Counter()
+    return [
+        Unread(position, f"shares its tag with another endpoint, and can't be told apart by {endpoint.lacks}")
+        for position, endpoint in doubtful.items()
+        if counts[endpoint.listing.key] > 1
+    ]
 
 
 def _unnumberable(read: dict[int, EndpointListing], bad: list[Any], model_id: str) -> list[int]:
@@ -141,11 +177,14 @@ def _resolved_id(model_id: str, endpoints: list[EndpointListing], target: Target
     return variant if suffix and alone and ":" not in model_id else model_id
 
 
-def _read_created(value: Any) -> datetime | None:
+def _read_created(value: Any, drift: set[Drift]) -> datetime | None:
     """Unix seconds, an integer or (in the oldest bodies) a double."""
-    if isinstance(value, bool | str | list | dict) or value is None or not 0 < value < _LATEST_CREATED:
+    if value is None:
         return None
-    return datetime.fromtimestamp(int(value), UTC)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool) and 1 <= value < _LATEST_CREATED:
+        return datetime.fromtimestamp(int(value), UTC)
+    drift.add(Drift("data.created", in_words(value)))
+    return None
 
 
 def _model_drift(data: dict[str, Any], architecture: dict[str, Any], listing: ModelListing) -> set[Drift]:

@@ -6,10 +6,13 @@ Upstream documents decimal strings in USD per unit; numbers, exponents, `-0` and
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from flows.fields import UnreadableError, kept_json, unknown_key
+from flows.fields import UnreadableError, in_words, kept_json, optional_json, unknown_key
+from flows.override_conditions import clock_time, token_count, weekdays
+from flows.strict_json import canonical, plain
 from models.listing import PRICE_KEYS, Drift, JsonObject, PriceSet, canonical_decimal
 
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?")
@@ -18,7 +21,14 @@ _ABSURD_USD = Decimal(10_000)
 _MAX_TEXT = 100
 _MAX_DECIMALS = 60
 _CHARGED_ALWAYS = ("prompt", "completion")
-_CONDITIONS = {"min_prompt_tokens", "utc_start", "utc_end", "utc_days"}
+_CONDITIONS: dict[str, Callable[[Any], Any]] = {
+    "min_prompt_tokens": token_count,
+    "utc_start": clock_time,
+    "utc_end": clock_time,
+    "utc_days": lambda days: None if weekdays(days) is None else days,
+}
+_MAX_CONDITION = 500
+_MAX_SHOWN = 100
 _NOT_A_PRICE = {"discount", "overrides"}
 
 
@@ -47,23 +57,30 @@ def read_price(value: Any, name: str) -> Decimal:
 
 
 def read_prices(pricing: Any) -> tuple[PriceSet, set[Drift]]:
-    """Read the `pricing` object of one endpoint. Raises UnreadableError naming the key that can't be read."""
+    """Read the `pricing` object of one endpoint.
+
+    Every price that is given must be readable, those of overrides too: raises UnreadableError naming the one that is
+    not. An empty text is no price, as null is. What else is malformed is drift.
+    """
     if not isinstance(pricing, dict):
         raise UnreadableError("pricing is not an object")
-    given = {key: read_price(pricing[key], key) for key in PRICE_KEYS if pricing.get(key) is not None}
+    drift: set[Drift] = set()
+    given = {key: read_price(pricing[key], key) for key in PRICE_KEYS if key in pricing and not _is_empty(pricing[key])}
     for key in _CHARGED_ALWAYS:
         if key not in given:
             raise UnreadableError(f"pricing has no {key}")
-    overrides, drift = _read_overrides(pricing.get("overrides"))
-    other = _read_other(pricing)
     prices = PriceSet(
         **{key: _stored(key, price) for key, price in given.items()},
         varies=_VARIES in given.values(),
-        discount=_read_discount(pricing.get("discount")),
-        overrides=overrides,
-        other={key: value for key, value in other.items() if value not in (None, "0")} or None,
+        discount=_read_discount(pricing.get("discount"), drift),
+        overrides=_read_overrides(pricing.get("overrides"), drift),
+        other=_read_other(pricing, drift),
     )
-    return prices, drift | {unknown_key("endpoint.pricing", key) for key in other}
+    return prices, drift
+
+
+def _is_empty(price: Any) -> bool:
+    return price is None or (isinstance(price, str) and not price.strip())
 
 
 def _stored(key: str, price: Decimal) -> Decimal | None:
@@ -72,37 +89,65 @@ def _stored(key: str, price: Decimal) -> Decimal | None:
     return price.copy_abs()  # upstream has sent "-0"; abs() would round to 28 digits
 
 
-def _read_discount(value: Any) -> Decimal | None:
-    if value is None:
+def _read_discount(value: Any, drift: set[Drift]) -> Decimal | None:
+    if _is_empty(value):
         return None
-    discount = read_number(value, "discount")
+    try:
+        discount = read_number(value, "discount")
+    except UnreadableError:
+        drift.add(Drift("endpoint.pricing.discount", in_words(value)))
+        return None
     if not -100 <= discount <= 1:  # noqa: PLR2004 - a markup of a hundredfold is nobody's
-        raise UnreadableError(f"discount is out of all bounds: {canonical_decimal(discount)}")
+        drift.add(Drift("endpoint.pricing.discount", "less than -100" if discount < 0 else "more than 1"))
+        return None
     return discount or None
 
 
-def _read_overrides(value: Any) -> tuple[list[JsonObject] | None, set[Drift]]:
+def _read_overrides(value: Any, drift: set[Drift]) -> list[JsonObject] | None:
     if value is None:
-        return None, set()
+        return None
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
         raise UnreadableError("overrides is not a list of objects")
-    entries: list[JsonObject] = kept_json([_read_override(entry) for entry in value], "overrides")
-    unknown = {key for entry in entries for key in entry if key not in _CONDITIONS and key not in PRICE_KEYS}
-    return entries or None, {unknown_key("endpoint.pricing.overrides", key) for key in unknown}
+    entries: list[JsonObject] = kept_json([_read_override(entry, drift) for entry in value], "overrides")
+    return entries or None
 
 
-def _read_override(entry: JsonObject) -> JsonObject:
-    prices = {
-        key: canonical_decimal(read_price(value, f"overrides {key}"))
-        for key, value in entry.items()
-        if key in PRICE_KEYS and value is not None
-    }
-    return {key: value for key, value in entry.items() if key not in PRICE_KEYS} | prices
+def _read_override(entry: JsonObject, drift: set[Drift]) -> JsonObject:
+    read: JsonObject = {}
+    for key, value in entry.items():
+        if key not in PRICE_KEYS:
+            read[key] = _read_condition(key, value, drift)
+        elif not _is_empty(value):
+            read[key] = canonical_decimal(read_price(value, f"overrides {key}"))
+    return read
 
 
-def _read_other(pricing: JsonObject) -> JsonObject:
-    unknown = {k: v for k, v in pricing.items() if k not in PRICE_KEYS and k not in _NOT_A_PRICE}
-    return {key: _comparable(value) for key, value in kept_json(unknown, "pricing").items()}
+def _read_condition(key: str, value: Any, drift: set[Drift]) -> Any:
+    """A condition, checked where it is a known one.
+
+    One that can't be read must stay, as an entry without it would hold always; where it is long, its beginning does.
+    """
+    if key not in _CONDITIONS:
+        drift.add(unknown_key("endpoint.pricing.overrides", key))
+    elif value is not None:
+        read = _CONDITIONS[key](value)
+        if read is not None:
+            return read
+        drift.add(Drift(f"endpoint.pricing.overrides.{key}", in_words(value)))
+    kept = plain(value)
+    text = canonical(kept)
+    return kept if len(text) <= _MAX_CONDITION else f"{text[:_MAX_SHOWN]}..."
+
+
+def _read_other(pricing: JsonObject, drift: set[Drift]) -> JsonObject | None:
+    """Prices that this version has no column for; None where there are none, or more than a column holds."""
+    unknown = {key: value for key, value in pricing.items() if key not in PRICE_KEYS and key not in _NOT_A_PRICE}
+    if not unknown:
+        return None
+    kept = optional_json(unknown, "endpoint.pricing", drift) or {}
+    drift |= {unknown_key("endpoint.pricing", key) for key in unknown}
+    other = {key: _comparable(value) for key, value in kept.items()}
+    return {key: value for key, value in other.items() if value not in (None, "", "0")} or None
 
 
 def _comparable(value: Any) -> Any:

@@ -9,7 +9,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from flows.other_bodies import not_json, undecodable
+
 _MAX_DEPTH = 50  # upstream's bodies have 6 levels; recursion must end well before Python's own limit
+_MAX_DIGITS = 1000  # fewer than Python's own limit, and more than anybody's number
+_BIGINT = 2**63
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -20,32 +24,28 @@ class NotJsonError(ValueError):
 def load_json(body: bytes) -> Any:
     """Read UTF-8 JSON. Numbers with a fraction or an exponent come as Decimal, exact; the others as int.
 
-    Raises NotJsonError for anything else: other encodings, duplicate keys, NaN and Infinity, absurd depth or digits.
+    A number that neither can hold (5,000 digits, an exponent of 20 digits, NaN, Infinity) comes as a float, which no
+    field accepts: it costs that field and not the body. Raises NotJsonError for anything else, other encodings,
+    duplicate keys and absurd depth among it.
     """
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise NotJsonError(f"not UTF-8 at byte {error.start}") from None
+        raise NotJsonError(undecodable(body, error.start)) from None
     if not text.strip():
         raise NotJsonError("empty")
-    if text.lstrip().startswith("<"):
-        raise NotJsonError("a web page, not JSON")
     try:
-        value = DECODER.decode(text)
-    except NotJsonError:
-        raise
+        value = _decode(text)
+    except json.JSONDecodeError as error:
+        raise NotJsonError(not_json(text, f"{error.msg} at character {error.pos}")) from None
     except RecursionError:
         raise NotJsonError("nested too deeply") from None
-    except json.JSONDecodeError as error:
-        raise NotJsonError(f"not JSON: {error.msg} at character {error.pos}") from None
-    except (ValueError, ArithmeticError):
-        raise NotJsonError("a number with too many digits") from None
     refuse_depth(value, text)
     return value
 
 
 def plain(value: Any) -> Any:
-    """The same JSON value fit for a JSON column: clean text, and fractions as exact decimal strings."""
+    """The same JSON value fit for a JSON column: clean text, and exact text for numbers other than 64-bit integers."""
     match value:
         case dict():
             return {clean_text(key): plain(item) for key, item in value.items()}
@@ -53,10 +53,12 @@ def plain(value: Any) -> Any:
             return [plain(item) for item in value]
         case str():
             return clean_text(value)
-        case Decimal():
-            return str(value)
-        case _:
+        case bool() | None:
             return value
+        case int() if -_BIGINT <= value < _BIGINT:
+            return value
+        case _:
+            return str(value)
 
 
 def clean_text(text: str) -> str:
@@ -69,8 +71,24 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def _refuse_constant(name: str) -> Any:
-    raise NotJsonError(f"{name} is not a JSON number")
+def _decode(text: str) -> Any:
+    try:
+        return DECODER.decode(text)
+    except (NotJsonError, json.JSONDecodeError):
+        raise
+    except (ValueError, ArithmeticError):
+        return _WITH_HUGE_NUMBERS.decode(text)
+
+
+def _integer(text: str) -> int | float:
+    return int(text) if len(text) <= _MAX_DIGITS else float(text)
+
+
+def _decimal(text: str) -> Decimal | float:
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        return float(text)
 
 
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -82,8 +100,10 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 # What load_json reads with. Its own methods raise ValueError, ArithmeticError and RecursionError, and bound no depth.
-DECODER = json.JSONDecoder(
-    parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object_without_duplicates
+DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=float, object_pairs_hook=_object_without_duplicates)
+# The same, slower, for the bodies with a number that the types above refuse.
+_WITH_HUGE_NUMBERS = json.JSONDecoder(
+    parse_float=_decimal, parse_int=_integer, parse_constant=float, object_pairs_hook=_object_without_duplicates
 )
 
 

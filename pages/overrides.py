@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from flows.other_bodies import one_line
+from flows.override_conditions import clock_time, token_count
 from models.listing import PRICE_KEYS, JsonObject, PriceSet
 from pages import figures
 
+_LONGEST = 100
 _TIMED = {"utc_start", "utc_end", "utc_days"}
 
 
@@ -29,7 +32,7 @@ def conditionals(prices: PriceSet) -> list[Conditional]:
 def hints(prices: PriceSet) -> Iterator[str]:
     """What to mind about the plain price, in a few words."""
     entries = prices.overrides or []
-    lengths = [int(text) for entry in entries if (text := str(entry.get("min_prompt_tokens"))).isdecimal()]
+    lengths = [count for entry in entries if (count := token_count(entry.get("min_prompt_tokens"))) is not None]
     if lengths:
         yield f"other prices above {min(lengths):,} tokens"
     if any(entry.get(name) is not None for entry in entries for name in _TIMED):
@@ -53,9 +56,9 @@ def _conditions(left: dict[str, Any]) -> Iterator[str]:
         yield f"from {_clock(start or 0)} to {_clock(2400 if end is None else end)} UTC"
     days = left.pop("utc_days", None)
     if days is not None:
-        yield f"on {', '.join(map(str, days)) if isinstance(days, list) else days}"
+        yield f"on {one_line(', '.join(map(str, days)) if isinstance(days, list) else str(days), _LONGEST)}"
     for key, value in sorted(left.items()):
-        yield f"{key}: {value}"
+        yield one_line(f"{key}: {value}", _LONGEST)
 
 
 def _price(key: str, text: Any) -> str:
@@ -67,9 +70,10 @@ def _price(key: str, text: Any) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{int(value):,}" if str(value).isascii() and str(value).isdecimal() else str(value)
+    count = token_count(value)
+    return f"{count:,}" if count is not None else one_line(str(value), _LONGEST)
 
 
 def _clock(value: Any) -> str:
-    text = str(value)
-    return f"{text:0>4}"[:-2] + ":" + text.zfill(4)[-2:] if text.isascii() and text.isdecimal() else text
+    time = clock_time(value)
+    return f"{time // 100:02}:{time % 100:02}" if time is not None else one_line(str(value), _LONGEST)

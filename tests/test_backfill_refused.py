@@ -134,7 +134,10 @@ def test_captures_that_are_no_bodies_are_named_and_the_rest_goes_on(command: Com
         code, out, _ = command(*words, REQUESTS_PER_SECOND="0")
     assert (code, out.splitlines()[0]) == (3, "Read       4: 1 new, 0 known, 0 not wanted")
     reasons = [line.rpartition("/endpoints: ")[2] for line in out.splitlines()[2:5]]
-    told = ["a list of models, not the endpoints of one", "an error body under HTTP 200: Model not found"]
+    told = [
+        "a list of models, not the endpoints of one: ask /api/v1/models/AUTHOR/SLUG/endpoints",
+        "an error body under HTTP 200: Model not found",
+    ]
     assert reasons == [*told, "a web page, not JSON"]
 
 

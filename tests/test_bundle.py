@@ -53,7 +53,11 @@ def changed(**changes: object) -> bytes:
 any_look = st.builds(
     look,
     run=st.builds(
-        Run, st.just(RUN.name), st.sampled_from(["collect", "backfill"]), any_text, st.none() | st.integers()
+        Run,
+        st.just(RUN.name),
+        st.sampled_from(["collect", "backfill"]),
+        any_text,
+        st.none() | st.integers(0, 2**31 - 1),
     ),
     observed_at=st.datetimes(datetime(2000, 1, 1), timezones=st.just(UTC)).map(lambda at: at.replace(microsecond=0)),  # noqa: DTZ001
     status=st.none() | st.integers(100, 599),
@@ -152,6 +156,10 @@ def test_a_bad_line_is_passed_over_and_named() -> None:
         (changed(format=2), "format: Input should be 1"),
         (changed(run="20261123T201500Z-collect-ffffff"), "it belongs to the run '20261123T201500Z-collect-ffffff'"),
         (changed(status="200"), "status: Input should be a valid integer"),
+        (changed(status=10**6), "status: Input should be less than 1000"),
+        (changed(elapsed_ms=10**18), "elapsed_ms: Input should be less than 2147483648"),
+        (changed(elapsed_ms=-1), "elapsed_ms: Input should be greater than or equal to 0"),
+        (changed(cadence_seconds=10**18), "cadence_seconds: Input should be less than 2147483648"),
         (changed(observed_at="2026-02-30T00:00:00Z"), "day is out of range for month"),
         (changed(observed_at="2026-02-20 00:00:00"), "observed_at: String should match pattern"),
         (changed(slug="../../x"), "'openai/../../x' is not an author/slug pair"),

@@ -409,6 +409,8 @@ def test_a_model_that_lists_nothing_has_no_offers(engine: sa.Engine) -> None:
         ({"uptime_pct": Decimal(-1)}, "--uptime: -1 is no percentage"),
         ({"uptime_pct": Decimal("NaN")}, "--uptime: NaN is no percentage"),
         ({"uptime_pct": Decimal("1." + "1" * 30)}, "--uptime: more than 30 digits"),
+        ({"uptime_pct": Decimal("1E-999999999")}, "--uptime: more than 30 digits"),
+        ({"uptime_pct": Decimal("1E+999999999")}, "--uptime: .* is no percentage between 0 and 100"),
         ({"over": timedelta(0)}, "--over: a span is from 1m to 3660d"),
         ({"over": timedelta(days=3661)}, "--over: a span is from 1m to 3660d"),
         ({"context_length": -1}, "--context: -1 is negative"),

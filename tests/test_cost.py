@@ -342,3 +342,31 @@ def test_a_window_and_its_opposite_share_out_the_day(start: int, end: int, minut
         assert not is_open(start, end)
     else:
         assert is_open(start, end) != is_open(end, start)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"utc_start": "1E+999999999"},
+        {"utc_end": "-1E+999999999"},
+        {"utc_start": 10**400},
+        {"utc_start": "1e-999999999"},
+        {"min_prompt_tokens": "1" * 5000},
+        {"min_prompt_tokens": "1E+999999999"},
+        {"utc_days": ["monday"] * 101},
+        {"utc_days": ["caturday"]},
+        {"region": "1" * 5000},
+    ],
+    ids=lambda condition: str(condition)[:40],
+)
+def test_a_stored_condition_out_of_all_bounds_makes_the_cost_unknown_at_once(condition: dict[str, Any]) -> None:
+    prices = PriceSet(Decimal("0.000001"), Decimal("0.000004"), overrides=[{**condition, "prompt": "0"}])
+    with pytest.raises(UnknownCostError, match="a conditional price depends on what this version can't read"):
+        cost(prices, MILLION)
+
+
+@pytest.mark.parametrize("saturday", ["sat", "Sat", "saturday", " SATURDAY "])
+def test_a_day_is_known_by_its_name_or_its_first_three_letters(saturday: str) -> None:
+    prices = the_prices({"utc_days": ["fri", saturday], "prompt": "0.0000005"})
+    assert cost(prices, MILLION) == Decimal("0.5")
+    assert cost(prices, MILLION, at=NOON + timedelta(days=1)) == 1

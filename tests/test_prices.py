@@ -97,7 +97,7 @@ def test_without_minus_one_no_price_varies(pricing: dict[str, Any]) -> None:
 
 NEGATIVE = ["-0.000001", "-2", -5, "-0.999999", "-1.000001", Decimal("-1E-30")]
 ABSURD = ["10000", 10_000, "1e4", "1e60", "10000.01", "1e61", "1e9999", "1e-61", f"0.{61 * '0'}", "1" * 101, 10**200]
-NOT_NUMBERS = ["", " ", "free", "0,5", "$1", "1 2", "0x10", "NaN", "Infinity", "-inf", "1_000", "--1", "1e", "."]
+NOT_NUMBERS = ["free", "0,5", "$1", "1 2", "0x10", "NaN", "Infinity", "-inf", "1_000", "--1", "1e", "."]
 NOT_TEXT = [True, False, [], {}, ["1"], {"usd": "1"}]
 
 
@@ -114,7 +114,7 @@ def test_a_price_just_under_the_bound_is_read(dearest: Any) -> None:
 
 
 @pytest.mark.parametrize("key", OPTIONAL_KEYS)
-@pytest.mark.parametrize("nothing", [None, "0", 0, "0.0", "-0", Decimal("0E-10")])
+@pytest.mark.parametrize("nothing", [None, "", " ", "0", 0, "0.0", "-0", Decimal("0E-10")])
 def test_nothing_charged_is_one_fact_however_said(key: str, nothing: Any) -> None:
     assert read(**{key: nothing}) == read()
     assert getattr(read(), key) is None
@@ -133,9 +133,9 @@ def test_a_free_token_price_stays_zero_not_unknown(key: str, nothing: Any) -> No
 
 
 @pytest.mark.parametrize("key", ["prompt", "completion"])
-@pytest.mark.parametrize("how", ["null", "missing"])
+@pytest.mark.parametrize("how", ["null", "empty", "missing"])
 def test_a_missing_token_price_is_unreadable_by_name(key: str, how: str) -> None:
-    pricing = {"prompt": "1", "completion": "1"} | {key: None}
+    pricing = {"prompt": "1", "completion": "1"} | {key: "" if how == "empty" else None}
     if how == "missing":
         del pricing[key]
     with pytest.raises(UnreadableError, match=f"^pricing has no {key}$"):
@@ -163,15 +163,28 @@ def test_a_discount_is_an_exact_fraction_or_markup(discount: Any, expected: str)
     assert read(discount=discount).discount == Decimal(expected)
 
 
-@pytest.mark.parametrize("nothing", [None, 0, "0", Decimal("0.0"), "-0"])
+@pytest.mark.parametrize("nothing", [None, "", 0, "0", Decimal("0.0"), "-0"])
 def test_a_discount_of_zero_is_no_discount(nothing: Any) -> None:
     assert read(discount=nothing) == read()
 
 
-@pytest.mark.parametrize("bad", ["1.01", 2, -101, "-100.5", "ten", True, [], {}, "1e99"])
-def test_a_discount_out_of_bounds_is_refused(bad: Any) -> None:
-    with pytest.raises(UnreadableError, match=r"^discount is "):
-        read(discount=bad)
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ("1.01", "more than 1"),
+        (2, "more than 1"),
+        (-101, "less than -100"),
+        ("ten", "ten"),
+        (True, "true"),
+        ([], "a list"),
+        ({}, "an object"),
+        ("1e99", "a number as text"),
+        (10**200, "a number out of range"),
+        (float("inf"), "a number out of range"),
+    ],
+)
+def test_a_discount_that_is_none_hides_no_price(bad: Any, words: str) -> None:
+    assert (read(discount=bad), drift_of(discount=bad)) == (read(), {Drift("endpoint.pricing.discount", words)})
 
 
 @pytest.mark.parametrize("key", ["discount", "overrides", *PRICE_KEYS])
@@ -197,7 +210,7 @@ def test_an_unknown_price_key_is_kept_and_is_drift(value: Any, kept: Any) -> Non
     assert (read(video=value).other, drift_of(video=value)) == ({"video": kept}, {Drift("endpoint.pricing.video")})
 
 
-@pytest.mark.parametrize("nothing", [None, "0", 0, "0.00", "-0", "0e2"])
+@pytest.mark.parametrize("nothing", [None, "", "0", 0, "0.00", "-0", "0e2"])
 def test_an_unknown_price_of_nothing_is_only_drift(nothing: Any) -> None:
     assert (read(video=nothing), drift_of(video=nothing)) == (read(), {Drift("endpoint.pricing.video")})
 
@@ -235,8 +248,54 @@ def test_an_empty_list_of_overrides_is_none(nothing: Any) -> None:
     assert read(overrides=nothing) == read()
 
 
-def test_a_null_price_in_an_override_is_left_out() -> None:
-    assert overrides({"min_prompt_tokens": 1, "prompt": None}) == [{"min_prompt_tokens": 1}]
+@pytest.mark.parametrize("nothing", [None, "", " "])
+def test_an_empty_price_in_an_override_is_left_out(nothing: Any) -> None:
+    assert overrides({"min_prompt_tokens": 1, "prompt": nothing}) == [{"min_prompt_tokens": 1}]
+
+
+@pytest.mark.parametrize(
+    ("condition", "value", "read_as"),
+    [
+        ("min_prompt_tokens", "200000", 200000),
+        ("min_prompt_tokens", Decimal("2E+5"), 200000),
+        ("min_prompt_tokens", 0, 0),
+        ("utc_start", "0930", 930),
+        ("utc_end", Decimal("2400.0"), 2400),
+        ("utc_days", ["Saturday", "sun"], ["Saturday", "sun"]),
+        ("utc_days", [], []),
+        ("utc_start", None, None),
+    ],
+)
+def test_a_condition_is_one_number_however_written(condition: str, value: Any, read_as: Any) -> None:
+    assert overrides({condition: value}) == [{condition: read_as}]
+    assert drift_of(overrides=[{condition: value}]) == set()
+
+
+@pytest.mark.parametrize(
+    ("condition", "value", "kept"),
+    [
+        ("utc_start", "1E+999999999", "1E+999999999"),
+        ("utc_end", Decimal("1E+999999999"), "1E+999999999"),
+        ("utc_start", 1260, 1260),
+        ("utc_start", 2401, 2401),
+        ("utc_start", -1, -1),
+        ("utc_start", "9:30", "9:30"),
+        ("utc_start", True, True),
+        ("utc_start", [9], [9]),
+        ("utc_days", ["caturday"], ["caturday"]),
+        ("utc_days", "monday", "monday"),
+        ("min_prompt_tokens", 10**16, 10**16),
+        ("min_prompt_tokens", 10**400, str(10**400)),
+        ("min_prompt_tokens", "1" * 5000, f'"{"1" * 99}...'),
+        ("min_prompt_tokens", float("inf"), "inf"),
+        ("min_prompt_tokens", Decimal("0.5"), "0.5"),
+    ],
+)
+def test_a_condition_that_cannot_be_read_stays_as_it_came_and_is_drift(condition: str, value: Any, kept: Any) -> None:
+    assert overrides({condition: value, "prompt": "1"}) == [{condition: kept, "prompt": "1"}]
+    assert {item.path for item in drift_of(overrides=[{condition: value}])} == {
+        f"endpoint.pricing.overrides.{condition}"
+    }
 
 
 def test_an_override_of_minus_one_leaves_the_base_price() -> None:

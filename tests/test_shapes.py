@@ -177,8 +177,12 @@ def test_a_named_field_gives_the_time_and_no_field_gives_none() -> None:
         (b" <!doctype html>\n<p>{}\n{}\n", "a web page"),
         (b"", "empty"),
         (b"\xef\xbb\xbf \n", "empty"),
-        (b"hello\nworld", "not JSON: Expecting value at character 0"),
-        (b"\x1f\x8b\x08", "not JSON: not UTF-8 at byte 1"),
+        (b"hello\nworld", "not JSON: a text that begins with 'hello world'"),
+        (b"\x1f\x8b\x08", "not JSON: gzip-compressed bytes: decompress them first"),
+        (BODY.decode().encode("utf-16"), "UTF-16 text, expected UTF-8: convert it with iconv"),
+        (b"<html><title>Just a moment...</title>", "a web page titled 'Just a moment...'"),
+        (b'{"data": [{"id": "0b1c", "provider_name": "North", "pricing": {}}]}', "a list of endpoints as the website"),
+        (b'[{"id": "0b1c", "provider_name": "North", "pricing": {}}]', "a list of endpoints as the website"),
         (BODY[:-9], "not JSON: "),
         (b'{"data": {}}]', "not JSON: Extra data at character 12"),
         (b"3", "JSON without an endpoints list"),
@@ -188,11 +192,9 @@ def test_a_named_field_gives_the_time_and_no_field_gives_none() -> None:
         (b'{"data": {"id": "a/b"}}', "JSON without an endpoints list"),
         (b'{"response": 3}', "JSON without an endpoints list"),
         (b'{"data": {"endpoints": []}}', "an endpoints list without a model id"),
-        (b'{"data": {"id": "a", "endpoints": [NaN]}}', "not JSON: NaN is not a JSON number"),
         (b'{"data": {"id": "a", "id": "b", "endpoints": []}}', "not JSON: the key 'id' stands twice in one object"),
         (b'{"data": {}, "data": {"id": "b", "endpoints": []}}', "not JSON: the key 'data' stands twice in one object"),
         (b'{"data": {"id": "a", "endpoints": ' + b"[" * 60 + b"]" * 60 + b"}}", "not JSON: nested too deeply"),
-        (b'{"data": {"id": "a", "endpoints": [' + b"1" * 5000 + b"]}}", "not JSON: a number with too many digits"),
     ],
 )
 def test_everything_else_is_refused_with_what_it_looks_like(content: bytes, looks: str) -> None:
@@ -205,7 +207,7 @@ def test_everything_else_is_refused_with_what_it_looks_like(content: bytes, look
     "bad",
     [
         '{"data": nope}',
-        '{"data": {"id": "a", "endpoints": [NaN]}}',
+        '{"data": {"id": "a", "endpoints": [nan]}}',
         '{"a": 1, "a": 2}',
         '{"response": {"x": "\\ud800"}}',
         '{"body": "\\ud800"}',
@@ -230,10 +232,8 @@ def test_a_refused_body_never_stops_the_others(bad: str) -> None:
 @pytest.mark.parametrize(
     "inner",
     [
-        '"endpoints": [NaN]',
+        '"endpoints": [nan]',
         '"endpoints": [], "endpoints": []',
-        f'"endpoints": [{"1" * 5000}]',
-        f'"endpoints": [1e{"9" * 30}]',
         f'"endpoints": {"[" * 49}{"]" * 49}',
         f'"endpoints": {"[" * 2000}{"]" * 2000}',
         '"endpoints": ["\x01"]',
@@ -245,6 +245,12 @@ def test_a_body_within_another_document_is_read_as_strictly_as_one_alone(inner: 
     assert (alone.body, (alone.reason or "")[:8]) == (None, "not JSON")
     assert [d.reason for d in read(walk(item(body)))] == [alone.reason]
     assert [d.reason for d in read(b"[" + body + b", " + BODY + b"]")] == [alone.reason, None]
+
+
+@pytest.mark.parametrize("number", ["NaN", "1" * 5000, f"1e{'9' * 30}"])
+def test_a_number_that_nothing_holds_costs_no_body(number: str) -> None:
+    body = f'{{"data": {{"id": "a/b", "created": {number}, "endpoints": []}}}}'.encode()
+    assert [only(content).body for content in (body, b"[" + body + b"]", walk(item(body)))] == [body] * 3
 
 
 def test_a_body_may_be_nested_as_deeply_within_another_document_as_alone() -> None:

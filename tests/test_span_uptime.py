@@ -98,3 +98,11 @@ def test_every_minute_is_told_by_the_first_look_after_it(samples: dict[int, floa
             told.append(samples[min(later)])
     assert uptime.covered_seconds == 60 * len(told)
     assert uptime.mean_pct == (pytest.approx(sum(filter(None, told)) / len(told)) if told else None)
+
+
+@pytest.mark.parametrize("tiny", [1e-300, 5e-324])
+def test_a_sample_that_is_almost_nothing_is_weighed_exactly(tiny: float) -> None:
+    uptime = of({30: tiny, 60: 99.99999999})
+    assert uptime.mean_pct == 99.99999999 / 2
+    assert uptime.reaches(Decimal("49.999999995"))
+    assert not of({30: 0, 60: 99.99999999}).reaches(Decimal("49.9999999950000000000000000000000001"))

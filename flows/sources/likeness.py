@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from flows.other_bodies import FROM_THE_WEBSITE, is_of_the_website
 from flows.strict_json import NotJsonError, clean_text, load_json
 
 ENDPOINTS_BODY = "an endpoints body"
 _NO_ENDPOINTS = "JSON without an endpoints list"
 _MODELS = "a list of models (a /models page), whose prices are only the cheapest provider's"
+_WHOLE_MESSAGES = ("empty", "not JSON", "a web page", "XML", "UTF-")
 _MAX_LENGTH = 300
 
 
@@ -23,6 +25,8 @@ def looks_like(content: bytes) -> str:
 def value_looks_like(value: Any) -> str:
     """The same of a document that is read."""
     if isinstance(value, list):
+        if is_of_the_website(value):
+            return FROM_THE_WEBSITE
         return _MODELS if any(_is_model(item) for item in value) else _NO_ENDPOINTS
     return _object_looks_like(value) if isinstance(value, dict) else _NO_ENDPOINTS
 
@@ -31,6 +35,8 @@ def _object_looks_like(value: dict[str, Any]) -> str:
     data, error = value.get("data"), value.get("error")
     if isinstance(error, dict) and ("code" in error or "message" in error):
         return one_line(f"an API error body: {error.get('message') or error.get('code')}")
+    if isinstance(data, list) and is_of_the_website(data):
+        return FROM_THE_WEBSITE
     if isinstance(data, list) and any(_is_model(item) for item in data):
         return _MODELS
     if not isinstance(data, dict) or not isinstance(data.get("endpoints"), list):
@@ -43,9 +49,7 @@ def _object_looks_like(value: dict[str, Any]) -> str:
 def not_json(error: NotJsonError) -> str:
     """What something looks like that can't be read."""
     message = str(error)
-    if message.startswith("a web page"):
-        return "a web page"
-    return message if message == "empty" or message.startswith("not JSON") else f"not JSON: {message}"
+    return message if message.startswith(_WHOLE_MESSAGES) else f"not JSON: {message}"
 
 
 def one_line(text: str) -> str:
