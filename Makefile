@@ -62,7 +62,7 @@ format: $(VENV)/dev  ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix .
 
 schema: $(VENV)/runtime  ## Write docs/schema.md anew from the tables
-	@$(BIN)/python -m models.schema > docs/schema.md
+	@$(BIN)/python -m models.schema
 
 queries: $(VENV)/runtime  ## Answer docs/queries.md anew, and write datasette.yaml from it
 	@$(BIN)/python -m simulator.cookbook

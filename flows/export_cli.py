@@ -17,6 +17,7 @@ from flows.database import opened
 from flows.errors import ConfigurationError
 from flows.progress import shown_progress
 from flows.settings import Settings
+from flows.terminal import show
 
 
 def export_history(
@@ -42,7 +43,7 @@ def export_history(
     ):
         exported = export(engine, destination, file_format, scope, progress)
     for line in _lines(exported, destination.location):
-        print(line)
+        show(line)
 
 
 def _datasets(only: list[str] | None) -> tuple[Dataset, ...]:

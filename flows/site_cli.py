@@ -11,6 +11,7 @@ import typer
 from flows.progress import shown_progress
 from flows.publishing import FOLDER, lines, publish
 from flows.settings import Settings
+from flows.terminal import show
 
 
 def site(
@@ -23,4 +24,4 @@ def site(
     with shown_progress("pages made") as progress:
         built = publish(Settings.read(), folder, datetime.now(UTC), progress)
     for line in lines(built):
-        print(line)
+        show(line)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from flows.collection import Collected
 from flows.outcome import Offer, Outcome, PriceMove
-from flows.report import headline, lines, markdown, payload, printable
+from flows.report import headline, lines, markdown, payload
+from flows.text import printable
 
 OFFER = Offer("acme/swift-1", "North", "north/fp8")
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
