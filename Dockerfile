@@ -1,18 +1,20 @@
 # One image for all of compose.yaml: set-up, Prefect server, workers, and the command line.
-FROM python:3.13-slim
+# Docker takes what the digest names; the tag is for readers. docs/security.md says how to move to a newer one.
+FROM python:3.13.15-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 # Runs start in the folder where `prefect deploy` was run: one path in every container.
 WORKDIR /app
 ENV DO_NOT_TRACK=1
 
-COPY requirements.lock ./
+COPY requirements.lock requirements-adlfs.lock requirements-gcsfs.lock requirements-s3fs.lock ./
 RUN pip install --no-cache-dir --compile --only-binary :all: --require-hashes --no-deps \
         --requirement requirements.lock
 
-# For an archive that lies elsewhere: EXTRA=s3fs in .env, or --build-arg. Nothing that is locked moves for it.
+# The driver of an object store: EXTRA=s3fs, gcsfs or adlfs in .env, or --build-arg.
 ARG EXTRA=""
 RUN if [ -n "$EXTRA" ]; then \
-        pip freeze > /tmp/locked && pip install --no-cache-dir --constraint /tmp/locked "$EXTRA" && rm /tmp/locked; \
+        pip install --no-cache-dir --compile --only-binary :all: --require-hashes --no-deps \
+            --requirement "requirements-$EXTRA.lock"; \
     fi
 
 COPY . ./

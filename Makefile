@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 FUZZ_SECONDS ?= 60
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+DRIVERS := adlfs gcsfs s3fs
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test lint format types unit audit fuzz lock schema queries clean
@@ -48,7 +49,9 @@ unit: $(VENV)/dev
 	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 audit: $(VENV)/dev  ## Ask whether a pinned version is known to be vulnerable
-	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/audit
+	@for lock in requirements.lock $(DRIVERS:%=requirements-%.lock); do \
+		PATH="$(CURDIR)/$(BIN):$$PATH" LOCK_FILE=$$lock .ci/audit || exit 1; \
+	done
 
 fuzz: $(VENV)/dev  ## Throw random bytes at what reads strangers' (FUZZ_SECONDS=60 each; Linux, Python before 3.14)
 	@for what in parse files; do \
@@ -62,7 +65,7 @@ format: $(VENV)/dev  ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix .
 
 schema: $(VENV)/runtime  ## Write docs/schema.md anew from the tables
-	@$(BIN)/python -m models.schema > docs/schema.md
+	@$(BIN)/python -m models.schema
 
 queries: $(VENV)/runtime  ## Answer docs/queries.md anew, and write datasette.yaml from it
 	@$(BIN)/python -m simulator.cookbook
@@ -70,6 +73,9 @@ queries: $(VENV)/runtime  ## Answer docs/queries.md anew, and write datasette.ya
 lock: $(VENV)/dev  ## Resolve the dependencies anew into the lock files
 	@$(COMPILE) --upgrade --group build pyproject.toml --output-file requirements.lock
 	@$(COMPILE) --upgrade --group build --group dev --extra export --extra site --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+	@for driver in $(DRIVERS); do \
+		echo $$driver | $(COMPILE) --upgrade --constraint requirements.lock - --output-file requirements-$$driver.lock || exit 1; \
+	done
 
 clean:  ## Remove the environment and the tools' caches (data/ stays)
 	@rm -rf $(VENV) .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,6 +7,8 @@ text that begins with one: who takes a first `'` away from every text has what w
 from __future__ import annotations
 
 import csv
+import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,9 +17,11 @@ from typing import Any
 
 from analysis.datasets import Column, Layout
 from analysis.reading import Group, Row
+from flows.text import is_invisible
 
-# What spreadsheets take for a formula, in full width too, and what they skip before one.
-_MAY_RUN = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")  # noqa: RUF001
+# What spreadsheets take for a formula, and the mark itself. Full-width and small forms are compared as these.
+_MAY_RUN = set("=+-@'\u2212")
+_QUICK = re.compile(r"[A-Za-z0-9{\[\"]")  # the beginning of almost all text, which needs no closer look
 
 
 def columns_of(layout: Layout) -> list[dict[str, Any]]:
@@ -65,8 +69,12 @@ def _day(number: int) -> str:
 
 
 def defused(text: str) -> str:
-    """Text that no spreadsheet runs."""
-    return f"'{text}" if text.startswith(_MAY_RUN) else text
+    """Return text that no spreadsheet runs, not even one that skips what is invisible before a formula."""
+    if not text or _QUICK.match(text):
+        return text
+    is_hidden = text[0] in "\t\r\n"
+    first = next((char for char in text if not is_invisible(char)), "")
+    return f"'{text}" if is_hidden or unicodedata.normalize("NFKC", first)[:1] in _MAY_RUN else text
 
 
 def _boolean(value: bool) -> str:

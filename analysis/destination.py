@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from flows.errors import ConfigurationError, HistoryError
-from flows.private_files import sync_folder
+from flows.local_folder import LocalFolder
+from flows.remote_folder import RemoteFolder
 from flows.storage import Storage
 
 STAGING = ".export-"  # with this begin the names of what is in the making
@@ -22,13 +20,21 @@ _CHUNK_BYTES = 2**20
 class Destination:
     """A folder, or the URL of one. Paths in it are relative, with `/`.
 
-    Raises ConfigurationError for a URL that nothing can be written to, and HistoryError for what goes wrong later.
+    Locally, what is made there is closed to other users, unless it is `for_all`. Raises ConfigurationError for a URL
+    that nothing can be written to, and HistoryError for what goes wrong later.
     """
 
-    def __init__(self, url: str) -> None:
-        self._storage = Storage(url, "DEST")
-        self._address, self._files, self._root = self._storage.address, self._storage.files, self._storage.root
-        self.location = self._storage.location
+    def __init__(self, url: str, *, for_all: bool = False) -> None:
+        storage = Storage(url, "DEST")
+        self._address = storage.address
+        self.location = storage.location
+        file_mode, folder_mode = (0o644, 0o755) if for_all else (0o600, 0o700)
+        self._local = (
+            LocalFolder(Path(storage.root), STAGING, file_mode=file_mode, folder_mode=folder_mode)
+            if storage.is_local
+            else None
+        )
+        self._folder = self._local or RemoteFolder(storage, STAGING)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -36,17 +42,15 @@ class Destination:
 
         Raises ConfigurationError where there can be no folder, HistoryError where another export is under way.
         """
-        if not self._storage.is_local:
+        with ExitStack() as stack:
+            try:
+                if self._local:
+                    stack.enter_context(self._local.locked())
+            except BlockingIOError:
+                raise HistoryError(f"another export to {self.location} is under way") from None
+            except OSError as error:
+                raise ConfigurationError(f"can't write to {self.location}: {error.strerror}") from None
             yield
-            return
-        with self._writable():
-            Path(self._root).mkdir(parents=True, exist_ok=True)
-            folder = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            self._lock(folder)
-            yield
-        finally:
-            os.close(folder)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -54,68 +58,43 @@ class Destination:
 
         Raises ConfigurationError where nothing can be written.
         """
-        root = Path(self._root) if self._storage.is_local else None
         with self._writable():
-            for left in root.glob(f"{STAGING}*") if root else ():
-                shutil.rmtree(left)
-            folder = tempfile.TemporaryDirectory(prefix=STAGING, dir=root)
+            if self._local:
+                self._local.remove_unfinished()
+            folder = tempfile.TemporaryDirectory(prefix=STAGING, dir=self._local.root if self._local else None)
         with folder as path:
             yield Path(path)
 
     def sizes(self) -> dict[str, int]:
-        """Path and bytes of every file that is there, but those in the making."""
+        """Path and bytes of every file that is there, but those in the making; NO_FILE for links and the like."""
         with self._address.told(f"can't list {self.location}"):
-            self._files.invalidate_cache()
-            try:
-                found = self._files.find(self._root, detail=True)
-            except FileNotFoundError:
-                return {}
-        sizes = {path.removeprefix(self._root).lstrip("/"): info["size"] for path, info in found.items()}
+            sizes = self._folder.sizes()
         return {path: size for path, size in sizes.items() if f"/{STAGING}" not in f"/{path}"}
 
     def read(self, path: str) -> bytes:
         """A whole file."""
-        with self._address.told(f"can't read {path} in {self.location}"):
-            return bytes(self._files.cat_file(self._path(path)))
+        with self._address.told(f"can't read {path} in {self.location}"), self._folder.opened(path) as file:
+            return bytes(file.read())
 
     def digest(self, path: str) -> str:
         """The SHA-256 of a file that is there."""
-        with (
-            self._address.told(f"can't read {path} in {self.location}"),
-            self._files.open(self._path(path), "rb") as file,
-        ):
+        with self._address.told(f"can't read {path} in {self.location}"), self._folder.opened(path) as file:
             return digest_of(iter(lambda: file.read(_CHUNK_BYTES), b""))
 
     def publish(self, source: Path, path: str) -> None:
         """Move a file from the staging folder to its place, in that of an older one."""
         with self._address.told(f"can't write {path} to {self.location}"):
-            if not self._storage.is_local:
-                self._storage.upload(source, self._path(path))
-                return
-            with source.open("rb") as file:
-                os.fsync(file.fileno())
-            target = Path(self._path(path))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.replace(target)
-            sync_folder(target.parent)
+            self._folder.take_in(source, path)
+
+    def keep(self, path: str) -> None:
+        """Leave a file as it is, but open or close it to other users as one that is made now."""
+        with self._address.told(f"can't write {path} to {self.location}"):
+            self._folder.set_mode(path)
 
     def remove(self, path: str) -> None:
         """Remove a file, and local folders that are empty then."""
         with self._address.told(f"can't remove {path} from {self.location}"):
-            self._files.rm_file(self._path(path))
-            if self._storage.is_local:
-                for folder in (Path(path).parent, Path(path).parent.parent):
-                    if folder.name and not any((Path(self._root) / folder).iterdir()):
-                        (Path(self._root) / folder).rmdir()
-
-    def _lock(self, folder: int) -> None:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HistoryError(f"another export to {self.location} is under way") from None
-
-    def _path(self, path: str) -> str:
-        return f"{self._root}/{path}"
+            self._folder.remove(path)
 
     @contextmanager
     def _writable(self) -> Iterator[None]:

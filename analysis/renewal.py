@@ -60,6 +60,7 @@ class Renewal:
     def put(self, file: Path, entry: Entry) -> None:
         """Put a file in its place, unless the same stands there."""
         if self._stands(entry):
+            self._destination.keep(entry.path)
             self._exported.unchanged += 1
             return
         self._begin(file.parent)
@@ -85,6 +86,8 @@ class Renewal:
                 self._exported.removed += 1
         if self._begun or self._before != self._after:
             self._write(folder, self._after)
+        else:
+            self._destination.keep(NAME)
         self._exported.tables = len(self._after.tables)
         self._exported.rows = sum(entry.rows for entry in entries.values())
         self._exported.bytes = sum(entry.bytes for entry in entries.values())

@@ -15,7 +15,7 @@ from analysis.cheapest import Answer, Offer
 from analysis.conditions import UNKNOWN, Conditions
 from analysis.cost import Usage
 from analysis.csv_text import defused
-from flows.report import printable
+from flows.text import printable
 from models.listing import canonical_decimal
 
 _MOST: Final = 20
@@ -24,10 +24,10 @@ _NUMBERS: Final = {0, 1, 2, 6}
 
 
 def as_json(answer: Answer) -> str:
-    """The whole answer as one JSON object: exact decimals as strings, times as ISO 8601 in UTC."""
+    """The whole answer as one JSON object: exact decimals as strings, times as ISO 8601 in UTC, ASCII alone."""
     told = asdict(answer)
     told["conditions"]["over_seconds"] = int(told["conditions"].pop("over").total_seconds())
-    return json.dumps(told, default=_json_value, ensure_ascii=False, indent=2)
+    return json.dumps(told, default=_json_value, indent=2)
 
 
 def as_csv(answer: Answer) -> str:

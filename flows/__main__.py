@@ -11,9 +11,12 @@ _INTERRUPTED = 130
 def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
-    from flows import cli  # noqa: PLC0415
+    from flows.terminal import safe_output  # noqa: PLC0415
 
-    cli.main()
+    with safe_output("endpoint-history"):
+        from flows import cli  # noqa: PLC0415
+
+        cli.main()
 
 
 if __name__ == "__main__":

@@ -10,17 +10,35 @@ from urllib.parse import unquote
 from flows.errors import HistoryError
 
 _WITH_CREDENTIALS = re.compile(r"(?P<protocol>[^:/]+)://(?P<credentials>.*)@")
+_QUERY = re.compile(r"://[^?#]*(?P<query>[?#].*)", re.DOTALL)
+_VALUE = re.compile(r"(?P<name>[?#&;](?:[^=&;#]*=)?)(?P<value>(?<==)[^&;#]+|[^=&;#]+(?=[&;#]|$))")
+_SHORTEST_SECRET = 4  # shorter values of a query are not searched for: they stand in any text
+
+
+def without_query_values(url: str) -> str:
+    """Return the URL with `***` for each value of its query and fragment: any may be a token."""
+    match = _QUERY.search(url)
+    return url[: match.start("query")] + _VALUE.sub(r"\g<name>***", match["query"]) if match else url
 
 
 class Address:
-    """Where something is kept. `location` is the URL for people, without user and password."""
+    """Where something is kept.
+
+    `location` is the URL for people, without user, password and the values of its query; `public` has these values.
+    """
 
     def __init__(self, url: str) -> None:
-        self.location = _WITH_CREDENTIALS.sub(r"\g<protocol>://***@", url)
+        self.public = _WITH_CREDENTIALS.sub(r"\g<protocol>://***@", url)
+        self.location = without_query_values(self.public)
         match = _WITH_CREDENTIALS.search(url)
         credentials = match["credentials"] if match else ""
         password = credentials.partition(":")[2]
-        self._secrets = [secret for secret in (credentials, password, unquote(password)) if secret]
+        query = _QUERY.search(url)
+        values = [found["value"] for found in _VALUE.finditer(query["query"])] if query else []
+        values = [value for value in values if len(value) >= _SHORTEST_SECRET]
+        secrets = {credentials, password, *values}
+        # The longest first: another may be a part of it.
+        self._secrets = sorted({*secrets, *map(unquote, secrets)} - {""}, key=len, reverse=True)
 
     @contextmanager
     def told(self, what: str) -> Iterator[None]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from flows.alert_history import RuleAlert
 from flows.events import PREFIX, Event, clock, event, iso, names, text
-from flows.report import people_price, printable
+from flows.report import people_price
+from flows.text import printable
 from models.listing import canonical_decimal
 
 FIRED, RETURNED, MORE = f"{PREFIX}.alert.fired", f"{PREFIX}.alert.returned", f"{PREFIX}.alert.more"

@@ -15,8 +15,8 @@ from flows.alert_rules import read_rules
 from flows.database import opened, told
 from flows.errors import ConfigurationError
 from flows.events import clock, iso
-from flows.report import printable
 from flows.settings import Settings
+from flows.terminal import show
 
 alerts = typer.Typer(no_args_is_help=True, help="Rules of what to be told of: try them, and install them in Prefect.")
 
@@ -36,16 +36,16 @@ def try_rules(
     if as_json:
         names = [rule.name for rule in rules]
         payloads = [alert_payload(item) for item in found]
-        print(json.dumps({"since": iso(since), "until": iso(until), "rules": names, "alerts": payloads}))
+        show(json.dumps({"since": iso(since), "until": iso(until), "rules": names, "alerts": payloads}))
         return
     for item in found:
-        print(alert_line(item))
+        show(alert_line(item))
     counts = Counter((item.rule.name, item.alert.kind) for item in found)
     for rule in rules:
-        print(f"{printable(rule.name)}: {counts[rule.name, 'fired']} alerts, {counts[rule.name, 'returned']} returns")
+        show(f"{rule.name}: {counts[rule.name, 'fired']} alerts, {counts[rule.name, 'returned']} returns")
     if not rules:
-        print(f"No rule is in force: write one into {settings.alerts_file}")
-    print(f"{len(rules)} rules in {settings.alerts_file}, from {clock(since)} to {clock(until)}")
+        show(f"No rule is in force: write one into {settings.alerts_file}")
+    show(f"{len(rules)} rules in {settings.alerts_file}, from {clock(since)} to {clock(until)}")
 
 
 @alerts.command()
@@ -73,4 +73,4 @@ def install(
     from flows.automations import install_automations  # noqa: PLC0415 - importing Prefect takes a second
 
     for line in install_automations(block, webhook_url, every):
-        print(line)
+        show(line)

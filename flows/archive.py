@@ -37,7 +37,7 @@ class Archive:
         self._storage = Storage(url, "ARCHIVE_URL")
         self._address, self._files, self._root = self._storage.address, self._storage.files, self._storage.root
         self._is_local, self.location = self._storage.is_local, self._storage.location
-        key = hashlib.sha256(self.location.encode()).hexdigest()[:12]
+        key = hashlib.sha256(self._address.public.encode()).hexdigest()[:12]
         self._parts = Path(self._root) if self._is_local else spool / key
 
     @property

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from flows.address import Address
 from flows.alert_events import FIRED, MORE, RETURNED
 from flows.errors import ConfigurationError, HistoryError
 from flows.events import COLLECTED, PREFIX, STALE
@@ -39,6 +40,7 @@ def install_automations(block: str | None, webhook_url: str | None, every: int) 
     server = PREFECT_API_URL.value()
     if not server:
         raise ConfigurationError("alerts install: PREFECT_API_URL has to name a Prefect server")
+    server = Address(server).location
     with _told(server, webhook_url), get_client(sync_client=True) as client:
         name = block or _keep(str(webhook_url))
         document = _read_block(client, name)

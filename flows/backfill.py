@@ -23,6 +23,7 @@ from flows.importing import Imported
 from flows.progress import Pace
 from flows.settings import Settings
 from flows.targets import ENTRY_FORM
+from flows.text import printable
 
 BACKFILLED_EVENT = "endpoint-history.backfilled"
 BACKFILL_RESOURCE = "endpoint-history.backfill"
@@ -85,12 +86,12 @@ async def backfill(  # noqa: PLR0917 - a flow's parameters are its form
 
 async def _publish(ended: Imported | Rebuilt, job: Job) -> None:
     """Tell Prefect what came. The data is stored by now, so nothing that goes wrong here may fail the run."""
-    told = "\n".join(f"    {line}" for line in backfill_lines(ended))
+    told = "\n".join(f"    {printable(line)}" for line in backfill_lines(ended))
     headline = backfill_headline(ended)
     try:
         await acreate_markdown_artifact(f"# {headline}\n\n{told}", key="backfill-outcome", description=headline)
     except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises
-        get_run_logger().warning("all is stored, but the artifact could not be made: %s", error)
+        get_run_logger().warning("all is stored, but the artifact could not be made: %s", printable(str(error)))
     if job.mode in {"load", "rebuild"}:
         payload = {"source": job.origin.source, "mode": job.mode, **backfill_payload(ended)}
         emit_event(BACKFILLED_EVENT, resource={"prefect.resource.id": BACKFILL_RESOURCE}, payload=payload)

@@ -12,6 +12,7 @@ from flows.backfilling import WAYBACK_URL, Job, Mode, Origin, run_job
 from flows.errors import ConfigurationError
 from flows.progress import shown_progress
 from flows.settings import Settings
+from flows.terminal import show
 
 backfill = typer.Typer(no_args_is_help=True, help="Load older observations; twice is as good as once.")
 
@@ -115,5 +116,5 @@ def _run(job: Job) -> None:
     with shown_progress(*job.counted) as progress:
         ended = run_job(settings, job, at=datetime.now(UTC), progress=progress)
     for line in backfill_lines(ended):
-        print(line)
+        show(line)
     raise typer.Exit(ended.exit_code)

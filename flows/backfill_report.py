@@ -8,8 +8,9 @@ from typing import Any
 from flows.backfilling import Rebuilt
 from flows.importing import Imported
 from flows.rebuild import Difference
-from flows.report import cut, outcome_lines, printable
+from flows.report import cut, outcome_lines
 from flows.sources.found import Refused
+from flows.text import printable
 
 
 def backfill_headline(ended: Imported | Rebuilt) -> str:

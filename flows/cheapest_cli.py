@@ -17,6 +17,7 @@ from flows.backfilling import read_time
 from flows.database import opened, told
 from flows.errors import ConfigurationError
 from flows.settings import Settings
+from flows.terminal import show, show_text
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,30})?")
@@ -77,12 +78,12 @@ def cheapest(
     ):
         answer = answer_cheapest(connection, model, usage, conditions, as_of=instant)
     if as_json_:
-        print(as_json(answer))
+        show_text(as_json(answer) + "\n")
     elif as_csv_:
-        print(as_csv(answer), end="")
+        show_text(as_csv(answer))
     else:
         for line in lines(answer):
-            print(line)
+            show(line)
     raise typer.Exit(0 if answer.offers else 1)
 
 

@@ -29,10 +29,11 @@ from flows.fetch import Fetcher
 from flows.health import health_lines, health_payload, read_health
 from flows.maintenance import maintain as maintain_history
 from flows.progress import shown_progress
-from flows.report import lines, printable
+from flows.report import lines
 from flows.settings import Settings
 from flows.site_cli import site
 from flows.targets import TargetList
+from flows.terminal import show, show_note
 
 _EXIT_CODES = """
 Exit codes: 0 all targets observed; 1 nothing could be done; 2 wrong usage or configuration; 3 some targets failed.
@@ -67,17 +68,18 @@ def main() -> None:
         sys.exit(app(standalone_mode=False))
     except TyperException as error:
         if message := error.format_message():  # none where all of the help was shown
-            print(f"endpoint-history: {message} (see --help)", file=sys.stderr)
+            show_note(f"endpoint-history: {' '.join(message.split())} (see --help)")
         sys.exit(ConfigurationError.exit_code)
     except HistoryError as error:
         hint = "; to see it work without the network: make demo" if isinstance(error, UnreachableError) else ""
-        print(f"endpoint-history: {printable(str(error))}{hint}", file=sys.stderr)
+        show_note(f"endpoint-history: {error}{hint}")
         sys.exit(error.exit_code)
 
 
 def _stop(*_: object) -> NoReturn:
     """End on Ctrl-C: by the next one, or after some seconds, whatever other code makes of it."""
-    print("\nendpoint-history: stopped; the next collect takes up what came so far", file=sys.stderr)
+    show_note("")
+    show_note("endpoint-history: stopped; the next collect takes up what came so far")
     signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
     logging.disable()  # what others make of being stopped is no news
     last_resort = threading.Timer(5, os._exit, [_INTERRUPTED])
@@ -91,11 +93,11 @@ def _root(
     show_version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
 ) -> None:
     if show_version:
-        print(version("endpoint-history"))
+        show(version("endpoint-history"))
         raise typer.Exit
     if name := exposed_secret():
         warning = f"warning: other users of this machine can read {name} in .env; run: chmod 600 .env"
-        print(f"endpoint-history: {warning}", file=sys.stderr)
+        show_note(f"endpoint-history: {warning}")
 
 
 @app.command()
@@ -146,7 +148,7 @@ def _collect_with_prefect(targets: list[str] | None, every: int | None) -> int:
 
 def _show(collected: Collected) -> int:
     for line in lines(collected):
-        print(line)
+        show(line)
     return collected.exit_code
 
 
@@ -161,7 +163,7 @@ def list_targets(targets: Targets = None) -> None:
             return [str(target) for target in await resolve(fetcher, entries)]
 
     for target in asyncio.run(resolved()):
-        print(target)
+        show(target)
 
 
 @app.command()
@@ -169,7 +171,7 @@ def status() -> None:
     """Tell whether history is being kept, and what stands in its way. Exit code 1 where anything does."""
     found = read_health(Settings.read(), datetime.now(UTC))
     for line in health_lines(found):
-        print(line)
+        show(line)
     raise typer.Exit(1 if found.problems else 0)
 
 
@@ -181,14 +183,14 @@ def health() -> None:
         found = health_payload(read_health(settings, datetime.now(UTC)))
     except HistoryError as error:
         found = {"healthy": False, "problems": [str(error)]}
-    print(json.dumps(found))
+    show(json.dumps(found))
     raise typer.Exit(0 if found["healthy"] else 1)
 
 
 @app.command()
 def maintain() -> None:
     """Roll up what a crash left, make PostgreSQL's months ahead, thin raw samples where RETENTION_DAYS asks for it."""
-    print(maintain_history(Settings.read(), datetime.now(UTC)))
+    show(maintain_history(Settings.read(), datetime.now(UTC)))
 
 
 @app.command()
@@ -208,7 +210,7 @@ def serve(
 @db.command(name="upgrade")
 def db_upgrade(revision: Annotated[str, typer.Argument(help="Target revision.")] = "head") -> None:
     """Make the database where there is none, and bring its schema to this version."""
-    print(f"The database {upgrade(Settings.read().database_url.get_secret_value(), revision)}.")
+    show(f"The database {upgrade(Settings.read().database_url.get_secret_value(), revision)}.")
 
 
 @db.command(name="downgrade")
@@ -219,7 +221,7 @@ def db_downgrade(
     """Take the schema back to an older revision. What only newer revisions hold is lost."""
     if not yes:
         raise ConfigurationError("what only newer revisions hold would be lost; say --yes if that is meant")
-    print(f"The database {downgrade(Settings.read().database_url.get_secret_value(), revision)}.")
+    show(f"The database {downgrade(Settings.read().database_url.get_secret_value(), revision)}.")
 
 
 @db.command(name="check")
@@ -230,4 +232,4 @@ def db_check() -> None:
             found = differences(engine)
         if found:
             raise HistoryError(f"the database {location(engine)} differs from this version: {found[0]}")
-        print(f"The database {location(engine)} is as this version wants it.")
+        show(f"The database {location(engine)} is as this version wants it.")

@@ -27,11 +27,12 @@ from flows.errors import HistoryError
 from flows.events import CHANGED, COLLECT_RESOURCE
 from flows.politeness import Politeness
 from flows.progress import Pace
-from flows.report import headline, markdown, payload, printable
+from flows.report import headline, markdown, payload
 from flows.settings import Settings
 from flows.shards import collect_sharded
 from flows.targets import ENTRY_FORM, TargetList
 from flows.telling import events_of, told_until
+from flows.text import printable
 from flows.walk import BatchStep, Progress, Walk
 from flows.workers import SharedRate, Workers, limit_requests
 from models.observation import Run, Target
@@ -168,7 +169,7 @@ async def _publish(collected: Collected, site_url: str | None) -> None:
         told = markdown(collected, site_url)
         await acreate_markdown_artifact(told, key="collect-outcome", description=headline(collected))
     except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises
-        get_run_logger().warning("all is stored, but the artifact could not be made: %s", error)
+        get_run_logger().warning("all is stored, but the artifact could not be made: %s", printable(str(error)))
     if collected.outcome.changed:
         emit_event(CHANGED, resource={"prefect.resource.id": COLLECT_RESOURCE}, payload=payload(collected))
 
@@ -180,4 +181,4 @@ async def _tell(settings: Settings, collected: Collected, since: datetime | None
             related = [dict(resource) for resource in event.related]
             emit_event(event.name, dict(event.resource), related=related, payload=dict(event.payload), id=event.id)
     except Exception as error:  # noqa: BLE001 - the data is stored by now, and no alert may fail its run
-        get_run_logger().warning("all is stored, but nobody was told of alerts: %s", error)
+        get_run_logger().warning("all is stored, but nobody was told of alerts: %s", printable(str(error)))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from flows.text import printable
+
 
 class HistoryError(Exception):
     """Nothing could be done, and the message says why and what to do. Exit code 1."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Return the message, printable wherever it goes: a terminal, a log, the state of a run."""
+        return printable(super().__str__())
 
 
 class ConfigurationError(HistoryError):

@@ -13,7 +13,8 @@ from flows.alert_incidents import Known
 from flows.alert_looks import Subject
 from flows.collection import Collected
 from flows.outcome import Offer, Outcome
-from flows.report import exact_price, people_price, printable, span_text
+from flows.report import exact_price, people_price, span_text
+from flows.text import printable, unlinked
 
 PREFIX = "endpoint-history"
 COLLECTED = f"{PREFIX}.collected"
@@ -23,7 +24,7 @@ COLLECT_RESOURCE = f"{PREFIX}.collect"
 MOST_CHANGES = 200
 _IDS = UUID("7a5a7a2e-4a54-4b06-9c3c-5f0c5c6b6f0e")
 # In chats these begin mentions and links, and names come from strangers. The other fields of a payload are exact.
-_HARMLESS = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "\uff20"})
+_HARMLESS = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "\uff20", "[": "\uff3b", "]": "\uff3d"})
 _ARRIVALS = {
     "new": ("endpoint.listed", "is listed for the first time"),
     "returned": ("endpoint.listed", "is listed again"),
@@ -107,9 +108,9 @@ def names(offer: Offer) -> dict[str, Any]:
 
 
 def text(offer: Offer | None, said: str) -> str:
-    """One line for people, in which no name of a stranger calls anybody."""
-    whom = f"{offer.model} at {offer.provider} ({offer.route})".translate(_HARMLESS) if offer else "collect"
-    return printable(f"{whom}: {said}")
+    """One line for people, in which no name of a stranger calls anybody or becomes a link."""
+    whom = f"{offer.model} at {offer.provider} ({offer.route})" if offer else "collect"
+    return printable(f"{unlinked(whom).translate(_HARMLESS)}: {said}")
 
 
 def iso(at: datetime) -> str:

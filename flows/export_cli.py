@@ -17,6 +17,7 @@ from flows.database import opened
 from flows.errors import ConfigurationError
 from flows.progress import shown_progress
 from flows.settings import Settings
+from flows.terminal import show
 
 
 def export_history(
@@ -28,6 +29,7 @@ def export_history(
     since: Annotated[str | None, typer.Option(help="Only months from then on: 2026-05.")] = None,
     until: Annotated[str | None, typer.Option(help="Only months before then.")] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="Only these tables and views; repeatable.")] = None,
+    for_all: Annotated[bool, typer.Option("--for-all", help="Let all users of this machine read the files.")] = False,
 ) -> None:
     """Write all tables and views to files for DuckDB, pandas or a spreadsheet, by months.
 
@@ -35,14 +37,14 @@ def export_history(
     by --since, --until or --only stays as it is.
     """
     scope = Scope(_datasets(only), Months(since, until))
-    destination = Destination(dest)
+    destination = Destination(dest, for_all=for_all)
     with (
         opened(Settings.read().database_url.get_secret_value()) as engine,
         shown_progress("months of tables read") as progress,
     ):
         exported = export(engine, destination, file_format, scope, progress)
     for line in _lines(exported, destination.location):
-        print(line)
+        show(line)
 
 
 def _datasets(only: list[str] | None) -> tuple[Dataset, ...]:

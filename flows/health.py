@@ -16,11 +16,11 @@ from flows.archive import Archive
 from flows.database import location, opened, revisions, told
 from flows.errors import HistoryError
 from flows.not_found import NotFound, known_models, with_suggestions
-from flows.report import printable
 from flows.schedules import Schedules, read_schedules
 from flows.settings import Settings
 from flows.status import Status, read_status, status_lines
 from flows.targets import TargetList
+from flows.text import printable
 
 _LEAST_ROOM = 2**30  # what the whole catalogue takes in some months
 

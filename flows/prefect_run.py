@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flows.collection import Collected
 from flows.errors import HistoryError
+from flows.terminal import show, show_note
+from flows.text import printable
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -69,10 +71,12 @@ def run_collect(
 
 def _leave(message: str, code: int) -> NoReturn:
     """End the process at once: Prefect's client would go on trying to tell a dead server, half a minute and more."""
-    print(message, file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    show_note(message)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def serve_collect(every: int) -> None:
@@ -97,7 +101,7 @@ def _server() -> Iterator[None]:
         [sys.executable, "-m", "prefect", *words], env=quiet, stdout=subprocess.DEVNULL, start_new_session=True
     ) as server:
         try:
-            print(f"Starting a Prefect server on http://127.0.0.1:{port}", flush=True)
+            show(f"Starting a Prefect server on http://127.0.0.1:{port}", flush=True)
             _await_server(server, port)
             with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}):
                 yield
@@ -159,4 +163,4 @@ def one_line(error: BaseException) -> str:
     """What Prefect's client raises, which may be nested and long, for people."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return printable(" ".join(str(error).split()))[:300] or type(error).__name__

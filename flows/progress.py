@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+
+from flows.terminal import show_note
 
 _LINE_SECONDS = 10.0
 _BAR_SECONDS = 0.1
@@ -72,7 +73,7 @@ def shown_progress(what: str = "targets asked", each: str | None = None) -> Iter
     """A bar on a terminal, a plain line now and then elsewhere, and at the end."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        pace = Pace(lambda line: print(line, file=sys.stderr), what, each)
+        pace = Pace(show_note, what, each)
         yield pace
         pace.tell()
         return

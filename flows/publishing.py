@@ -15,11 +15,13 @@ from flows.settings import Settings
 if TYPE_CHECKING:
     from pages.build import Built
 
-FOLDER = Path("data/site")
+FOLDER = "data/site"
 
 
-def publish(settings: Settings, folder: Path, now: datetime, progress: Callable[[int, int], None]) -> Built:
-    """Bring the pages in a folder to what the database holds; `now` is aware, `progress` gets pages done and all.
+def publish(settings: Settings, folder: str | Path, now: datetime, progress: Callable[[int, int], None]) -> Built:
+    """Bring the pages in a folder, or under a URL, to what the database holds.
+
+    `now` is aware, `progress` gets pages done and all.
 
     Raises HistoryError; pages are whole whenever it does. Raises ConfigurationError without Jinja2.
     """
@@ -30,7 +32,7 @@ def publish(settings: Settings, folder: Path, now: datetime, progress: Callable[
             f"the site needs the package {error.name}, which is not installed: .venv/bin/pip install jinja2"
         ) from None
     with opened(settings.database_url.get_secret_value()) as engine:
-        return cast("Built", pages.build(engine, folder, now, progress))
+        return cast("Built", pages.build(engine, folder, now, progress, settings.site_url))
 
 
 def lines(built: Built) -> list[str]:

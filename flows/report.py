@@ -10,13 +10,12 @@ from typing import Any
 
 from flows.collection import Collected
 from flows.outcome import Offer, Outcome, PriceMove
+from flows.text import printable, unlinked
 from models.listing import PER_TOKEN, canonical_decimal
 
 _MOST = 50
 _OFFER = ("model", "provider", "route")
 _MILLION = 1_000_000
-# Names come from strangers: control characters and those that turn the writing direction stay out of terminals.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def headline(collected: Collected) -> str:
@@ -102,11 +101,6 @@ def payload(collected: Collected) -> dict[str, Any]:
         "counts": {name: len(items) for name, items in lists.items()},
         **{name: items[:200] for name, items in lists.items()},
     }
-
-
-def printable(text: str) -> str:
-    """Text of a stranger on one line, without control characters."""
-    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def span_text(span: timedelta) -> str:
@@ -201,7 +195,7 @@ def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], most:
 
 
 def _cell(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>|#!~$])", r"\\\1", printable(text))
+    return re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", unlinked(printable(text)))
 
 
 def cut(items: Iterable[str]) -> Iterator[str]:

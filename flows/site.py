@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
@@ -17,11 +16,11 @@ from flows.settings import Settings
 
 
 @flow(name="site", validate_parameters=True)
-async def site(folder: Path = FOLDER) -> State[Any]:
+async def site(folder: str = FOLDER) -> State[Any]:
     """Make the web pages of all history anew where they differ.
 
     Args:
-        folder: Where the pages lie, or will; relative to where the deployment runs.
+        folder: Where the pages lie, or will: a folder, relative to where the deployment runs, or any fsspec URL.
     """
     try:
         built = await asyncio.to_thread(publish, Settings.read(), folder, datetime.now(UTC), lambda *_: None)

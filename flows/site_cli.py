@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,10 +10,13 @@ import typer
 from flows.progress import shown_progress
 from flows.publishing import FOLDER, lines, publish
 from flows.settings import Settings
+from flows.terminal import show
 
 
 def site(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the pages lie, or will.")] = FOLDER,
+    folder: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="A folder, or any fsspec URL such as s3://bucket/folder.")
+    ] = FOLDER,
 ) -> None:
     """Make a folder of web pages of all history: open its index.html, or put it on any web space.
 
@@ -23,4 +25,4 @@ def site(
     with shown_progress("pages made") as progress:
         built = publish(Settings.read(), folder, datetime.now(UTC), progress)
     for line in lines(built):
-        print(line)
+        show(line)

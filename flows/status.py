@@ -12,7 +12,8 @@ from sqlalchemy import Connection, select
 
 from flows.bundle import walk_of
 from flows.catalogue import of_walk
-from flows.report import printable, span_text
+from flows.report import span_text
+from flows.text import printable
 from models.tables import drift, endpoints, models, observations, runs, targets
 from models.uptime_views import observation_gaps
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fsspec import available_protocols
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
@@ -27,10 +28,12 @@ class Storage:
         self.address = Address(url)
         if not url or url.startswith(_ONLY_READABLE):
             raise ConfigurationError(f"{setting}: nothing can be written to {self.address.location!r}")
+        if "://" not in url and (protocol := url.partition(":")[0]) in available_protocols() and protocol != url:
+            raise ConfigurationError(f"{setting}: {url!r} is no URL: it begins with {protocol}://")
         with self.address.told(f"can't open {self.address.location}"):
             try:
                 files, root = url_to_fs(url if "://" in url else str(Path(url).expanduser().absolute()))
-            except (ImportError, ValueError) as error:
+            except (ImportError, ValueError, RuntimeError) as error:
                 reason = self.address.reason(error)
                 raise ConfigurationError(f"{setting} {self.address.location}: {reason}") from None
         self.files: Any = files

@@ -1,8 +1,9 @@
-"""Write docs/schema.md from the comments of the tables and views: `python -m models.schema > docs/schema.md`."""
+"""Write docs/schema.md from the comments of the tables and views: `python -m models.schema`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -88,4 +89,4 @@ def _names(constraint: sa.PrimaryKeyConstraint | sa.UniqueConstraint) -> str:
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    (Path(__file__).parent.parent / "docs" / "schema.md").write_text(page(), encoding="utf-8")

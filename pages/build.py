@@ -43,13 +43,20 @@ class Built:
     location: str
 
 
-def build(engine: sa.Engine, path: Path, now: datetime, progress: Progress = lambda *_: None) -> Built:
-    """Bring the pages in a folder to what the database holds at one instant.
+def build(
+    engine: sa.Engine,
+    url: str | Path,
+    now: datetime,
+    progress: Progress = lambda *_: None,
+    site_url: str | None = None,
+) -> Built:
+    """Bring the pages in a folder, or under an fsspec URL, to what the database holds at one instant.
 
-    `now` is aware; what a collector saw after it does not count as lately. The same history and the same `now` make the
-    same bytes. Raises ConfigurationError where the folder can't be used, or there is no history yet.
+    `now` is aware; what a collector saw after it does not count as lately. `site_url` is where readers find the site,
+    if it is published. The same history, `now` and `site_url` make the same bytes. Raises ConfigurationError where the
+    folder can't be used, or there is no history yet.
     """
-    folder = Folder(path)
+    folder = Folder(url)
     with told(engine), snapshot(engine) as connection:
         history = read_history(connection)
     if history.seen_at is None:
@@ -58,11 +65,12 @@ def build(engine: sa.Engine, path: Path, now: datetime, progress: Progress = lam
     with folder.locked():
         for file in sorted(_STATIC.iterdir()):
             folder.put(f"static/{file.name}", file.read_bytes())
-        providers = _pages(folder, seen, progress)
-    return Built(len(history.models), providers, folder.written, folder.unchanged, str(folder.path))
+        folder.put(".nojekyll", b"")  # else GitHub Pages leaves out files by their names
+        providers = _pages(folder, seen, progress, site_url)
+    return Built(len(history.models), providers, folder.written, folder.unchanged, folder.location)
 
 
-def _pages(folder: Folder, seen: Overview, progress: Progress) -> int:
+def _pages(folder: Folder, seen: Overview, progress: Progress, site_url: str | None) -> int:
     """Write all pages, the first page last: what it leads to is there then."""
     models, providers = seen.history.models, sorted(seen.of_provider)
     total = len(models) + len(providers)
@@ -78,7 +86,7 @@ def _pages(folder: Folder, seen: Overview, progress: Progress) -> int:
         )
     folder.put("models.json", _json(index_json(seen)))
     folder.put("static/search-index.js", search_script(seen).encode())
-    folder.put("feed.xml", feed(seen))
+    folder.put("feed.xml", feed(seen, site_url))
     for name, page in (("coverage", coverage_page), ("rankings", rankings_page), ("index", home_page)):
         _put(folder, f"{name}.html", f"{name}.html", page(seen), below=False)
     progress(total, total)

@@ -20,19 +20,20 @@ _IDS: Final = uuid.UUID("0b9c2d4e-6f0a-5c1d-8e57-3a4f9d2b7c61")
 _FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def feed(overview: Overview) -> bytes:
-    """The feed as XML; its links are relative to where it lies."""
+def feed(overview: Overview, site_url: str | None = None) -> bytes:
+    """Return the feed as XML. Its links begin with the site's URL; without one they are relative to where it lies."""
+    base = f"{site_url.rstrip('/')}/" if site_url else ""
     root = ET.Element("feed", xmlns=_ATOM)
     _add(root, "title", "Prices and endpoints of LLM models on OpenRouter")
     _add(root, "subtitle", "Price changes, and endpoints that came, left or returned; times are UTC")
     _add(root, "id", uuid.uuid5(_IDS, "feed").urn)
     _add(root, "updated", figures.iso(overview.as_of))
-    ET.SubElement(root, "link", rel="self", type="application/atom+xml", href="feed.xml")
-    ET.SubElement(root, "link", rel="alternate", type="text/html", href="index.html")
+    ET.SubElement(root, "link", rel="self", type="application/atom+xml", href=f"{base}feed.xml")
+    ET.SubElement(root, "link", rel="alternate", type="text/html", href=f"{base}index.html")
     author = ET.SubElement(root, "author")
     _add(author, "name", "endpoint-history")
     for found in _entries(overview)[:_MOST]:
-        _entry(root, found)
+        _entry(root, found, base)
     ET.indent(root, " ")
     text = ET.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'.encode()
@@ -51,14 +52,14 @@ def _entries(overview: Overview) -> list[list[Event]]:
     return [list(found) for _, found in groupby(told, key=lambda event: (event.at, event.model.id))]
 
 
-def _entry(root: ET.Element, found: list[Event]) -> None:
+def _entry(root: ET.Element, found: list[Event], base: str) -> None:
     model, at = found[0].model, found[0].at
     entry = ET.SubElement(root, "entry")
     kinds = ", ".join(sorted({event.kind for event in found}))
     _add(entry, "title", f"{model.id}: {kinds}")
     _add(entry, "id", uuid.uuid5(_IDS, f"{model.id} {figures.iso(at)}").urn)
     _add(entry, "updated", figures.iso(at))
-    ET.SubElement(entry, "link", rel="alternate", type="text/html", href=f"models/{file_name(model.id)}.html")
+    ET.SubElement(entry, "link", rel="alternate", type="text/html", href=f"{base}models/{file_name(model.id)}.html")
     _add(entry, "content", "\n".join(_told(event) for event in found), type="text")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from flows.errors import ConfigurationError, HistoryError
+from flows.local_folder import LocalFolder
+from flows.remote_folder import RemoteFolder
+from flows.storage import Storage
 
 _MARK = "endpoint-history-site.txt"
 _MARK_TEXT = (
@@ -19,71 +20,71 @@ _FILE_MODE, _FOLDER_MODE = 0o644, 0o755  # whatever the umask: a web server has 
 
 
 class Folder:
-    """A folder of pages. Raises ConfigurationError where there can be none, or where something else lies."""
+    """A folder of pages, or the URL of one. Raises ConfigurationError for a URL that nothing can be written to."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path.expanduser().absolute()
+    def __init__(self, url: str | Path) -> None:
+        storage = Storage(str(url), "FOLDER")
+        self.location = storage.location
         self.written = self.unchanged = 0
-        self._made: set[Path] = set()
+        self._address = storage.address
+        self._local = (
+            LocalFolder(Path(storage.root), _MAKING, file_mode=_FILE_MODE, folder_mode=_FOLDER_MODE)
+            if storage.is_local
+            else None
+        )
+        self._folder = self._local or RemoteFolder(storage, _MAKING)
+        self._sizes: dict[str, int] = {}
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder where it is missing, and keep other builds out: HistoryError where one is under way."""
-        try:
-            self._make(self.path)
-            names = {path.name for path in self.path.iterdir() if not path.name.startswith(_MAKING)}
-        except OSError as error:
-            raise ConfigurationError(f"can't write to {self.path}: {error.strerror}") from None
-        if names and _MARK not in names:
-            raise ConfigurationError(f"{self.path} is not a site: it holds files, and no {_MARK}; name an empty folder")
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for left in self.path.rglob(f"{_MAKING}*"):
-                left.unlink()
-            if _MARK not in names:
-                self._write(_MARK, _MARK_TEXT)
+        """Make a local folder where it is missing, and keep other builds out of it. Nobody guards a remote one.
+
+        Raises ConfigurationError where there can be no folder, or something else lies in it; HistoryError where another
+        build is under way, or a file can't be written.
+        """
+        with ExitStack() as stack:
+            try:
+                if self._local:
+                    stack.enter_context(self._local.locked())
+            except BlockingIOError:
+                raise HistoryError(f"another build of {self.location} is under way") from None
+            except OSError as error:
+                raise ConfigurationError(f"can't write to {self.location}: {error.strerror}") from None
+            self._begin()
             yield
-        except BlockingIOError:
-            raise HistoryError(f"another build of {self.path} is under way") from None
-        except OSError as error:
-            raise HistoryError(f"can't write to {self.path}: {error.strerror or error}") from None
-        finally:
-            os.close(descriptor)
 
     def begins_with(self, name: str, start: bytes) -> bool:
         """Whether that file is there and begins so."""
-        try:
-            with (self.path / name).open("rb") as file:
-                return file.read(len(start)) == start
-        except FileNotFoundError:
+        if self._sizes.get(name, -1) < len(start):
             return False
+        with self._address.told(f"can't read {name} in {self.location}"), self._folder.opened(name) as file:
+            return bytes(file.read(len(start))) == start
 
     def put(self, name: str, content: bytes) -> None:
         """Bring a file to this content, if it has another."""
-        try:
-            same = (self.path / name).read_bytes() == content
-        except FileNotFoundError:
-            same = False
-        if same:
+        if self._sizes.get(name) == len(content) and self.begins_with(name, content):
             self.unchanged += 1
         else:
             self._write(name, content)
             self.written += 1
 
-    def _write(self, name: str, content: bytes) -> None:
-        # No fsync: what a power cut takes, the next build makes again.
-        file = self.path / name
-        self._make(file.parent)
-        aside = file.with_name(_MAKING + file.name)
-        aside.write_bytes(content)
-        aside.chmod(_FILE_MODE)
-        aside.replace(file)
+    def _begin(self) -> None:
+        """Look at what is there, and put the mark of a site in an empty folder."""
+        with self._address.told(f"can't list {self.location}"):
+            if self._local:
+                self._local.remove_unfinished()
+            self._sizes = self._folder.sizes()
+        if self._sizes.get(_MARK, -1) < 0:
+            if self._sizes:
+                raise ConfigurationError(
+                    f"{self.location} is not a site: it holds files, and no {_MARK}; name an empty folder"
+                )
+            try:
+                self._write(_MARK, _MARK_TEXT)
+            except HistoryError as trouble:
+                raise ConfigurationError(str(trouble)) from None
 
-    def _make(self, folder: Path) -> None:
-        if folder in self._made or folder.is_dir():
-            return
-        self._make(folder.parent)
-        folder.mkdir(exist_ok=True)
-        folder.chmod(_FOLDER_MODE)
-        self._made.add(folder)
+    def _write(self, name: str, content: bytes) -> None:
+        # A local file is not waited for: what a power cut takes, the next build makes again.
+        with self._address.told(f"can't write {name} to {self.location}"):
+            self._folder.write(name, content)

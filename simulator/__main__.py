@@ -6,7 +6,9 @@ import argparse
 import sys
 import threading
 from datetime import UTC, datetime
+from typing import NoReturn
 
+from flows.terminal import safe_output, show, show_note
 from simulator.demo import run_demo
 from simulator.faults import KINDS, Faults
 from simulator.market import Market
@@ -35,20 +37,27 @@ def main() -> int:
     )
     try:
         with serving(simulator, given.port) as base_url:
-            print(
+            show(
                 f"OPENROUTER_BASE_URL={base_url}  ({len(simulator.market.paths())} paths; stop with Ctrl-C)", flush=True
             )
             threading.Event().wait()
     except KeyboardInterrupt:
         pass
     except OSError as error:
-        print(f"simulator: {error.strerror}", file=sys.stderr)
+        show_note(f"simulator: {error.strerror}")
         return 1
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Print one line and exit with 2."""
+        show_note(f"simulator: {message} (see --help)")
+        sys.exit(2)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m simulator", description="A simulated OpenRouter, on loopback.")
+    parser = _Parser(prog="python -m simulator", description="A simulated OpenRouter, on loopback.")
     parser.add_argument("--port", type=_port, default=0, help="0 (the default) takes a free one")
     parser.add_argument(
         "--models", type=_models, help=f"how many models there are ({_MARKET.models}; {_DEMO.models} of the demo)"
@@ -80,7 +89,7 @@ def _demo(market: Market, days: int) -> int:
     try:
         return run_demo(market, days)
     except KeyboardInterrupt:
-        print("\nsimulator: stopped; the next demo takes it up", file=sys.stderr)
+        show_note("simulator: stopped; the next demo takes it up")
         return 130
 
 
@@ -107,4 +116,5 @@ def _fault(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with safe_output("simulator"):
+        sys.exit(main())

@@ -16,6 +16,7 @@ from typing import Any
 
 from flows.private_files import make_folder
 from flows.settings import Settings
+from flows.terminal import show, show_note, show_text
 from simulator.market import Market
 from simulator.past import write_past
 from simulator.server import Simulator, serving
@@ -66,7 +67,7 @@ def run_demo(market: Market, days: int) -> int:
     folder = _FOLDER.absolute()
     make_folder(folder)
     if not _is_that_of(folder, market, days):
-        print(f"simulator: {_FOLDER} holds a demo of another market; to begin anew: rm -r {_FOLDER}", file=sys.stderr)
+        show_note(f"simulator: {_FOLDER} holds a demo of another market; to begin anew: rm -r {_FOLDER}")
         return _WRONG_USAGE
     try:
         with _prefect_made(folder):
@@ -79,9 +80,9 @@ def run_demo(market: Market, days: int) -> int:
         _ask(folder, market, days)
     except StepFailedError as failed:
         return failed.exit_code
-    print(f"\nAll that took {time.monotonic() - began:.0f} s.\n")
+    show_text(f"\nAll that took {time.monotonic() - began:.0f} s.\n\n")
     for line in _ending(folder):
-        print(line)
+        show(line)
     return 0
 
 
@@ -115,7 +116,7 @@ def _make(folder: Path, market: Market, days: int) -> None:
         return
     with _told(f"{days} days of a simulated market, as an archive of raw bodies"):
         count = write_past(archive, market, [*paths, *older], datetime.now(UTC), timedelta(days=days))
-    print(f"  {count:,} walks over {len(paths)} models, and an older name of one of them")
+    show(f"  {count:,} walks over {len(paths)} models, and an older name of one of them")
 
 
 def _ask(folder: Path, market: Market, days: int) -> None:
@@ -136,9 +137,9 @@ def _answer(history: sqlite3.Connection, sql: str, question: str) -> str:
     with _told(question):
         cursor = history.execute(sql)
         rows = cursor.fetchall()
-    print("".join(f"  {line}\n" for line in sql.strip().splitlines()))
+    show_text("".join(f"  {line}\n" for line in sql.strip().splitlines()) + "\n")
     for line in _table([[column[0] for column in cursor.description], *rows]):
-        print(f"  {line}")
+        show(f"  {line}")
     return str(rows[0][0]) if rows else ""
 
 
@@ -168,11 +169,12 @@ def _run(folder: Path, words: list[str], heading: str, base_url: str = "", also:
             env=_variables(folder, base_url),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
     for line in (f"$ .venv/bin/endpoint-history {' '.join(words)}", *done.stdout.splitlines()):
-        print(f"  {line}".rstrip())
+        show(f"  {line}".rstrip())
     if done.returncode not in {0, also}:
         raise StepFailedError(done.returncode)
 
@@ -180,13 +182,14 @@ def _run(folder: Path, words: list[str], heading: str, base_url: str = "", also:
 @contextmanager
 def _told(heading: str) -> Iterator[None]:
     """One line: what is done, and how long it took."""
-    print(f"\n{heading:<{_WIDTH}}", end="", flush=True)
+    show()
+    show(f"{heading:<{_WIDTH}}", "", flush=True)
     began = time.monotonic()
     try:
         yield
-        print(f"{time.monotonic() - began:5.1f} s", end="")
+        show(f"{time.monotonic() - began:5.1f} s", "")
     finally:
-        print(flush=True)
+        show(flush=True)
 
 
 def _variables(folder: Path, base_url: str = "") -> dict[str, str]:
@@ -204,6 +207,7 @@ def _variables(folder: Path, base_url: str = "") -> dict[str, str]:
         "DATABASE_URL": f"sqlite:///{folder}/history.db",
         "ARCHIVE_URL": str(folder / "archive"),
         "REQUESTS_PER_SECOND": "0",
+        "PYTHONIOENCODING": "utf-8",  # what they say is shown in the demo's own
     }
 
 

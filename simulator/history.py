@@ -20,6 +20,7 @@ from flows.loading import finish_run
 from flows.parse import read_observation
 from flows.rollups import roll_up
 from flows.store import store
+from flows.terminal import safe_output, show_note
 from models.observation import Observation, Run, Target
 from models.tables import runs
 from simulator.market import Market
@@ -74,13 +75,14 @@ def main() -> int:
     try:
         make_history(name if "://" in name else f"sqlite:///{name}")
     except HistoryError as error:
-        print(f"simulator: {error}", file=sys.stderr)
+        show_note(f"simulator: {error}")
         return 2
     except KeyboardInterrupt:
-        print(f"simulator: stopped; {name} holds a part of the history: remove it before another try", file=sys.stderr)
+        show_note(f"simulator: stopped; {name} holds a part of the history: remove it before another try")
         return 130
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with safe_output("simulator"):
+        sys.exit(main())

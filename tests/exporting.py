@@ -81,11 +81,14 @@ def export_to(
     *,
     since: str | None = None,
     until: str | None = None,
+    for_all: bool = False,
     **scope: Any,
 ) -> Exported:
     """Export a database."""
     with opened(database_url) as engine:
-        return export(engine, Destination(str(folder)), file_format, Scope(months=Months(since, until), **scope))
+        return export(
+            engine, Destination(str(folder), for_all=for_all), file_format, Scope(months=Months(since, until), **scope)
+        )
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -71,7 +71,7 @@ def everything() -> list[Observation]:
     return [*eventful_months(), *hostile_looks(), *a_week_of_prices()]
 
 
-def build_site(folder: Path, database_url: str, now: datetime = NOW) -> Built:
+def build_site(folder: Path | str, database_url: str, now: datetime = NOW) -> Built:
     """Build the site of a database."""
     with opened(database_url) as engine:
         return build(engine, folder, now)

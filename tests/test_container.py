@@ -26,6 +26,10 @@ SETTINGS = {name.upper() for name in Settings.model_fields}
 DRIVERS = {"PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
+DIGEST = "@sha256:[0-9a-f]{64}"
+DRIVER_LOCKS = sorted(ROOT.glob("requirements-*fs.lock"))
+
+
 def instructions(keyword: str) -> list[str]:
     return re.findall(rf"^{keyword} (.+)", DOCKERFILE, re.MULTILINE)
 
@@ -62,9 +66,11 @@ def test_a_misspelt_key_of_a_service_would_be_found(tmp_path: Path) -> None:
 
 
 def test_the_image_takes_the_lock_file_as_the_makefile_does() -> None:
-    locked, _, itself = pip_words("\n".join(instructions("RUN")))
+    locked, driver, itself = pip_words("\n".join(instructions("RUN")))
     _, of_make, itself_of_make, _ = pip_words((ROOT / "Makefile").read_text())
     assert set(of_make) <= set(locked)
+    assert driver[:-1] == locked[:-1]
+    assert driver[-1] == "requirements-$EXTRA.lock"
     assert set(itself_of_make) <= set(itself)
 
 
@@ -89,12 +95,46 @@ def test_every_argument_of_a_build_is_one_of_the_image() -> None:
 
 def test_the_image_runs_a_python_of_ours_as_nobody_special() -> None:
     (image,) = instructions("FROM")
-    version = re.fullmatch(r"python:(3\.\d+)-slim", image)
+    version = re.fullmatch(rf"python:(3\.\d+)\.\d+-slim{DIGEST}", image)
     assert version
     assert f"Programming Language :: Python :: {version[1]}" in PYPROJECT["project"]["classifiers"]
     (user,) = instructions("USER")
     assert f"--uid {user} " in DOCKERFILE
     assert int(user) > 0
+
+
+def test_every_image_of_others_is_named_by_its_digest() -> None:
+    images = [service["image"] for service in SERVICES.values() if "build" not in service]
+    assert [image for image in images if re.fullmatch(rf"postgres:17\.\d+{DIGEST}", image)] == images != []
+
+
+@pytest.mark.parametrize("lock", DRIVER_LOCKS, ids=lambda lock: lock.name)
+def test_a_driver_and_all_that_it_needs_are_pinned_by_hash_beside_what_is_locked(lock: Path) -> None:
+    pins, others = (pinned(path) for path in (lock, ROOT / "requirements.lock"))
+    driver = lock.stem.removeprefix("requirements-")
+    assert driver in pins
+    assert {name: pins[name] for name in pins.keys() & others.keys()} == {
+        name: others[name] for name in pins.keys() & others.keys()
+    }
+    assert not re.search(r"://|index-url|find-links", lock.read_text())
+    assert [name for name, (_, hashes) in pins.items() if not hashes] == []
+
+
+def test_the_drivers_are_those_of_the_package_the_image_and_the_makefile() -> None:
+    drivers = {lock.stem.removeprefix("requirements-") for lock in DRIVER_LOCKS}
+    (copied,) = [line for line in instructions("COPY") if "requirements" in line]
+    makefile = (ROOT / "Makefile").read_text()
+    assert drivers == set(PYPROJECT["project"]["optional-dependencies"]) - {"export", "site"}
+    assert drivers == set(re.findall(r"requirements-(\w+)\.lock", copied))
+    assert f"DRIVERS := {' '.join(sorted(drivers))}\n" in makefile
+
+
+def pinned(lock: Path) -> dict[str, tuple[str, frozenset[str]]]:
+    """Of each package of a lock file its version, and its hashes."""
+    found = re.findall(
+        r"^([a-z0-9.-]+)==(\S+)[^\n]*\n((?: +--hash=sha256:[0-9a-f]{64}[^\n]*\n)*)", lock.read_text(), re.MULTILINE
+    )
+    return {name: (version, frozenset(re.findall("[0-9a-f]{64}", hashes))) for name, version, hashes in found}
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -38,9 +38,31 @@ def test_lines_end_and_cells_are_quoted_as_rfc_4180_says(tmp_path: Path) -> None
 
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "\uff0d1", "'=1", "''"]
+INVISIBLE = (
+    *("\ufeff", "\u200b", "\u2060", "\u00a0", "\u3000", "\u202e", "\u2066", "\u00ad", "\u034f", "\u3164", "\ufe0f"),
+    *("\u2800", "\u180e", "\U000e0020", "\x1b", " ", "\v", "\x00", "\ufeff \u200d"),
+)
+FORMS = [
+    "=",
+    "+",
+    "-",
+    "@",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+    "\ufe66",
+    "\ufe62",
+    "\ufe63",
+    "\ufe6b",
+    "\u207a",
+    "\u2212",
+]
 
 
-@pytest.mark.parametrize("text", FORMULAS)
+@pytest.mark.parametrize(
+    "text", [*FORMULAS, *(f"{char}=1+1" for char in INVISIBLE), *(f"\u200b{form}1" for form in FORMS)]
+)
 def test_text_that_a_spreadsheet_might_run_has_a_mark_in_front(tmp_path: Path, text: str) -> None:
     written(tmp_path, (0, text, None))
     with (tmp_path / "data.csv").open(newline="", encoding="utf-8") as file:
@@ -49,7 +71,7 @@ def test_text_that_a_spreadsheet_might_run_has_a_mark_in_front(tmp_path: Path, t
     assert cell.removeprefix("'") == text
 
 
-@pytest.mark.parametrize("text", ["a=1", " =1", "1", "", '{"a":"=1"}'])
+@pytest.mark.parametrize("text", ["a=1", " a=1", "\u200b1", "\ufeff", "1", "", '{"a":"=1"}', "模型=1", "(=1)"])
 def test_other_text_stays_as_it_is(tmp_path: Path, text: str) -> None:
     written(tmp_path, (0, text, -1.0))
     with (tmp_path / "data.csv").open(newline="", encoding="utf-8") as file:

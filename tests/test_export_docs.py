@@ -15,6 +15,8 @@ PAGE = (Path(__file__).parent.parent / "docs" / "export.md").read_text()
 QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
 [PYTHON] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
+[SET_ZONE] = re.findall(r"^    (SET .*)$", PAGE, re.MULTILINE)
+
 
 @pytest.fixture(autouse=True)
 def _an_export(history_url: str) -> None:
@@ -30,6 +32,12 @@ def test_the_first_query_tells_the_mean_of_each_month() -> None:
     told = dict(asked(QUERIES[0]))
     assert list(told) == ["2026-05", "2026-06", "2026-07"]
     assert told["2026-05"] == 99.5
+
+
+@pytest.mark.parametrize(("begin", "day"), [("", 15), (SET_ZONE, 16)], ids=["as it is", "in UTC"])
+def test_duckdb_cuts_days_in_utc_after_the_first_line(begin: str, day: int) -> None:
+    question = "SELECT day(min(observed_at)) FROM 'export/uptime_samples/**/*.parquet'"
+    assert asked(f"SET TimeZone = 'Pacific/Honolulu'; {begin} {question}") == [(day,)]
 
 
 def test_pandas_reads_samples_with_right_types() -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from flows.collection import Collected
 from flows.outcome import Offer, Outcome, PriceMove
-from flows.report import headline, lines, markdown, payload, printable
+from flows.report import headline, lines, markdown, payload
+from flows.text import printable
 
 OFFER = Offer("acme/swift-1", "North", "north/fp8")
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -227,9 +228,18 @@ def test_hostile_names_break_no_table_of_markdown(text: str) -> None:
     assert not _is_unprintable(told.replace("\n", ""))
 
 
-@pytest.mark.parametrize("sign", list("\\`*_{}[]<>|#!~$"))
+@pytest.mark.parametrize("sign", list("\\`*_{}[]<>|#!~$&"))
 def test_signs_of_markdown_and_html_are_escaped(sign: str) -> None:
     assert f"| acme/a | x\\{sign}y |" in markdown(collected(failed=[("acme/a", f"x{sign}y")]))
+
+
+@pytest.mark.parametrize(
+    "name", ["https://evil.example/pay", "www.evil.example", "mailto:a@evil.example", "&#104;ttp://x.y"]
+)
+def test_no_address_in_a_name_becomes_a_link_in_markdown(name: str) -> None:
+    told = markdown(told_everywhere(name, name)).rpartition("\n\nDatabase ")[0]
+    assert told.count("\uff1a//") + told.count("\u2024") > 10
+    assert not re.search(r"://|mailto:|\.(example|y)|(?<!\\)&", told)
 
 
 @given(name=st.text(), reason=st.text())

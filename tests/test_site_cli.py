@@ -81,7 +81,7 @@ def test_a_folder_that_will_not_do_is_told_in_one_line_and_exits_with_two(
 
 def test_the_flow_ends_completed_with_what_it_did(monkeypatch: pytest.MonkeyPatch, history_url: str) -> None:
     monkeypatch.setenv("DATABASE_URL", history_url)
-    state = asyncio.run(flow.fn(Path("out")))
+    state = asyncio.run(flow.fn("out"))
     assert state.is_completed()
     assert re.match(r"Pages 2 models, 2 providers; Files \d+ written, 0 unchanged; Site /", str(state.message))
 

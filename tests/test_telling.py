@@ -178,7 +178,16 @@ def test_of_one_rule_so_many_alerts_come_at_once_and_the_rest_is_counted() -> No
     assert len({event.id for event in events}) == 21
 
 
-@pytest.mark.parametrize("name", [*HOSTILE, "<!channel>", "<@U123>", "@everyone", "{{ 7 * 7 }}"])
+LINKS = [
+    "https://evil.example/pay",
+    "www.evil.example",
+    "evil.example",
+    "[click](https://evil.example)",
+    "mailto:a@b.c",
+]
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "<!channel>", "<@U123>", "@everyone", "{{ 7 * 7 }}", *LINKS])
 def test_no_name_of_a_stranger_calls_anybody(name: str) -> None:
     offer = Offer(name, name, name)
     for event in (
@@ -186,7 +195,8 @@ def test_no_name_of_a_stranger_calls_anybody(name: str) -> None:
         *change_events(collected(price_moves=[PriceMove(offer, "prompt", None, Decimal(1))]).outcome),
     ):
         said = event.payload["text"]
-        assert not any(sign in said.replace("->", "") for sign in "<>@")
+        assert not any(sign in said.replace("->", "") for sign in "<>@[]")
+        assert not re.search(r"://|mailto:|\.[a-z]", said)
         assert len(said.splitlines()) == 1
         assert event.payload["model"] == name
         assert json.loads(json.dumps(event.payload, allow_nan=False)) == event.payload
