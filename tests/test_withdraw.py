@@ -253,7 +253,7 @@ def test_a_run_of_another_machine_that_has_no_end_yet_is_refused_for_a_day(engin
         run_ids(connection, [begun])
     with pytest.raises(HistoryError, match="has no end and no bundle: it is under way"):
         withdraw(engine, full, [begun.name], "lost", at=at(190))
-    withdraw(engine, full, [begun.name], "lost", at=at(180 + 24 * 60))
+    withdraw(engine, full, [begun.name, FIRST.name], "lost", at=at(180 + 24 * 60))
     with engine.connect() as connection:
         assert connection.execute(sa.select(runs.c.id).where(runs.c.name == begun.name)).first() is None
 
