@@ -7,18 +7,19 @@ a temporary name, which then becomes that of the bundle in one step.
 from __future__ import annotations
 
 import hashlib
-import re
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from flows.bundle import RUN_NAME, ArchiveDamage, read_bundle, run_name
+from flows.archive_listing import BUNDLE, NOTE, list_archive
+from flows.bundle import RUN_NAME, ArchiveDamage, folder_of, read_bundle, run_name
 from flows.errors import HistoryError
 from flows.gzip_lines import inflate
 from flows.part import BundleWriter, Part
-from flows.private_files import make_folder, sync_folder
+from flows.private_files import make_folder, open_private, sync_folder
 from flows.storage import Storage
+from flows.withdrawal_note import WithdrawalNote
 from models.observation import Observation, Run
 
 __all__ = ["Archive", "ArchiveDamage", "BundleWriter", "run_name"]
@@ -90,26 +91,55 @@ class Archive:
     def sizes(self, since: str = "") -> dict[str, int]:
         """Name and compressed bytes of every bundle whose name is not less than `since`; names sort by time.
 
-        What else lies in the archive's folders is not ours. Raises HistoryError where they can't be listed.
+        What else lies in the archive's folders is not ours, and bundles of withdrawn runs are left out. Raises
+        HistoryError where the folders can't be listed.
         """
-        self._files.invalidate_cache()
-        years = self._listed(self._root, "[0-9]{4}", since[:4])
-        months = [month for year in years for month in self._listed(year["name"], "[0-9]{2}")]
-        # No month before that of `since` is listed: this is asked before every collect, and the archive grows.
-        late = [month for month in months if "".join(month["name"].rstrip("/").split("/")[-2:]) >= since[:6]]
-        files = [file for month in late for file in self._listed(month["name"], r".+\.jsonl\.gz", since)]
-        sizes: dict[str, int] = {}
-        for file in files:
-            folder, _, filename = file["name"].rpartition("/")
-            name = filename.removesuffix(".jsonl.gz")
-            if RUN_NAME.fullmatch(name) and folder.endswith(f"/{_folder(name)}"):
-                sizes[name] = file["size"]
-        return sizes
+        found = list_archive(self._storage, since)
+        return {name: size for name, size in found.sizes.items() if name not in found.withdrawn}
+
+    def withdrawn(self) -> set[str]:
+        """The names of the runs that are withdrawn, whether their bundles are there or not. Raises HistoryError."""
+        return list_archive(self._storage).withdrawn
+
+    def notes(self) -> dict[str, WithdrawalNote]:
+        """Why each withdrawn run is withdrawn, by its name. Raises HistoryError."""
+        return {name: self._note(name) for name in sorted(self.withdrawn())}
+
+    def withdraw(self, note: WithdrawalNote) -> None:
+        """Set the bundle of a run aside until `restore`: it stays where it is, but is listed no more.
+
+        Raises HistoryError.
+        """
+        with self._address.told(f"can't withdraw {note.run} in the archive {self.location}"):
+            waiting = self._parts / f".{note.run}{NOTE}.tmp"
+            make_folder(waiting.parent)
+            try:
+                with open(waiting, "wb", opener=open_private) as file:
+                    file.write(note.encode())
+                    file.flush()
+                    os.fsync(file.fileno())
+                self._publish(waiting, self._path(note.run, NOTE))
+            finally:
+                waiting.unlink(missing_ok=True)
+
+    def restore(self, name: str) -> None:
+        """Undo `withdraw`, also twice. Raises HistoryError."""
+        with self._address.told(f"can't restore {name} in the archive {self.location}"), suppress(FileNotFoundError):
+            self._files.invalidate_cache()
+            self._files.rm_file(self._path(name, NOTE))
 
     def has(self, name: str) -> bool:
-        """Whether the bundle of this run is there."""
+        """Whether the bundle of this run is there, and the run is not withdrawn."""
+        return self.holds(name) and not self._exists(name, NOTE)
+
+    def holds(self, name: str) -> bool:
+        """Whether the bundle of this run is there, withdrawn or not."""
         with self._address.told(f"can't look for {name} in the archive {self.location}"):
             return RUN_NAME.fullmatch(name) is not None and self._exists(name)
+
+    def is_open(self, name: str) -> bool:
+        """Whether the run is under way on this machine, or its lines wait here to become its bundle."""
+        return self._part(name).exists()
 
     def size_bytes(self) -> int:
         """How much all bundles take, compressed."""
@@ -125,14 +155,25 @@ class Archive:
 
     def path(self, name: str) -> str:
         """Where the bundle of this run lies, without credentials."""
-        return f"{self._root}/{_folder(name)}/{name}.jsonl.gz"
+        return self._path(name, BUNDLE)
 
-    def _exists(self, name: str) -> bool:
+    def _path(self, name: str, suffix: str) -> str:
+        return f"{self._root}/{folder_of(name)}/{name}{suffix}"
+
+    def _part(self, name: str) -> Path:
+        return self._parts / folder_of(name) / f".{name}.jsonl.part"
+
+    def _exists(self, name: str, suffix: str = BUNDLE) -> bool:
         self._files.invalidate_cache()
-        return bool(self._files.exists(self.path(name)))
+        return bool(self._files.exists(self._path(name, suffix)))
+
+    def _note(self, name: str) -> WithdrawalNote:
+        path = self._path(name, NOTE)
+        with self._address.told(f"can't read {path}"):
+            return WithdrawalNote.decode(self._files.cat_file(path), name)
 
     def _begin(self, name: str) -> Part:
-        path = self._parts / _folder(name) / f".{name}.jsonl.part"
+        path = self._part(name)
         with self._address.told(f"can't write the archive bundle {path}"):
             make_folder(path.parent)
             # A remote archive is asked at the end only: what keeps it away for an hour must not keep a run from seeing.
@@ -165,7 +206,7 @@ class Archive:
             packed = part.path.with_name(f".{name}.jsonl.gz.tmp")
             try:
                 part.compress(packed)
-                self._publish(packed, name)
+                self._publish(packed, self.path(name))
             finally:
                 packed.unlink(missing_ok=True)
             part.remove()
@@ -183,36 +224,19 @@ class Archive:
             raise HistoryError(f"{part.path} and {self.path(name)} differ: look at both and remove one")
         return True
 
-    def _publish(self, packed: Path, name: str) -> None:
+    def _publish(self, file: Path, path: str) -> None:
         if self._is_local:
-            bundle = Path(self.path(name))
-            make_folder(bundle.parent)
-            packed.rename(bundle)
-            sync_folder(bundle.parent)
+            make_folder(Path(path).parent)
+            file.rename(path)
+            sync_folder(Path(path).parent)
         else:
-            self._storage.upload(packed, self.path(name))
-
-    def _listed(self, folder: str, names: str, since: str = "") -> list[dict[str, Any]]:
-        with self._address.told(f"can't list {folder or self.location}"):
-            try:
-                entries = self._files.ls(folder, detail=True)
-            except FileNotFoundError:
-                return []
-        by_name = {entry["name"].rstrip("/").rpartition("/")[2]: entry for entry in entries}
-        return [entry for name, entry in by_name.items() if re.fullmatch(names, name) and name >= since]
+            self._storage.upload(file, path)
 
     def _chunks(self, name: str, count: Callable[[int], None] = lambda _: None) -> Iterator[bytes]:
         with self._address.told(f"can't read {self.path(name)}"), self._files.open(self.path(name), "rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 count(len(chunk))
                 yield chunk
-
-
-def _folder(name: str) -> str:
-    match = RUN_NAME.fullmatch(name)
-    if not match:
-        raise HistoryError(f"{name!r} is not the name of a run, such as 20261123T201500Z-collect-1a2b3c")
-    return f"{match['year']}/{match['month']}"
 
 
 def _digest(pieces: Iterator[bytes]) -> bytes:

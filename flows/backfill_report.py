@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flows.backfilling import Rebuilt
+from flows.compare import Difference
 from flows.importing import Imported
-from flows.rebuild import Difference
 from flows.report import cut, outcome_lines
 from flows.sources.found import Refused
 from flows.text import printable
+
+_NOTHING_LOADED = "nothing loaded yet; to load the archive: endpoint-history backfill archive"
 
 
 def backfill_headline(ended: Imported | Rebuilt) -> str:
@@ -18,9 +20,11 @@ def backfill_headline(ended: Imported | Rebuilt) -> str:
     if isinstance(ended, Imported):
         told = f"{ended.read} read, {ended.new} new, {ended.known} known, {ended.refusals} refused"
         return f"dry run: {told}" if ended.is_dry else told
+    if ended.is_empty:
+        return _NOTHING_LOADED
     loaded = ended.loaded
     of = f"{loaded.read} observations of {loaded.bundles} bundles"
-    parts = [f"{len(loaded.damaged)} bundles are damaged"] if loaded.damaged else []
+    parts = [_damaged(ended)] if loaded.damaged else []
     if ended.differences:
         parts.append(f"the database differs from its archive in {', '.join(map(_difference, ended.differences))}")
     return "; ".join(parts) or f"the database is what its archive gives: {of}"
@@ -58,23 +62,39 @@ def _imported_lines(imported: Imported) -> Iterator[str]:
 
 def _rebuilt_lines(rebuilt: Rebuilt) -> Iterator[str]:
     loaded = rebuilt.loaded
-    yield f"Read       {loaded.read} observations of {loaded.bundles} bundles"
-    yield from _refused_lines(len(loaded.damaged), loaded.damaged.values())
+    if loaded.damaged:
+        yield f"Damaged    {_damaged(rebuilt)}"
+        yield from cut(f"  {printable(str(item))}" for item in loaded.damaged.values())
+    if not rebuilt.is_empty:
+        yield f"Read       {loaded.read} observations of {loaded.bundles} bundles"
     for difference in rebuilt.differences:
         yield f"Differs    {_difference(difference)}"
         yield from (f"  {printable(example)}" for example in difference.examples)
     yield f"Database   {rebuilt.database}, {_said(rebuilt)}"
 
 
+def _damaged(rebuilt: Rebuilt) -> str:
+    count = len(rebuilt.loaded.damaged)
+    return f"{count} {'bundle' if count == 1 else 'bundles'} of the archive can't be read whole"
+
+
 def _said(rebuilt: Rebuilt) -> str:
+    if rebuilt.is_empty:
+        return _NOTHING_LOADED
     if rebuilt.mode != "verify":
         return "built anew"
+    if rebuilt.loaded.damaged:
+        return (
+            "not compared: it may hold the only good copy of what can't be read;"
+            " put back whole copies of those bundles, and verify again"
+        )
     if not rebuilt.differences:
         since = rebuilt.uptime_since
         thinned = f" (uptime from {since:%Y-%m-%d} on, as older samples are thinned)" if since else ""
         return f"compared row for row: nothing differs{thinned}"
     return (
-        f"compared: {len(rebuilt.differences)} tables differ; what is not loaded yet, a load brings, all else --rebuild"
+        f"compared: {len(rebuilt.differences)} tables differ; to load what is not loaded yet: backfill archive;"
+        " to replace the database by what the archive gives: backfill archive --rebuild"
     )
 
 

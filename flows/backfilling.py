@@ -14,14 +14,16 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from flows.archive import Archive
+from flows.compare import Difference
 from flows.database import location, opened, told
+from flows.database_clock import refuse_clock_ahead
 from flows.errors import ConfigurationError
 from flows.fetch import Fetcher
 from flows.importing import Imported, Items, Wanted, import_bodies, try_bodies
-from flows.loading import Loaded
+from flows.loading import Loaded, some_bundles
 from flows.looks import origins_of
 from flows.reading import Progress
-from flows.rebuild import Difference, rebuild, verify
+from flows.rebuild import has_history, rebuild, verify
 from flows.replay import replay, try_replay
 from flows.settings import LOOPBACK, Settings, checked_base_url
 from flows.sources.files import open_files
@@ -106,7 +108,8 @@ class Job:
 class Rebuilt:
     """All history built anew from the archive, and put in place, or compared: `differences` says with what result.
 
-    Where raw samples may have been thinned, uptime was compared from `uptime_since` on.
+    Where raw samples may have been thinned, uptime was compared from `uptime_since` on. `is_empty` tells that there was
+    nothing to compare, as nothing is loaded into the database yet.
     """
 
     mode: Mode
@@ -114,11 +117,12 @@ class Rebuilt:
     loaded: Loaded
     differences: Sequence[Difference] = ()
     uptime_since: datetime | None = None
+    is_empty: bool = False
 
     @property
     def exit_code(self) -> int:
         """0 the database is what the archive gives, 3 it is not, or not all of the archive can be read."""
-        return 3 if self.differences or self.loaded.damaged else 0
+        return 3 if self.differences or self.loaded.damaged or self.is_empty else 0
 
 
 def run_job(settings: Settings, job: Job, *, at: datetime, progress: Progress = lambda *_: None) -> Imported | Rebuilt:
@@ -133,6 +137,7 @@ def run_job(settings: Settings, job: Job, *, at: datetime, progress: Progress = 
             if is_dry:
                 return try_replay(engine, archive, job.wanted, everything=everything, at=at, progress=progress)
             return replay(engine, archive, job.wanted, everything=everything, progress=progress)
+        refuse_clock_ahead(engine, at)
         with _items(settings, job, engine) as items:
             if is_dry:
                 return try_bodies(engine, job.origin.source, items, job.wanted, at=at, progress=progress)
@@ -143,6 +148,8 @@ def _rebuilt(engine: sa.Engine, archive: Archive, mode: Mode, progress: Progress
     with told(engine):
         if mode == "rebuild":
             return Rebuilt(mode, location(engine), rebuild(engine, archive, progress))
+        if some_bundles(archive) and not has_history(engine):
+            return Rebuilt(mode, location(engine), Loaded(), is_empty=True)
         return Rebuilt(mode, location(engine), *verify(engine, archive, progress))
 
 

@@ -53,6 +53,14 @@ def walk_of(name: str) -> str:
     return "-".join(name.split("-")[:3])
 
 
+def folder_of(name: str) -> str:
+    """Where in the archive the bundle of a run lies: `2026/11`. Raises HistoryError for what names no run."""
+    match = RUN_NAME.fullmatch(name)
+    if not match:
+        raise HistoryError(f"{name!r} is not the name of a run, such as 20261123T201500Z-collect-1a2b3c")
+    return f"{match['year']}/{match['month']}"
+
+
 def encode_line(observation: Observation) -> bytes:
     """One observation as one line with its newline.
 
@@ -69,13 +77,16 @@ def read_bundle(chunks: Iterable[bytes], name: str, where: str) -> Iterator[Obse
     Small chunks (16 KiB) bound the memory that a hostile bundle can take. `where` is the file for the message. Raises
     ArchiveDamage after the last readable line if any line could not be read.
     """
-    first, bad = "", 0
+    first, bad, lines = "", 0, 0
     for raw in split_lines(inflate(chunks)):
+        lines += 1
         try:
             yield _decode(raw, name)
         except ValueError as error:
             first = first or f"line {raw.number} at byte {raw.offset}: {_one_line(error)}"
             bad += 1
+    if not lines:
+        raise ArchiveDamage(f"{where}, it holds no line, and no bundle is written without one")
     if bad:
         more = "" if bad == 1 else f", the first of {bad} unreadable lines"
         raise ArchiveDamage(f"{where}, {first}{more}")

@@ -30,6 +30,7 @@ from flows.health import health_lines, health_payload, read_health
 from flows.maintenance import maintain as maintain_history
 from flows.progress import shown_progress
 from flows.report import lines
+from flows.runs_cli import runs
 from flows.settings import Settings
 from flows.site_cli import site
 from flows.targets import TargetList
@@ -49,6 +50,7 @@ db = typer.Typer(no_args_is_help=True, help="Make, move and check the database s
 app.add_typer(db, name="db")
 app.add_typer(backfill, name="backfill")
 app.add_typer(alerts, name="alerts")
+app.add_typer(runs, name="runs")
 app.command()(cheapest)
 app.command(name="export")(export_history)
 app.command()(site)

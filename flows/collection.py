@@ -12,22 +12,26 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from flows.archive import Archive, run_name
 from flows.catalogue import run_ids
 from flows.database import location, opened, told, writing
-from flows.errors import ConfigurationError, HistoryError, UnreachableError
+from flows.database_clock import clock_ahead
+from flows.errors import ClockError, ConfigurationError, HistoryError, UnreachableError
 from flows.fetch import Clock, Fetcher, now
-from flows.loading import finish_run, seldom_collected, take_up
+from flows.loading import seldom_collected, take_up
 from flows.not_found import NotFound, find_not_found
 from flows.outcome import Outcome, outcome_of
 from flows.politeness import Politeness
 from flows.rollups import roll_up
+from flows.run_end import finish_run
 from flows.settings import Settings
 from flows.targets import TargetList
 from flows.walk import BatchStep, Progress, Walk, plainly, walked
+from flows.withdraw import set_aside
 from models.observation import Run, Target
 from models.tables import targets as asked
 
@@ -82,6 +86,7 @@ async def collect_targets(
     A database that is away is told so at the end: by then all that came waits in the archive.
     """
     with seldom_collected(), opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
+        _check_clock(engine, clock())
         archive = Archive(settings.archive_url.get_secret_value())
         troubles = await asyncio.to_thread(take_up, engine, archive, clock())
         async with Fetcher(settings, clock=clock) as fetcher:
@@ -106,11 +111,22 @@ async def collect_shard(
     Raises as `collect_targets` does.
     """
     with seldom_collected(), opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
+        _check_clock(engine, now())
         archive = Archive(settings.archive_url.get_secret_value())
         troubles = await asyncio.to_thread(_recover, archive)
         async with Fetcher(settings, politeness=politeness) as fetcher:
             walk = Walk(run, targets, fetcher, engine, settings.openrouter_base_url, progress)
             return await _collect(walk, archive, troubles, step)
+
+
+def _check_clock(engine: sa.Engine, at: datetime) -> None:
+    """Refuse a clock that is ahead of the database's, if that can be asked. The answers' dates are checked anyway."""
+    try:
+        ahead = clock_ahead(engine, at)
+    except HistoryError:
+        return
+    if ahead:
+        raise ClockError(f"nothing was asked: {ahead}; set this machine's clock")
 
 
 async def resolve(fetcher: Fetcher, entries: TargetList) -> list[Target]:
@@ -158,8 +174,18 @@ async def _collect(walk: Walk, archive: Archive, troubles: list[str], step: Call
     # Where the database is away, the run begins with the first batch that is stored, or when it is loaded.
     with contextlib.suppress(HistoryError), told(walk.engine), writing(walk.engine) as connection:
         run_ids(connection, [walk.run])
-    troubles += await walked(walk, archive, step)
+    try:
+        troubles += await walked(walk, archive, step)
+    except ClockError as error:
+        await asyncio.to_thread(_set_aside, walk, archive, error)
+        raise
     return _end(walk, archive, troubles)
+
+
+def _set_aside(walk: Walk, archive: Archive, error: ClockError) -> None:
+    """Withdraw the run, of which nothing is stored. Its bundle, if that can't be marked now, still proves nothing."""
+    with contextlib.suppress(HistoryError):
+        set_aside(walk.engine, archive, walk.run, str(error), walk.last or now())
 
 
 def _end(walk: Walk, archive: Archive, troubles: Sequence[str]) -> Collected:

@@ -21,5 +21,9 @@ class ConfigurationError(HistoryError):
     exit_code = 2
 
 
+class ClockError(HistoryError):
+    """This machine's clock and the answers of OpenRouter are far apart: nothing may be stored. Exit code 1."""
+
+
 class UnreachableError(HistoryError):
     """OpenRouter, or what OPENROUTER_BASE_URL names, gives no answer at all. Exit code 1."""

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from flows.alert_rules import read_rules
 from flows.archive import Archive
 from flows.database import location, opened, revisions, told
+from flows.database_clock import clock_ahead
 from flows.errors import HistoryError
 from flows.not_found import NotFound, known_models, with_suggestions
 from flows.schedules import Schedules, read_schedules
@@ -33,6 +34,7 @@ class Health:
     are elsewhere. `schedules` is what Prefect says: None where none is configured, a text where it can't be asked.
     `rules` says why those of alerts can't be read, and `targets` the same of the targets file; None where they can.
     `not_found` holds the targets of that file that the newest walk asked for and that were never seen.
+    `clock` says how far this machine's clock is ahead of the database's; None where it is not.
     """
 
     status: Status
@@ -41,6 +43,7 @@ class Health:
     rules: str | None = None
     not_found: Sequence[NotFound] = ()
     targets: str | None = None
+    clock: str | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -48,6 +51,8 @@ class Health:
         found = list(self.status.problems)
         if self.room is not None and self.room < _LEAST_ROOM:
             found.append(f"only {_gigabytes(self.room)} are free on the disk")
+        if self.clock:
+            found.append(f"no run can begin: {self.clock}; set this machine's clock")
         if self.targets:
             found.append(f"nothing more can be collected: {self.targets}")
         found += [f"not found (never seen): {target}" for target in self.not_found]
@@ -77,8 +82,9 @@ def read_health(settings: Settings, now: datetime) -> Health:
             )
             models = known_models(connection)
         folders = [archive.folder, _folder(engine)]
+        clock = clock_ahead(engine, now)
     missing, targets = _not_found(settings, status, models)
-    return Health(status, _room(folders), _schedules(), _rules(settings), missing, targets)
+    return Health(status, _room(folders), _schedules(), _rules(settings), missing, targets, clock)
 
 
 def health_lines(health: Health) -> Iterator[str]:

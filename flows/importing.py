@@ -21,12 +21,13 @@ from flows.archive import Archive, run_name
 from flows.catalogue import known_targets, run_ids
 from flows.database import lock_writers, told, writing
 from flows.errors import ConfigurationError, HistoryError
-from flows.loading import finish_run, seldom_collected, take_up
+from flows.loading import seldom_collected, take_up
 from flows.looks import known_looks
 from flows.outcome import Outcome, Seen, count_conflicts, outcome_of
 from flows.parse import read_observation
 from flows.reading import Progress
 from flows.rollups import roll_up
+from flows.run_end import finish_run
 from flows.saved_look import look_of, unlisted
 from flows.sources.found import Found, Known, Refused
 from flows.store import Read, store

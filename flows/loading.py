@@ -12,19 +12,21 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy import select
 
+from flows.answer_date import TOLERANCE
 from flows.archive import Archive
 from flows.bundle import NAME_TIME
 from flows.database import told, writing
+from flows.database_clock import ahead_of_clock, latest_loadable
 from flows.errors import ConfigurationError, HistoryError
 from flows.instants import hour_of
 from flows.parse import read_observation
 from flows.reading import Progress, Reading
 from flows.rollups import roll_up
+from flows.run_end import count_part, finish_run
 from flows.sources.found import Refused
 from flows.store import store
 from models.observation import Observation, Outcome
 from models.tables import runs
-from models.types import UtcTime
 
 _BATCH = 5000
 _BATCH_BYTES = 32 * 2**20
@@ -87,7 +89,8 @@ def missed(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
 
     The archive, which may be far away, is asked once an hour, and where scheduled collects did not follow each other.
     """
-    collects = (runs.c.kind == "collect") & runs.c.finished_at.is_not(None)
+    # A run that lies in the future, by a clock that was wrong, would hide what is missing until then.
+    collects = (runs.c.kind == "collect") & runs.c.finished_at.is_not(None) & (runs.c.started_at <= now + TOLERANCE)
     newest = (
         select(runs.c.started_at, runs.c.cadence_seconds)
         .where(collects)
@@ -116,9 +119,9 @@ def unloaded(engine: sa.Engine, archive: Archive) -> list[str]:
 
 
 def some_bundles(archive: Archive) -> list[str]:
-    """The bundles of the archive. Raises ConfigurationError where there are none: it is the wrong one."""
+    """The bundles of the archive. Raises ConfigurationError where there never were any: it is the wrong one."""
     names = archive.bundles()
-    if not names:
+    if not names and not archive.withdrawn():
         raise ConfigurationError(f"there is no bundle in the archive {archive.location}; ARCHIVE_URL names it")
     return names
 
@@ -133,6 +136,7 @@ def load_bundles(
 ) -> Loaded:
     """Load what is wanted of these bundles. Where the archive or the database goes away, what is stored stays."""
     load = _Load(engine)
+    latest = latest_loadable(engine)
     reading = Reading(archive, names, progress)
     with seldom_collected():
         for name in names:
@@ -140,6 +144,8 @@ def load_bundles(
             for look in reading.looks(name):
                 if isinstance(look, Refused):
                     load.so_far.damaged[name] = look
+                elif look.observed_at > latest:
+                    load.so_far.damaged[name] = Refused(archive.path(name), ahead_of_clock(look))
                 elif takes(look):
                     load.take(name, look)
                 else:
@@ -211,7 +217,7 @@ class _Load:
         if part.is_whole:
             finish_run(connection, name, part.counts, part.last)
         elif part.counts:
-            _count_part(connection, name, part.counts)
+            count_part(connection, name, part.counts)
 
 
 @contextmanager
@@ -223,27 +229,3 @@ def seldom_collected() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*usual)
-
-
-def finish_run(connection: sa.Connection, name: str, counted: Counter[Outcome], last: datetime | None) -> None:
-    """Note that a run is stored whole, and how many of its looks had which outcome; it ended with its `last` look.
-
-    Its own, not the last that the database says it proves: another run may tell of the same look.
-    """
-    # A clock that was set back can make the last look older than the run.
-    # The type is told: a plain time would stand in SQLite with microseconds, and compare as later than its own second.
-    at = sa.literal(last, UtcTime())
-    ended = sa.case((runs.c.started_at < at, at), else_=runs.c.started_at) if last else runs.c.started_at
-    finished = sa.func.coalesce(runs.c.finished_at, ended)
-    connection.execute(runs.update().where(runs.c.name == name).values(finished_at=finished, **_counts(counted)))
-
-
-def _count_part(connection: sa.Connection, name: str, counted: Counter[Outcome]) -> None:
-    """Count what is stored of a run, which tells it from one that a crash cut: the rest is not wanted for now."""
-    part = (runs.c.name == name) & runs.c.finished_at.is_(None)
-    connection.execute(runs.update().where(part).values(**_counts(counted)))
-
-
-def _counts(counted: Counter[Outcome]) -> dict[Outcome, int]:
-    outcomes: tuple[Outcome, ...] = ("ok", "gone", "failed")
-    return {outcome: counted[outcome] for outcome in outcomes}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from flows.database import location, opened, told, writing
+from flows.database_clock import refuse_clock_ahead
 from flows.partitions import make_months
 from flows.retention import thin
 from flows.rollups import roll_up
@@ -20,6 +21,7 @@ def maintain(settings: Settings, now: datetime) -> str:
     `now` is aware. Gives a line that says so. Raises HistoryError; what was done until then stays done.
     """
     with opened(settings.database_url.get_secret_value()) as engine, told(engine):
+        refuse_clock_ahead(engine, now)  # it would thin all that lies before a time that has not come
         roll_up(engine)
         with writing(engine) as connection:
             make_months(connection, [now, now + _AHEAD / 2, now + _AHEAD])

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from flows.answer_date import clock_trouble
 from flows.endpoints import ReadEndpoint, read_endpoint, with_ordinals
 from flows.fields import (
     MAX_NAME,
@@ -41,6 +42,8 @@ def read_observation(observation: Observation) -> Reading:
     """Judge one observation: `ok` with a listing, `gone` by the API's own 404, or `failed` with the reason."""
     if observation.error:
         return Reading("failed", reason=observation.error)
+    if trouble := clock_trouble(observation):
+        return Reading("failed", reason=trouble)
     try:
         body = load_json(observation.body or b"")
     except NotJsonError as error:

@@ -44,7 +44,7 @@ class Reading:
         except HistoryError as damage:
             self._archive.has(name)  # raises where it is not this bundle alone
             path = self._archive.path(name)
-            yield Refused(path, str(damage).removeprefix(f"{path}, "))
+            yield Refused(path, str(damage).removeprefix(f"{path}, ").replace(f"can't read {path}", "it can't be read"))
 
     def _count(self, read: int) -> None:
         self._bytes += read

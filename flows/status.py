@@ -61,6 +61,7 @@ class Status:
     now: datetime
     last_run: LastRun | None
     newest_observation: datetime | None
+    newest_run: str | None
     targets: int
     stale: int
     failing: Sequence[tuple[str, str, datetime | None]]
@@ -88,7 +89,10 @@ class Status:
             found.append("nothing is kept yet; run: endpoint-history collect")
         elif self.age < -_CLOCK_ERROR:
             at = _time(self.newest_observation)
-            found.append(f"the newest evidence lies in the future ({at}); which clock is wrong?")
+            found.append(
+                f"the newest evidence lies in the future ({at}, by run {self.newest_run}): set this machine's clock,"
+                f" or, if that run's was wrong: endpoint-history runs withdraw {self.newest_run} --reason TEXT"
+            )
         elif self.age > _MISSED * _cadence(self.last_run):
             found.append(f"the newest evidence is {span_text(self.age)} old")
         if 2 * self.stale > self.targets:
@@ -103,14 +107,16 @@ def read_status(
 ) -> Status:
     """Ask the database."""
     o = observations
-    newest = select(o.c.observed_at).where(o.c.is_evidence).order_by(o.c.observed_at.desc()).limit(1)
+    evidence = select(o.c.observed_at, runs.c.name).select_from(o.join(runs)).where(o.c.is_evidence)
+    newest = connection.execute(evidence.order_by(o.c.observed_at.desc()).limit(1)).one_or_none() or (None, None)
     last_run = _last_run(connection)
     walk = _last_walk(connection)
     looks = _newest_looks(connection, walk)
     return Status(
         now=now,
         last_run=last_run,
-        newest_observation=connection.execute(newest).scalar(),
+        newest_observation=newest[0],
+        newest_run=newest[1],
         targets=len(looks),
         stale=_count_stale(looks, now - _MISSED * _cadence(last_run)),
         failing=[(look.target, look.error or "", look.last_good) for look in looks if look.outcome == "failed"],

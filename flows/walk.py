@@ -11,9 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from flows.answer_date import clock_trouble
 from flows.archive import Archive, BundleWriter
 from flows.database import told, writing
-from flows.errors import HistoryError, UnreachableError
+from flows.errors import ClockError, HistoryError, UnreachableError
 from flows.fetch import Fetcher, Response
 from flows.outcome import Seen
 from flows.parse import read_observation
@@ -43,6 +44,7 @@ class Walk:
     done: int = 0
     last: datetime | None = None
     reached: bool = False
+    is_dated: bool = False
     waiting: int = 0
     waiting_reason: str | None = None
     seen: list[Seen] = field(default_factory=list)
@@ -64,8 +66,16 @@ class Walk:
         self.reached = self.reached or response.reached
         if not self.reached and self.done >= min(_GIVE_UP_AFTER, len(self.targets)):
             raise UnreachableError(f"{self.base_url} can't be reached: {response.error}")
+        self._check_clock(observation, response)
         self.progress(self.done, len(self.targets))
         return observation
+
+    def _check_clock(self, observation: Observation, response: Response) -> None:
+        """Stop if not one answer has a date near this machine's clock: one wrong date may be that of a server."""
+        trouble = clock_trouble(observation)
+        self.is_dated = self.is_dated or (response.reached and trouble is None)
+        if trouble and not self.is_dated and self.done >= min(_GIVE_UP_AFTER, len(self.targets)):
+            raise ClockError(f"nothing was stored: {trouble}; set the clock that is wrong")
 
     def _store(self, observations: Sequence[Observation]) -> None:
         self.bundle.sync()

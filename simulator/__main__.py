@@ -33,6 +33,7 @@ def main() -> int:
         market=market,
         clock=(lambda: fixed) if fixed else (lambda: datetime.now(UTC)),
         faults=Faults(given.fault, market.seed),
+        date=lambda: datetime.now(UTC),
         latency_seconds=given.latency_ms / 1000,
     )
     try:

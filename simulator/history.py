@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from flows.database import opened, upgrade, writing
 from flows.errors import ConfigurationError, HistoryError
-from flows.loading import finish_run
 from flows.parse import read_observation
 from flows.rollups import roll_up
+from flows.run_end import finish_run
 from flows.store import store
 from flows.terminal import safe_output, show_note
 from models.observation import Observation, Run, Target

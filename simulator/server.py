@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 from aiohttp import web
 
@@ -21,7 +22,7 @@ _JSON = {"Content-Type": "application/json", "Cache-Control": "public, s-maxage=
 
 @dataclass(slots=True)
 class Simulator:
-    """Answers as OpenRouter's API does.
+    """Answers as OpenRouter's API does. `date` gives its Date header; without it there is none.
 
     `answers` holds what paths answer instead of what the market says; `requests` is every request so far: its path with
     the query, and its headers.
@@ -30,6 +31,7 @@ class Simulator:
     market: Market = field(default_factory=Market)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     faults: Faults = field(default_factory=lambda: Faults([]))
+    date: Callable[[], datetime] | None = None
     latency_seconds: float = 0
     answers: dict[str, Handler] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -44,7 +46,13 @@ class Simulator:
                 web.get("/{rest:.*}", self._unknown),
             ]
         )
+        application.on_response_prepare.append(self._set_date)
         return application
+
+    async def _set_date(self, _: web.Request, response: web.StreamResponse) -> None:
+        response.headers.popall("Date", None)
+        if self.date:
+            response.headers["Date"] = format_datetime(self.date(), usegmt=True)
 
     async def _endpoints(self, request: web.Request) -> web.StreamResponse:
         path = f"{request.match_info['author']}/{request.match_info['slug']}"

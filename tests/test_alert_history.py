@@ -17,9 +17,9 @@ from flows.alert_events import alert_payload
 from flows.alert_history import AlertHistory
 from flows.alert_rules import Rule
 from flows.database import opened, writing
-from flows.loading import finish_run
 from flows.parse import read_observation
 from flows.rollups import roll_up
+from flows.run_end import finish_run
 from flows.store import store
 from models.observation import Observation, Outcome, Run
 from tests.factories import MODEL, a_failed_look, a_gone_look, a_look, an_endpoint, at

@@ -8,6 +8,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from flows.archive import Archive
 from flows.errors import HistoryError
+from flows.withdrawal_note import WithdrawalNote
 from tests.archived import BUNDLE, RUN, files_in, look, write
 
 
@@ -120,3 +121,29 @@ def test_a_remote_archive_that_can_not_be_listed_is_not_an_empty_one(
 
 def test_the_location_of_a_remote_archive_shows_no_credentials(archive: Archive) -> None:
     assert archive.location == "memory://***@host/archive"
+
+
+def test_a_remote_run_is_withdrawn_by_one_file_and_restored_without_it(archive: Archive, tmp_path: Path) -> None:
+    added = write(archive, look(1))
+    note = WithdrawalNote(run=RUN.name, reason="wrong dates", withdrawn_at=look(1).observed_at)
+    for _ in range(2):
+        archive.withdraw(note)
+        assert (archive.bundles(), archive.has(RUN.name), archive.holds(RUN.name)) == ([], False, True)
+    assert (len(stored()), archive.notes(), files_in(tmp_path / "spool")) == (2, {RUN.name: note}, [])
+    for _ in range(2):
+        archive.restore(RUN.name)
+        assert (archive.bundles(), list(archive.load(RUN.name))) == ([RUN.name], added)
+    assert len(stored()) == 1
+
+
+def test_a_note_that_cannot_be_written_withdraws_nothing(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(archive, look(1))
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryFileSystem, "put_file", _away)
+        with pytest.raises(HistoryError, match=f"can't withdraw {RUN.name} in the archive .*: the storage is away"):
+            archive.withdraw(WithdrawalNote(run=RUN.name, reason="wrong", withdrawn_at=None))
+    assert (archive.bundles(), archive.withdrawn()) == ([RUN.name], set())
+
+
+def _away(*_: object) -> None:
+    raise OSError("the storage is away")

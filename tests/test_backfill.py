@@ -171,10 +171,18 @@ def test_damage_of_the_archive_is_named_and_exits_with_three(command: Command, k
     assert (code, told in out) == (3, True)
     assert out.startswith("Read       4 observations of 2 bundles: 3 new, 0 known, 0 not wanted\n")
     code, out, _ = command("backfill", "archive", "--verify")
-    assert (code, told in out) == (3, True)
+    assert code == 3
+    damaged = f"Damaged    1 bundle of the archive can't be read whole\n  {path}: line 2 at byte {len(lines[0])}: "
+    assert out.startswith(damaged)
+    assert ("only good copy" in out, "Differs" in out, "--rebuild" in out) == (True, False, False)
     code, out, err = command("backfill", "archive", "--rebuild")
     assert (code, out) == (1, "")
     assert f"nothing was changed, as the archive is damaged: {path}: line 2 at byte " in err
+
+
+def test_an_empty_database_is_not_compared(command: Command, kept: list[str]) -> None:
+    nothing = "nothing loaded yet; to load the archive: endpoint-history backfill archive"
+    assert command("backfill", "archive", "--verify") == (3, f"Database   {URL}, {nothing}\n", "")
 
 
 def test_a_git_history_comes_in_by_its_commits(command: Command) -> None:

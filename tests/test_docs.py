@@ -66,6 +66,8 @@ def _commands(group: typer.Typer, before: str = "") -> Iterator[str]:
         yield before + str(command.name or getattr(command.callback, "__name__", ""))
     for inner in group.registered_groups:
         assert inner.typer_instance
+        if inner.typer_instance.info.invoke_without_command is True:
+            yield f"{before}{inner.name}"
         yield from _commands(inner.typer_instance, f"{before}{inner.name} ")
 
 

@@ -37,6 +37,7 @@ DOORS: dict[str, set[str]] = {
         "flows/cheapest_cli.py",
         "flows/cli.py",
         "flows/export_cli.py",
+        "flows/runs_cli.py",
         "flows/site_cli.py",
     },
     "jinja2": {"pages/render.py"},

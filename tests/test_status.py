@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from flows.catalogue import run_ids
 from flows.database import opened, upgrade, writing
-from flows.loading import finish_run
 from flows.parse import read_observation
 from flows.rollups import roll_up
+from flows.run_end import finish_run
 from flows.status import LastRun, Status, read_status, status_lines
 from flows.store import store
 from models.observation import Observation, Run

@@ -1,0 +1,53 @@
+"""The clock of the database: PostgreSQL's own, for SQLite that of this machine. What lies ahead of it is refused.
+
+It guards what has no date of its own to compare with. A rule of the history it is not: once the time of an observation
+has come, the same observation is loaded.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from flows.answer_date import TOLERANCE
+from flows.database import told
+from flows.errors import ClockError
+from models.observation import Observation
+
+
+def latest_loadable(engine: sa.Engine) -> datetime:
+    """The latest time of an observation that may be stored now: a day ahead of the database's clock."""
+    return _now(engine) + TOLERANCE
+
+
+def ahead_of_clock(look: Observation) -> str:
+    """Why an observation later than `latest_loadable` is refused."""
+    return (
+        f"line {look.archive_line} is dated {look.observed_at:%Y-%m-%d %H:%M} UTC, more than a day ahead of the"
+        f" database's clock; if a clock was wrong: endpoint-history runs withdraw {look.run.name} --reason TEXT"
+    )
+
+
+def refuse_clock_ahead(engine: sa.Engine, now: datetime) -> None:
+    """Raise ClockError if this machine's clock, which says `now`, is more than a day ahead of the database's."""
+    if trouble := clock_ahead(engine, now):
+        raise ClockError(f"nothing was done: {trouble}; set this machine's clock")
+
+
+def clock_ahead(engine: sa.Engine, now: datetime) -> str | None:
+    """How far this machine's clock is ahead, if it is by more than a day. On SQLite both are one clock."""
+    if engine.dialect.name == "sqlite":
+        return None
+    there = _now(engine)
+    if now <= there + TOLERANCE:
+        return None
+    return f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, that of the database {there:%Y-%m-%d %H:%M} UTC"
+
+
+def _now(engine: sa.Engine) -> datetime:
+    if engine.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    with told(engine), engine.connect() as connection:
+        at: datetime = connection.execute(sa.select(sa.func.now())).scalar_one()
+        return at.astimezone(UTC)
