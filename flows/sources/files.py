@@ -13,13 +13,13 @@ from pathlib import Path
 from flows.errors import ConfigurationError
 from flows.sources.containers import MAX_BYTES, TAR_SUFFIXES, TOO_LARGE, Member, gunzip, unpack, zip_members
 from flows.sources.found import Found, Refused, Source
-from flows.sources.rules import TargetRule, TimeRule, read_target_rule, read_time_rule
+from flows.sources.rules import Dated, TargetRule, TimeRule, read_target_rule, read_time_rule
 from flows.sources.shapes import Document, documents
 from flows.sources.tars import tar_members
 from flows.strict_json import clean_text
 
 
-def open_files(patterns: Sequence[str], *, time: str | None, target: str | None) -> Source:
+def open_files(patterns: Sequence[str], *, time: str | None, target: str | None, zone: str | None = None) -> Source:
     """Find the files that these names, folders and globs (`**` too) mean; containers count as one.
 
     Folders are read with all below them but what is hidden. `time`: `field`, `field:NAME`, `name:PATTERN` (as for
@@ -27,7 +27,7 @@ def open_files(patterns: Sequence[str], *, time: str | None, target: str | None)
     timestamp in the name. `target`: `body` (also None; as the document says, else the body's own id), `author/slug`, or
     `name:PATTERN` with `{author}` and `{slug}`. Raises ConfigurationError before anything is read.
     """
-    time_rule, target_rule = read_time_rule(time), read_target_rule(target)
+    time_rule, target_rule = read_time_rule(time, zone), read_target_rule(target)
     found = dict.fromkeys(path for pattern in patterns for path in _expand(pattern))
     if not found:
         raise ConfigurationError("no files; expected files, folders or patterns such as 'saved/**/*.json'")
@@ -93,24 +93,28 @@ class _Reading:
     def _items(self, path: str, member: Member) -> Iterator[Found | Refused]:
         origin = clean_text(f"{path}!{member.name}" if member.name else path)
         is_read = member.content or not member.reason
-        read = list(documents(member.content, time_fields=self.time_rule.fields)) if is_read else []
+        read = (
+            list(documents(member.content, time_fields=self.time_rule.fields, zone=self.time_rule.zone))
+            if is_read
+            else []
+        )
         if member.reason and read and read[-1].reason:
             read.pop()  # what the damage cut off
         for document in read:
             place = f"{origin} {document.where}".rstrip()
-            yield self._item(document, place, _without_gz(member.name or Path(path).name), member.modified)
+            yield self._item(document, place, f"{path}/{member.name}" if member.name else path, member.modified)
         if member.reason:
             yield Refused(origin, clean_text(member.reason))
 
-    def _item(self, document: Document, origin: str, name: str, modified: datetime | None) -> Found | Refused:
+    def _item(self, document: Document, origin: str, path: str, modified: datetime | None) -> Found | Refused:
         if document.body is None:
             return Refused(origin, document.reason or "no body")
         try:
-            time = self.time_rule.read(name, document.observed_at, modified)
-            target = self.target_rule.read(name, document.target)
+            dated = self.time_rule.read(path, document.observed_at, modified)
+            target = self.target_rule.read(path, document.target)
         except (ValueError, OverflowError) as error:
             return Refused(origin, clean_text(str(error)))
-        return Found(document.body, time, target, origin)
+        return Found(document.body, dated.time, target, origin, dated_by=_shown(dated, document))
 
 
 def _members(path: Path) -> Iterator[Member]:
@@ -133,5 +137,5 @@ def _members(path: Path) -> Iterator[Member]:
                 yield Member("", b"", reason=TOO_LARGE) if too_large else Member("", content, modified)
 
 
-def _without_gz(name: str) -> str:
-    return name[:-3] if name.lower().endswith(".gz") else name
+def _shown(dated: Dated, document: Document) -> str:
+    return f"field {document.time_field}" if dated.source == "field" else dated.source

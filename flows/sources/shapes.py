@@ -11,8 +11,8 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 
 from flows.decode import MAX_BODY_BYTES
 from flows.sources.likeness import ENDPOINTS_BODY, looks_like, not_json, one_line
@@ -31,7 +31,7 @@ class Document:
 
     `target` and `observed_at` (UTC, whole seconds) are what stands beside the body, None where nothing does. `where` is
     the place within the file, such as `item 3` or `line 17`; empty for the whole file. With a `reason`, in one line,
-    the body is None.
+    the body is None. `time_field` is the field that holds the time. `status` is 404 for the API's own "not found".
     """
 
     body: bytes | None
@@ -39,9 +39,13 @@ class Document:
     observed_at: datetime | None = None
     where: str = ""
     reason: str | None = None
+    time_field: str | None = field(default=None, compare=False)
+    status: int = 200
 
 
-def documents(content: bytes, *, time_fields: Sequence[str] = TIME_FIELDS) -> Iterator[Document]:
+def documents(
+    content: bytes, *, time_fields: Sequence[str] = TIME_FIELDS, zone: tzinfo | None = None
+) -> Iterator[Document]:
     """Every body in a file, and every part of it that is none; never raises for what a file may hold.
 
     The time of a body is that of the first of `time_fields` beside it or, for an item, beside the list it is in. A time
@@ -51,9 +55,9 @@ def documents(content: bytes, *, time_fields: Sequence[str] = TIME_FIELDS) -> It
     if whole.trouble and _is_json_lines(content):
         for number, raw in enumerate(content.split(b"\n"), 1):
             if line := raw.strip():
-                yield from _read(scan(line), _Beside(f"line {number}", tuple(time_fields)))
+                yield from _read(scan(line), _Beside(f"line {number}", tuple(time_fields), zone))
     else:
-        yield from _read(whole, _Beside("", tuple(time_fields)))
+        yield from _read(whole, _Beside("", tuple(time_fields), zone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,11 @@ class _Beside:
 
     where: str
     time_fields: tuple[str, ...]
+    zone: tzinfo | None
     time: datetime | str | None = None
 
     def item(self, number: int) -> _Beside:
-        return _Beside(f"{self.where} item {number}".lstrip(), self.time_fields, self.time)
+        return _Beside(f"{self.where} item {number}".lstrip(), self.time_fields, self.zone, self.time)
 
 
 def _is_json_lines(content: bytes) -> bool:
@@ -104,7 +109,7 @@ def _read_items(scanned: Scanned, items: Sequence[Scanned], beside: _Beside) -> 
     if not scanned.trouble and not is_walk and not any("data" in item.fields for item in items):
         yield _refused(beside, scanned.likeness())
         return
-    around = _Beside(beside.where, beside.time_fields, _time(scanned, beside))
+    around = _Beside(beside.where, beside.time_fields, beside.zone, _time(scanned, beside))
     for number, item in enumerate(items, 1):
         if is_walk and not item.trouble and "data" not in item.fields and not item.holds_body:
             yield _refused(around.item(number), "an item without a response")
@@ -164,14 +169,14 @@ def _target(scanned: Scanned) -> Target | None:
 
 def _time(scanned: Scanned, beside: _Beside) -> datetime | str | None:
     """The time that stands in this object, else around it; a text says why it can't be read."""
-    for field in beside.time_fields:
-        if field in scanned.fields:
+    for name in beside.time_fields:
+        if name in scanned.fields:
             try:
-                value = scanned.value(field)
+                value = scanned.value(name)
                 if value is not None:
-                    return read_time(value)
+                    return read_time(value, beside.zone)
             except ValueError as error:
-                return f"{field}: {error}"
+                return f"{name}: {error}"
     return beside.time
 
 
