@@ -44,6 +44,7 @@ _INCOMPLETE = tuple(
         ),
     )
 )
+_NO_FIELD = f"no time in {', '.join(TIME_FIELDS[:3])} and the like; name the field with --time field:NAME"
 _SOURCES: dict[TimeSource, str] = {
     "field": "a field of the document",
     "name": "the file's name",
@@ -90,7 +91,7 @@ class TimeRule:
             case "own":
                 return "a field of the document, else the file's name, else its path (no --time was given)"
             case "field":
-                return f"{_SOURCES['field']} ({' or '.join(self.fields)})"
+                return f"{_SOURCES['field']} ({self.field or ', '.join((*TIME_FIELDS[:3], '…'))})"
             case "mtime":
                 return _SOURCES["modified"]
             case "name" | "path":
@@ -138,7 +139,7 @@ class TimeRule:
             case "own":
                 return f"no time; say where it stands with --time{_offered(_INCOMPLETE, path)}"
             case "field":
-                return f"no time in {' or '.join(self.fields)}"
+                return f"no time in {self.field}" if self.field else _NO_FIELD
             case "mtime":
                 return "no modification time"
             case "name" | "path":

@@ -10,6 +10,10 @@ from typing import Any, NamedTuple
 from flows.strict_json import DECODER, NotJsonError
 
 UNREAD = object()  # the value of what load_json would refuse
+# Each costs a search for its end, and the parser counts the lines before it: without a limit that is quadratic.
+MAX_BROKEN = 100
+# Larger values are not parsed: objects take up to forty times their text. No body that is taken is as large.
+MAX_PARSED = 16 * 2**20
 # For what load_json refuses: numbers as text can't be too long.
 _LENIENT = json.JSONDecoder(parse_float=str, parse_int=str)
 _BLANK = re.compile(r"[ \t\n\r]*")
@@ -33,9 +37,10 @@ class Cursor:
     or by a loop of its own. All raise NotJsonError where the text can't be followed.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, at: int = 0) -> None:
         self.text = text
-        self.at = 0
+        self.at = at
+        self._broken = 0
 
     def peek(self) -> str:
         """The next character that is not blank, which is then the next to be taken; empty at the end."""
@@ -49,9 +54,15 @@ class Cursor:
         """Pass over one value of any kind; a broken list or object ends with its bracket."""
         self.peek()
         start = self.at
+        if len(self.text) - start > MAX_PARSED and (end := self._end_of_broken(start)) - start > MAX_PARSED:
+            self.at = end
+            return Span(start, end)
         try:
             value, self.at = DECODER.raw_decode(self.text, start)
         except (ValueError, ArithmeticError, RecursionError):
+            self._broken += 1
+            if self._broken > MAX_BROKEN:
+                raise NotJsonError(f"not JSON: {self._broken} broken values up to character {start}") from None
             value, self.at = UNREAD, self._end_of_unread(start)
         return Span(start, self.at, value)
 
