@@ -18,7 +18,7 @@ from pydantic import Field
 
 from flows.backfill_report import backfill_headline, backfill_lines, backfill_payload
 from flows.backfilling import Job, Mode, Origin, Rebuilt, SourceName, run_job
-from flows.errors import HistoryError
+from flows.errors import ConfigurationError, HistoryError
 from flows.importing import Imported
 from flows.progress import Pace
 from flows.settings import Settings
@@ -77,6 +77,8 @@ async def backfill(  # noqa: PLR0917 - a flow's parameters are its form
             base_url=base_url,
             everything=everything,
         )
+        if "-" in origin.paths:
+            raise ConfigurationError("- reads stdin, which a flow run does not have; name a file")
         job = Job.checked(origin, since=since, until=until, only=only, mode=mode)
         progress = Pace(get_run_logger().info, *job.counted)
         ended = await asyncio.to_thread(run_job, Settings.read(), job, at=datetime.now(UTC), progress=progress)

@@ -52,8 +52,10 @@ def write(name: str, content: bytes = BODY) -> str:
     return name
 
 
-def read(*patterns: str, time: str | None = None, target: str | None = None) -> list[Found | Refused]:
-    return [item for _, item in open_files(patterns, time=time, target=target).items]
+def read(
+    *patterns: str, time: str | None = None, zone: str | None = None, target: str | None = None
+) -> list[Found | Refused]:
+    return [item for _, item in open_files(patterns, time=time, zone=zone, target=target).items]
 
 
 def only(*patterns: str, **rules: Any) -> Found:
@@ -407,6 +409,60 @@ def test_links_and_secrets_in_a_zip_are_refused() -> None:
         ("y.zip!odd", "compressed in a way that is not read here (method 12)"),
         ("y.zip!secret", "encrypted"),
     ]
+
+
+def summary(item: Found | Refused) -> str:
+    given = item.reason if isinstance(item, Refused) else (item.body, item.observed_at, item.target, item.dated_by)
+    return f"{item.origin.rpartition('in/')[2]} {given}"
+
+
+def test_a_folder_and_its_archives_give_the_same() -> None:
+    tree = {
+        "in/2026-06-01T09-00-00/acme__a.json": BODY,
+        "in/dt=2026-06-01/hour=09/b.json.bz2": bz2.compress(BODY),
+        "in/acme/c/20260601T090000Z.json.xz": lzma.compress(BODY[:99]) + lzma.compress(BODY[99:]),
+        "in/1780304400000.json.gz": gzip.compress(BODY[:99]) + gzip.compress(BODY[99:]),
+        "in/day.jsonl": WALK % BODY + b"\n" + WALK % OTHER,
+        "in/naive.jsonl": b'{"fetched_at": "2026-06-01T09:00:00", "response": %s}' % BODY,
+        "in/2026-06-02/d.json": BODY,
+        "in/bad_20260601T090000Z.json": b"nope",
+        "in/cut_20260601T090000Z.json.gz": gzip.compress(BODY)[:99],
+        "in/zst_20260601T090000Z.json": b"\x28\xb5\x2f\xfd",
+    }
+    for name, content in tree.items():
+        write(name, content)
+    sources = ["in", a_zip("in.zip", tree), a_tar("in.tar.gz", tree)]
+    for rules in ({}, {"zone": "+02:00"}, {"time": "path:%Y-%m-%d"}, {"target": "path:in/{author}/{slug}/"}):
+        told = [sorted(map(summary, read(source, **rules))) for source in sources]
+        assert told[0] == told[1] == told[2]
+    assert len(origins(read("in", zone="UTC"))) == 7
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_stdin_is_read_line_by_line(pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b'{"fetched_at": 1778924831, "response": %s}\n' % BODY
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(pack(content * 2))))
+    assert read("-") == [Found(BODY, AT, None, f"stdin line {number}") for number in (1, 2)]
+
+
+def test_a_saved_404_is_evidence_if_its_target_is_known() -> None:
+    write("acme__gone__20260516T094711Z.json", NOT_FOUND)
+    reason = "an API error body: Model not found; say whose it is with --target"
+    assert refusal("acme__gone__20260516T094711Z.json").endswith(reason)
+    found = only("acme__gone__20260516T094711Z.json", target="name:{author}__{slug}__")
+    assert (found.target, found.status, found.body) == (Target("acme", "gone"), 404, NOT_FOUND)
+
+
+def test_each_item_says_where_its_time_was_found() -> None:
+    write("a/x.json", b'{"fetched_at": 1778924831, "response": %s}' % BODY)
+    write(f"b/{NAME}")
+    write("c/20260516T094711Z/x.json")
+    assert [item.dated_by for item in read("a", "b", "c") if isinstance(item, Found)] == [
+        "field fetched_at",
+        "name",
+        "path",
+    ]
+    assert only("a", time="mtime").dated_by == "modified"
 
 
 # Damage.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 
 from flows.gzip_lines import RawLine, split_lines
 from flows.sources.scan import scan
@@ -11,6 +10,7 @@ from flows.sources.scan import scan
 MAX_BYTES = 32 * 2**20  # of a document, or of a line
 TOO_LARGE = f"larger than {MAX_BYTES // 2**20} MiB"
 _MAX_PASSED = 2**28  # of a line that is too large: the lines after it are still read
+_MAX_EMPTY = 1_000_000
 _LONG = MAX_BYTES // 4
 
 
@@ -21,22 +21,30 @@ def whole_or_lines(pieces: Iterable[bytes]) -> Iterator[RawLine]:
     document may be, and some line is. What can't be read comes as a line with its `trouble`; a damaged file ends there.
     """
     kept = _Kept(pieces)
-    lines = (line for line in split_lines(kept, MAX_BYTES) if line.trouble or line.content.strip())
-    held: list[RawLine] = []
-    for line in lines:
-        held.append(line)
-        # The common file of one line is not read twice.
-        if len(held) > 1 or len(line.content) > _LONG:
-            kept.has_json = kept.has_json or any(map(_is_json, held if len(held) == 2 else [line]))  # noqa: PLR2004
-        is_decided = kept.content is None or (len(held) > 1 and _is_json(held[0]))
-        if is_decided and kept.has_json:
-            break
-    else:
-        if len(held) <= 1 or not kept.has_json or kept.is_one_document():
-            yield _whole(kept, held)
+    count, is_first_json, trouble = 0, False, None
+    first: RawLine | None = None  # it is looked at only if another follows: a file of one line is not read twice
+    for line in _lines(kept):
+        count += 1
+        trouble = line.trouble
+        if count == 1 and len(line.content) <= _LONG:
+            first = line
+            continue
+        if first is not None:
+            is_first_json = kept.has_json = _is_json(first)
+            first = None
+        kept.has_json = kept.has_json or _is_json(line)
+        is_first_json = is_first_json or (count == 1 and kept.has_json)
+        if kept.has_json and (kept.is_full or (count > 1 and is_first_json)):
+            yield from _lines(kept.again())
             return
-    kept.content = None
-    yield from chain(held, lines)
+    if count > 1 and kept.has_json and not kept.is_one_document():
+        yield from _lines(kept.again())
+    else:
+        yield RawLine(0, 0, b"", trouble) if trouble else RawLine(0, 0, bytes(kept.content))
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[RawLine]:
+    return (line for line in split_lines(pieces, MAX_BYTES) if line.trouble or line.content.strip())
 
 
 class _Kept:
@@ -46,34 +54,54 @@ class _Kept:
     """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = pieces
-        self.content: bytearray | None = bytearray()
+        self._pieces = _bounded(pieces)
+        self._damage: ValueError | None = None
+        self.content = bytearray()
         self.has_json = False  # on a line of its own
 
+    @property
+    def is_full(self) -> bool:
+        return len(self.content) > MAX_BYTES
+
     def __iter__(self) -> Iterator[bytes]:
-        line_bytes = 0
-        for piece in self._pieces:
-            end = piece.rfind(b"\n")
-            line_bytes = line_bytes + len(piece) if end < 0 else len(piece) - end - 1
-            if line_bytes > _MAX_PASSED:
-                raise ValueError(f"a line {TOO_LARGE}; the rest is not read")
-            if self.content is not None:
+        try:
+            for piece in self._pieces:
                 self.content += piece
-                if len(self.content) > MAX_BYTES:
-                    self.content = None
-                    if not self.has_json:
-                        raise ValueError(TOO_LARGE)
-            yield piece
+                self._refuse_full()
+                yield piece
+        except ValueError as damage:
+            self._damage = damage
+            raise
+
+    def _refuse_full(self) -> None:
+        if self.is_full and not self.has_json:
+            raise ValueError(TOO_LARGE)
+
+    def again(self) -> Iterator[bytes]:
+        """All of the file from its beginning, which is then no longer kept."""
+        content, self.content = bytes(self.content), bytearray()
+        yield content
+        del content
+        if self._damage:
+            raise self._damage
+        yield from self._pieces
 
     def is_one_document(self) -> bool:
-        return self.content is not None and scan(bytes(self.content)).trouble is None
+        return not self._damage and scan(bytes(self.content)).trouble is None
 
 
-def _whole(kept: _Kept, held: list[RawLine]) -> RawLine:
-    trouble = held[-1].trouble if held else None
-    if trouble or kept.content is None:
-        return RawLine(0, 0, b"", trouble or TOO_LARGE)
-    return RawLine(0, 0, bytes(kept.content))
+def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Raises ValueError where a file goes on without saying anything."""
+    line_bytes = empty = 0
+    for piece in pieces:
+        empty = empty + piece.count(b"\n") if piece.isspace() else 0
+        if empty > _MAX_EMPTY:
+            raise ValueError(f"more than {_MAX_EMPTY:,} empty lines in a row; the rest is not read")
+        end = piece.rfind(b"\n")
+        line_bytes = line_bytes + len(piece) if end < 0 else len(piece) - end - 1
+        if line_bytes > _MAX_PASSED:
+            raise ValueError(f"a line {TOO_LARGE}; the rest is not read")
+        yield piece
 
 
 def _is_json(line: RawLine) -> bool:

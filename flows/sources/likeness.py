@@ -11,7 +11,7 @@ ENDPOINTS_BODY = "an endpoints body"
 ERROR_BODY = "an API error body"
 # Fields in which people keep a body, as an object or as text.
 BODY_FIELDS = ("response", "body_base64", "body", "payload", "raw_json", "raw", "response_body", "response_json")
-_NO_ENDPOINTS = "JSON without an endpoints list"
+NO_ENDPOINTS = "JSON without an endpoints list"
 _MODELS = "a list of models (a /models page), whose prices are only the cheapest provider's"
 _WHOLE_MESSAGES = ("empty", "not JSON", "a web page", "XML", "UTF-")
 _DATA_ALONE = "the content of data without the object around it; put that back, such as with jq '{data: .}'"
@@ -33,8 +33,8 @@ def looks_like(content: bytes) -> str:
 def value_looks_like(value: Any) -> str:
     """The same of a document that is read."""
     if isinstance(value, list):
-        return next((looks for item in value if (looks := item_looks_like(item))), _NO_ENDPOINTS)
-    return _object_looks_like(value) if isinstance(value, dict) else _NO_ENDPOINTS
+        return next((looks for item in value if (looks := item_looks_like(item))), NO_ENDPOINTS)
+    return _object_looks_like(value) if isinstance(value, dict) else NO_ENDPOINTS
 
 
 def item_looks_like(item: Any) -> str | None:
@@ -57,7 +57,7 @@ def _object_looks_like(value: dict[str, Any]) -> str:
     if isinstance(value.get("id"), str) and isinstance(value.get("endpoints"), list):
         return _DATA_ALONE
     if not isinstance(data, dict) or not isinstance(data.get("endpoints"), list):
-        return _NO_ENDPOINTS
+        return NO_ENDPOINTS
     if not isinstance(data.get("id"), str) or not data["id"]:
         return "an endpoints list without a model id"
     return ENDPOINTS_BODY

@@ -10,6 +10,7 @@ from flows.sources.likeness import ENDPOINTS_BODY, holds_bodies, item_looks_like
 from flows.sources.spans import MAX_PARSED, UNREAD, Cursor, Span
 from flows.strict_json import NotJsonError, clean_text, load_json, refuse_depth
 
+_MAX_FIELDS = 50_000  # each is held
 _UTF_16 = "UTF-16, where UTF-8 is expected; iconv -f UTF-16 -t UTF-8 converts it"
 
 
@@ -54,7 +55,8 @@ class Scanned:
             return self.looks
         if self.end - self.start > MAX_PARSED:
             return self.trouble or f"larger than {MAX_PARSED // 2**20} MiB, and no list of bodies"
-        return looks_like(self.written())
+        # Of what is not UTF-8 its trouble says more than the bytes do.
+        return looks_like(self.written()) if self.text or not self.trouble else self.trouble
 
     def raw(self, name: str) -> bytes:
         """The value of a field as it is written."""
@@ -128,6 +130,8 @@ def _scan_fields(cursor: Cursor, scanned: Scanned) -> None:
     error: Any = None
     is_read = True
     for key in cursor.members():
+        if len(scanned.fields) >= _MAX_FIELDS:
+            raise NotJsonError(f"more than {_MAX_FIELDS:,} fields in one object")
         if key in scanned.fields:
             scanned.twice = f"not JSON: the key {clean_text(key)[:100]!r} stands twice in one object"
         if cursor.peek() == "[":
@@ -160,7 +164,7 @@ def _unread_list(cursor: Cursor) -> Field:
 
 
 def _field(text: str, span: Span) -> Field:
-    holds = holds_bodies(span.value)
+    holds = holds_bodies(span.value) or span.end - span.start > MAX_PARSED
     if isinstance(span.value, dict):
         return Field(span.start, span.end, UNREAD, _checked(text, span.start, span.end, span.value), holds)
     return Field(span.start, span.end, span.value, None, holds)

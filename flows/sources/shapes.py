@@ -14,12 +14,21 @@ from datetime import datetime, tzinfo
 from flows.decode import MAX_BODY_BYTES
 from flows.gzip_lines import RawLine
 from flows.sources.json_lines import whole_or_lines
-from flows.sources.likeness import BODY_FIELDS, ENDPOINTS_BODY, ERROR_BODY, is_body_text, looks_like, not_json, one_line
+from flows.sources.likeness import (
+    BODY_FIELDS,
+    ENDPOINTS_BODY,
+    ERROR_BODY,
+    NO_ENDPOINTS,
+    is_body_text,
+    looks_like,
+    not_json,
+    one_line,
+)
 from flows.sources.records import Facts, Known, error_status, facts, text_body
 from flows.sources.scan import Scanned, scan
 from flows.sources.spans import MAX_PARSED
 from flows.strict_json import NotJsonError
-from models.observation import TARGET_FORM, Target
+from models.observation import TARGET_FORM, TARGET_MAX_LENGTH, Target
 
 TIME_FIELDS = (
     *("observed_at", "fetched_at", "fetchedAt", "timestamp", "scraped_at", "scrapedAt", "retrieved_at", "retrievedAt"),
@@ -29,7 +38,8 @@ _OK, _NOT_FOUND = 200, 404
 _MAX_LEVELS = 5  # of lists, maps and records within each other
 _PIECE = 2**16
 _TOO_LARGE = f"a body larger than {MAX_BODY_BYTES // 2**20} MiB"
-_MAX_REFUSED = 1_000  # items or lines in a row
+# In a row that hold nothing and say nothing, as a request that failed does.
+_MAX_EMPTY_ITEMS, _MAX_EMPTY_LINES = 1_000, 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +94,20 @@ def documents_in(
     A ValueError of the pieces says why nothing more of the file can be read.
     """
     around = _Around("", tuple(time_fields), zone)
-    refused = 0
-    for part in whole_or_lines(pieces):
-        line = around.at(f"line {part.number}") if part.number else around
-        for document in _read_line(part, line):
+    lines = ((around.at(f"line {part.number}") if part.number else around, part) for part in whole_or_lines(pieces))
+    yield from _limited(((place, _read_line(part, place)) for place, part in lines), _MAX_EMPTY_LINES, "lines")
+
+
+def _limited(parts: Iterable[tuple[_Around, Iterator[Document]]], limit: int, what: str) -> Iterator[Document]:
+    """The documents of all parts, but no more after so many parts in a row in which nothing is found."""
+    empty = 0
+    for place, found in parts:
+        for document in found:
             yield document
-            refused = refused + 1 if document.reason else 0
-        if refused >= _MAX_REFUSED:
-            yield _refused(line, f"{refused:,} lines in a row hold no body; the rest is not read")
+            is_empty = (document.reason or "").startswith(("not JSON", NO_ENDPOINTS))
+            empty = empty + 1 if is_empty else 0
+        if empty >= limit:
+            yield _refused(place, f"{empty:,} {what} in a row hold no body; the rest is not read")
             return
 
 
@@ -124,15 +140,8 @@ def _read_items(scanned: Scanned, around: _Around) -> Iterator[Document]:
     if not scanned.holds and not scanned.trouble:
         yield _refused(around, scanned.likeness())
         return
-    refused = 0
-    for number, item in enumerate(scanned.items(), 1):
-        place = around.at(f"item {number}")
-        for document in _read(item, place):
-            yield document
-            refused = refused + 1 if document.reason else 0
-        if refused >= _MAX_REFUSED:
-            yield _refused(place, f"{refused:,} items in a row hold no body; the rest is not read")
-            return
+    places = ((around.at(f"item {number}"), item) for number, item in enumerate(scanned.items(), 1))
+    yield from _limited(((place, _read(item, place)) for place, item in places), _MAX_EMPTY_ITEMS, "items")
 
 
 def _read_object(scanned: Scanned, around: _Around) -> Iterator[Document]:
@@ -142,7 +151,7 @@ def _read_object(scanned: Scanned, around: _Around) -> Iterator[Document]:
     except ValueError as error:  # NotJsonError is one
         yield _refused(around, str(error))
         return
-    keyed = [name for name, part in scanned.fields.items() if part.holds and TARGET_FORM.fullmatch(name)]
+    keyed = [name for name, part in scanned.fields.items() if part.holds and _is_target(name)]
     held = _body_field(scanned)
     holding = [name for name, part in scanned.fields.items() if part.holds]
     if inner.facts.failure and (held or not holding):
@@ -161,10 +170,13 @@ def _read_object(scanned: Scanned, around: _Around) -> Iterator[Document]:
 
 
 def _read_map(scanned: Scanned, names: Sequence[str], around: _Around) -> Iterator[Document]:
-    for name in names:
-        place = around.at(name)
-        named = replace(place, facts=replace(place.facts, target=Target.parse(name)))
-        yield from _read(scanned.part(name), named)
+    yield from _limited((_keyed(scanned, name, around) for name in names), _MAX_EMPTY_ITEMS, "items")
+
+
+def _keyed(scanned: Scanned, name: str, around: _Around) -> tuple[_Around, Iterator[Document]]:
+    place = around.at(name)
+    place = replace(place, facts=replace(place.facts, target=Target.parse(name)))
+    return place, _read(scanned.part(name), place)
 
 
 def _read_within(scanned: Scanned, names: Sequence[str], around: _Around) -> Iterator[Document]:
@@ -178,6 +190,10 @@ def _read_within(scanned: Scanned, names: Sequence[str], around: _Around) -> Ite
         yield from _read(part, around if part.is_list else replace(around, levels=around.levels - 1))
     if scanned.trouble and not any(scanned.fields[name].end == scanned.end for name in names):
         yield _refused(around, f"{scanned.trouble}; the rest can't be read")
+
+
+def _is_target(name: str) -> bool:
+    return len(name) <= TARGET_MAX_LENGTH and TARGET_FORM.fullmatch(name) is not None
 
 
 def _body_field(scanned: Scanned) -> str | None:
@@ -216,7 +232,7 @@ def _judged(body: bytes, looks: str, around: _Around) -> Document:
     told = around.facts
     status = told.status or (error_status(body) if looks.startswith(ERROR_BODY) else _OK)
     is_gone = status == _NOT_FOUND and looks.startswith(ERROR_BODY)
-    if looks != ENDPOINTS_BODY and not is_gone:
+    if not is_gone and (looks != ENDPOINTS_BODY or told.status == _NOT_FOUND):
         return _refused(around, looks if told.status in {None, _OK} else f"HTTP {told.status}: {looks}")
     if len(body) > MAX_BODY_BYTES:
         return _refused(around, _TOO_LARGE)

@@ -68,7 +68,9 @@ def read_time_pattern(text: str) -> TimePattern:
     if not set(directives) & {"Y", "y", *_UNIX}:
         raise ValueError(" names no year (%Y)")
     parts = [_part(*around) for around in zip(tokens, [None, *tokens], [*tokens[1:], None], strict=False)]
-    return TimePattern(text, re.compile(rf"(?<![0-9]){''.join(parts)}(?![0-9])"), tuple(directives))
+    before = "(?<![0-9])" if tokens[0]["directive"] else ""
+    after = "(?![0-9])" if tokens[-1]["directive"] else ""
+    return TimePattern(text, re.compile(f"{before}{''.join(parts)}{after}"), tuple(directives))
 
 
 def _part(token: re.Match[str], before: re.Match[str] | None, after: re.Match[str] | None) -> str:
