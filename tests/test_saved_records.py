@@ -136,13 +136,13 @@ def test_two_bodies_under_names_that_mean_nothing_are_refused() -> None:
     [
         (json.loads(BODY)["data"], "the content of data without the object around it"),
         ({"data": [json.loads(BODY)["data"]]}, "the content of data without the object around it"),
-        ({"data": [an_endpoint()]}, "a list of endpoints without the model around them"),
+        ({"data": [an_endpoint()]}, "a list of endpoints as the website loads it"),
         (
             {"data": [{"id": "1", "provider_name": "P", "model": {"slug": "a/b"}}]},
-            "data of the website, not of the API",
+            "a list of endpoints as the website loads it",
         ),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a pointer of Git LFS"),
-        (BODY.decode().encode("utf-16"), "not JSON: UTF-16, where UTF-8 is expected"),
+        (BODY.decode().encode("utf-16"), "UTF-16 text, expected UTF-8"),
     ],
 )
 def test_what_is_no_endpoints_body_is_refused_with_what_it_is(content: Any, looks: str) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from flows.other_bodies import undecodable
 from flows.sources.likeness import ENDPOINTS_BODY, holds_bodies, item_looks_like, looks_like, value_looks_like
 from flows.sources.spans import MAX_PARSED, UNREAD, Cursor, Span
 from flows.strict_json import NotJsonError, clean_text, load_json, refuse_depth
 
 _MAX_FIELDS = 50_000  # each is held
-_UTF_16 = "UTF-16, where UTF-8 is expected; iconv -f UTF-16 -t UTF-8 converts it"
 
 
 class Field(NamedTuple):
@@ -55,8 +55,7 @@ class Scanned:
             return self.looks
         if self.end - self.start > MAX_PARSED:
             return self.trouble or f"larger than {MAX_PARSED // 2**20} MiB, and no list of bodies"
-        # Of what is not UTF-8 its trouble says more than the bytes do.
-        return looks_like(self.written()) if self.text or not self.trouble else self.trouble
+        return looks_like(self.written())
 
     def raw(self, name: str) -> bytes:
         """The value of a field as it is written."""
@@ -86,8 +85,7 @@ def scan(content: bytes) -> Scanned:
     try:
         cursor = Cursor(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        trouble = _UTF_16 if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else f"not UTF-8 at byte {error.start}"
-        return Scanned("", 0, 0, content, trouble=f"not JSON: {trouble}")
+        return Scanned("", 0, 0, content, trouble=f"not JSON: {undecodable(content, error.start)}")
     first = cursor.peek()
     scanned = _scan(cursor)
     scanned.content, scanned.end = content, len(cursor.text)
