@@ -28,6 +28,8 @@ KINDS: dict[str, tuple[bytes, bytes, bytes]] = {
     "objects without end": (b"", b'{"a":', b""),
     "brackets that end too soon": (LIST, b"]", b""),
     "a text without end": (LIST + b',"', b"a", b""),
+    "an object without end, of blanks": (LIST + b",{", b" ", b""),
+    "a key without end": (LIST + b',{"', b"a", b""),
     "a text of backslashes": (LIST + b',"', b"\\", b""),
     "quotes": (LIST + b",", b'"', b"]"),
     "one key again and again": (b"{", b'"a":1,', b'"b":1}'),
