@@ -18,7 +18,7 @@ from pydantic import Field
 
 from flows.backfill_report import backfill_headline, backfill_lines, backfill_payload
 from flows.backfilling import Job, Mode, Origin, Rebuilt, SourceName, run_job
-from flows.errors import HistoryError
+from flows.errors import ConfigurationError, HistoryError
 from flows.importing import Imported
 from flows.progress import Pace
 from flows.settings import Settings
@@ -38,6 +38,7 @@ async def backfill(  # noqa: PLR0917 - a flow's parameters are its form
     paths: Annotated[list[Text] | None, Field(title="Paths")] = None,
     repository: Annotated[Text | None, Field(title="Repository")] = None,
     time: Annotated[Text | None, Field(title="Time rule")] = None,
+    zone: Annotated[Text | None, Field(title="Time zone")] = None,
     target: Annotated[Text | None, Field(title="Target rule")] = None,
     since: Annotated[Text | None, Field(title="Since")] = None,
     until: Annotated[Text | None, Field(title="Until")] = None,
@@ -55,8 +56,11 @@ async def backfill(  # noqa: PLR0917 - a flow's parameters are its form
         paths: Files, folders and globs; with git, paths within the repository; with wayback, author/slug pairs; with
             archive, nothing.
         repository: The folder of the git repository; only with git.
-        time: Where the time stands, as for the command line: field, name:%Y%m%dT%H%M%SZ, mtime, author, committer.
-        target: Whose bodies they are, as for the command line: body, author/slug, name:{author}__{slug}__.
+        time: Where the time is, as for the command line: field, name:%Y%m%dT%H%M%SZ, path:dt=%Y-%m-%d/hour=%H, mtime,
+            author, committer.
+        zone: The zone of times that name none, such as UTC or Europe/Berlin; not with archive or wayback.
+        target: Whose bodies they are, as for the command line: body, author/slug, name:{author}__{slug}__,
+            path:{author}/{slug}.json.
         since: Only what was seen from then on, such as 2026-05-16 or 2026-05-16T09:00Z.
         until: Only what was seen before then.
         only: Only these author/slug pairs, or patterns such as anthropic/*.
@@ -69,10 +73,13 @@ async def backfill(  # noqa: PLR0917 - a flow's parameters are its form
             tuple(paths or ()),
             repository=repository,
             time=time,
+            zone=zone,
             target=target,
             base_url=base_url,
             everything=everything,
         )
+        if "-" in origin.paths:
+            raise ConfigurationError("- reads stdin, which a flow run does not have; name a file")
         job = Job.checked(origin, since=since, until=until, only=only, mode=mode)
         progress = Pace(get_run_logger().info, *job.counted)
         ended = await asyncio.to_thread(run_job, Settings.read(), job, at=datetime.now(UTC), progress=progress)

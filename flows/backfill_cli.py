@@ -23,6 +23,9 @@ Since = Annotated[
 Until = Annotated[str | None, typer.Option(help="Only what was seen before then.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help="Only these: author/slug, or patterns; repeatable.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be read and change, and write nothing.")]
+Zone = Annotated[
+    str | None, typer.Option(help="The zone of times that name none: UTC, +02:00, or a name such as Europe/Berlin.")
+]
 Patterns = Annotated[
     list[str], typer.Argument(metavar="PATH...", help="Files, folders, or globs such as 'a/**/*.json'.")
 ]
@@ -33,18 +36,24 @@ def backfill_files(
     patterns: Patterns,
     *,
     time: Annotated[
-        str | None, typer.Option(help="Where the time stands: field, field:NAME, name:%Y%m%dT%H%M%SZ, or mtime.")
+        str | None,
+        typer.Option(
+            help="Where the time is: field, field:NAME, name:%Y%m%dT%H%M%SZ, path:dt=%Y-%m-%d/hour=%H, or mtime; "
+            "%s and %ms are unix time."
+        ),
     ] = None,
+    zone: Zone = None,
     target: Annotated[
-        str | None, typer.Option(help="Whose bodies: body, author/slug, or name:{author}__{slug}__.")
+        str | None,
+        typer.Option(help="Whose bodies: body, author/slug, name:{author}__{slug}__, or path:{author}/{slug}.json."),
     ] = None,
     since: Since = None,
     until: Until = None,
     only: Only = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Load saved bodies from files, folders, .zip, .tar.*, .gz and JSON Lines."""
-    origin = Origin("files", tuple(patterns), time=time, target=target)
+    """Load saved bodies from files, folders, .zip, .tar.*, .gz, .bz2, .xz and JSON Lines; `-` reads stdin."""
+    origin = Origin("files", tuple(patterns), time=time, zone=zone, target=target)
     _run(Job.checked(origin, since=since, until=until, only=only, mode="dry-run" if dry_run else "load"))
 
 

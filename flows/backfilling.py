@@ -42,7 +42,7 @@ _WELCOME_RATE = 1.0  # requests a second
 # Which of its options each source takes, and which of them it needs.
 _OPTIONS = {
     "archive": {"everything"},
-    "files": {"paths", "time", "target"},
+    "files": {"paths", "time", "zone", "target"},
     "git": {"paths", "repository", "time", "target"},
     "wayback": {"paths", "base_url"},
 }
@@ -57,6 +57,7 @@ class Origin:
     paths: tuple[str, ...] = ()
     repository: str | None = None
     time: str | None = None
+    zone: str | None = None
     target: str | None = None
     base_url: str | None = None
     everything: bool = False
@@ -166,7 +167,7 @@ def _items(settings: Settings, job: Job, engine: sa.Engine) -> Iterator[Items]:
 
 def _open(origin: Origin, wanted: Wanted) -> Source:
     if origin.source == "files":
-        return open_files(origin.paths, time=origin.time, target=origin.target)
+        return open_files(origin.paths, time=origin.time, zone=origin.zone, target=origin.target)
     rules = {"time": origin.time, "target": origin.target}
     return open_git(origin.repository or "", origin.paths, **rules, since=wanted.since, until=wanted.until)
 

@@ -47,22 +47,26 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise ValueError("the file is cut off here")
 
 
-def split_lines(pieces: Iterable[bytes]) -> Iterator[RawLine]:
-    """Every line; a ValueError of the pieces becomes the trouble of the line where it came, which is the last."""
+def split_lines(pieces: Iterable[bytes], max_bytes: int | None = None) -> Iterator[RawLine]:
+    """Every line; a ValueError of the pieces becomes the trouble of the line where it came, which is the last.
+
+    Of a line that is longer than `max_bytes` (MAX_LINE_BYTES) no more than that is held.
+    """
+    max_bytes = MAX_LINE_BYTES if max_bytes is None else max_bytes
     number, offset, length, held = 1, 0, 0, bytearray()
     try:
         for piece in pieces:
             for index, segment in enumerate(piece.split(b"\n")):
                 if index:
-                    yield _line(number, offset, length, held)
+                    yield _line(number, offset, length, held, max_bytes)
                     number, offset, length, held = number + 1, offset + length + 1, 0, bytearray()
                 length += len(segment)
-                held += segment[: MAX_LINE_BYTES - len(held)]
+                held += segment[: max_bytes - len(held)]
     except ValueError as damage:
         yield RawLine(number, offset, b"", str(damage))
         return
     if length:
-        yield _line(number, offset, length, held)
+        yield _line(number, offset, length, held, max_bytes)
 
 
 def _salvage(inflater: zlib._Decompress, damaged: bytes) -> Iterator[bytes]:
@@ -74,6 +78,6 @@ def _salvage(inflater: zlib._Decompress, damaged: bytes) -> Iterator[bytes]:
             return
 
 
-def _line(number: int, offset: int, length: int, held: bytearray) -> RawLine:
-    trouble = f"it has {length} bytes, more than {MAX_LINE_BYTES}" if length > MAX_LINE_BYTES else None
+def _line(number: int, offset: int, length: int, held: bytearray, max_bytes: int) -> RawLine:
+    trouble = f"it has {length} bytes, more than {max_bytes}" if length > max_bytes else None
     return RawLine(number, offset, bytes(held), trouble)

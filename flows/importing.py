@@ -123,6 +123,7 @@ def import_bodies(
     run = Run(run_name("backfill", at, secrets.token_hex(3)), "backfill", source)
     imported = Imported(run.name, troubles=take_up(engine, archive, at))
     last: datetime | None = None
+    outcomes: Counter[LookOutcome] = Counter()
     with ExitStack() as stack:
         stack.enter_context(seldom_collected())
         bundle = None
@@ -140,10 +141,11 @@ def import_bodies(
                 stored = store(connection, kept)
             imported.changed += stored.changed
             imported.new += len(kept)
+            outcomes.update(reading.outcome for _, reading in kept)
             newest = max(look.observed_at for look, _ in kept)
             last = max(last or newest, newest)
     with told(engine), writing(engine) as connection:
-        finish_run(connection, run.name, Counter[LookOutcome]({"ok": imported.new}), last)
+        finish_run(connection, run.name, outcomes, last)
         imported.conflicts = count_conflicts(connection, run.name)
     with told(engine):
         roll_up(engine)

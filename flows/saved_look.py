@@ -23,19 +23,27 @@ def look_of(found: Found, run: Run, at: datetime) -> tuple[Observation, Reading 
         return Refused(found.origin, f"its time {observed_at:%Y-%m-%d %H:%M:%S} UTC lies in the future")
     if observed_at < _BEFORE_OPENROUTER:
         return Refused(found.origin, f"its time {observed_at:%Y-%m-%d %H:%M:%S} UTC is before OpenRouter was")
-    look = Observation(run, found.target or _UNTOLD, observed_at, _OK, body=found.body, origin=found.origin)
-    if found.target is not None:
+    look = Observation(run, found.target or _UNTOLD, observed_at, found.status, body=found.body, origin=found.origin)
+    if found.target is not None and found.status == _OK:
         return look, None
     reading = read_observation(look)
+    if found.target is not None and reading.outcome == "gone":
+        return look, reading
     if reading.listing is None:
         return unlisted(look, reading)
-    own = _own_name(reading.listing)
+    return _by_own_name(look, reading, reading.listing)
+
+
+def _by_own_name(
+    look: Observation, reading: Reading, listing: ModelListing
+) -> tuple[Observation, Reading | None] | Refused:
+    own = _own_name(listing)
     try:
         look = dataclasses.replace(look, target=Target.parse(own))
     except ValueError as error:
-        return Refused(found.origin, str(error))
+        return Refused(look.origin or "", str(error))
     # A variant that was asked for is read as that variant's.
-    return look, reading if own == reading.listing.openrouter_id else None
+    return look, reading if own == listing.openrouter_id else None
 
 
 def unlisted(look: Observation, reading: Reading) -> Refused:

@@ -26,7 +26,7 @@ from flows.targets import TargetList
 from models.observation import Target
 from models.tables import metadata, observations, runs
 from tests.collecting import archive
-from tests.factories import MODEL, a_body, a_failed_look, a_gone_look, a_look, an_endpoint, at
+from tests.factories import MODEL, NOT_FOUND, a_body, a_failed_look, a_gone_look, a_look, an_endpoint, at
 from tests.reference import history_of, stored_history, visible
 
 NOW = at(100_000)
@@ -158,6 +158,16 @@ def test_without_a_target_the_body_names_its_own(engine: sa.Engine) -> None:
 def test_what_cannot_be_booked_is_refused_and_the_rest_goes_on(engine: sa.Engine, found: Found, reason: str) -> None:
     imported = load(engine, found, a_found(30, origin="good.json"))
     assert (imported.refused, imported.refusals, imported.new) == ([Refused("a.json", reason)], 1, 1)
+
+
+def test_a_saved_404_is_evidence_as_our_own_is(engine: sa.Engine) -> None:
+    gone = Found(NOT_FOUND, at(1), Target.parse(MODEL), "gone.json", status=404)
+    page = replace(gone, body=b"<html>", observed_at=at(2), origin="page.json")
+    imported = load(engine, a_found(0, target=Target.parse(MODEL)), gone, page)
+    assert (imported.new, [refused.origin for refused in imported.refused]) == (2, ["page.json"])
+    assert sorted(rows(engine, observations.c.outcome)) == [("gone",), ("ok",)]
+    assert load(engine, gone).known == 1
+    assert verify(engine, archive())[1] == []
 
 
 def test_only_what_is_wanted_is_taken(engine: sa.Engine) -> None:

@@ -133,10 +133,11 @@ def test_lines_of_our_own_archive_are_taken_whole() -> None:
     ]
 
 
-def test_looks_of_our_archive_without_a_listing_are_refused() -> None:
+def test_of_looks_of_our_archive_without_a_listing_only_a_404_is_taken() -> None:
     content = encode_line(a_gone_look()) + encode_line(a_failed_look()) + encode_line(a_look(body=None))
+    assert read(content)[0] == Document(NOT_FOUND, Target.parse(MODEL), MORNING, "line 1", status=404)
     assert reasons(content) == [
-        ("line 1", "an API error body: Model not found"),
+        ("line 1", None),
         ("line 2", "a look that failed: connection refused"),
         ("line 3", "a look without a body"),
     ]
@@ -172,7 +173,7 @@ def test_a_named_field_gives_the_time_and_no_field_gives_none() -> None:
         (b'{"data": [{"id": "a/b", "pricing": {}}]}', "a list of models (a /models page), whose prices are only"),
         (b'[{"id": "a/b", "pricing": {}}]', "a list of models (a /models page), whose prices are only"),
         (b'{"fetchedAt": "x", "data": [{"id": "a/b"}]}', "a list of models"),
-        (NOT_FOUND, "an API error body: Model not found"),
+        (b'{"error": {"code": 429, "message": "Rate limited"}}', "an API error body: Rate limited"),
         (b'{"error": {"code": 500}}', "an API error body: 500"),
         (b" <!doctype html>\n<p>{}\n{}\n", "a web page"),
         (b"", "empty"),
@@ -270,7 +271,10 @@ def test_a_list_that_is_cut_off_gives_what_came_before() -> None:
 
 
 def test_an_item_of_a_walk_without_a_body_is_refused() -> None:
-    assert reasons(walk('{"detailsPath": "x"}', item())) == [("item 1", "an item without a response"), ("item 2", None)]
+    assert reasons(walk('{"canonicalSlug": "a/b"}', item())) == [
+        ("item 1", "JSON without an endpoints list"),
+        ("item 2", None),
+    ]
 
 
 def test_reasons_are_one_short_line() -> None:
@@ -322,7 +326,8 @@ shreds = st.lists(
 def test_no_bytes_at_all_make_it_raise(content: bytes) -> None:
     for document in documents(content):
         assert (document.body is None) is (document.reason is not None)
-        assert document.body is None or looks_like(document.body) == "an endpoints body"
+        looks = looks_like(document.body or b"")
+        assert document.body is None or looks == "an endpoints body" or document.status == 404
 
 
 @given(st.integers(0, 2000), st.sampled_from(b'{}[]",:\\x\n\xff0'))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,15 +12,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.errors import ConfigurationError
-from flows.sources.containers import MAX_BYTES, TAR_SUFFIXES, TOO_LARGE, Member, gunzip, unpack, zip_members
+from flows.sources.containers import TAR_SUFFIXES, Member, in_pieces, unpack, zip_members
 from flows.sources.found import Found, Refused, Source
-from flows.sources.rules import TargetRule, TimeRule, read_target_rule, read_time_rule
-from flows.sources.shapes import Document, documents
+from flows.sources.likeness import looks_like
+from flows.sources.rules import Dated, TargetRule, TimeRule, read_target_rule, read_time_rule
+from flows.sources.shapes import Document, documents_in
 from flows.sources.tars import tar_members
 from flows.strict_json import clean_text
 
+STDIN = "-"
+_OK = 200
 
-def open_files(patterns: Sequence[str], *, time: str | None, target: str | None) -> Source:
+
+def open_files(patterns: Sequence[str], *, time: str | None, target: str | None, zone: str | None = None) -> Source:
     """Find the files that these names, folders and globs (`**` too) mean; containers count as one.
 
     Folders are read with all below them but what is hidden. `time`: `field`, `field:NAME`, `name:PATTERN` (as for
@@ -27,7 +32,7 @@ def open_files(patterns: Sequence[str], *, time: str | None, target: str | None)
     timestamp in the name. `target`: `body` (also None; as the document says, else the body's own id), `author/slug`, or
     `name:PATTERN` with `{author}` and `{slug}`. Raises ConfigurationError before anything is read.
     """
-    time_rule, target_rule = read_time_rule(time), read_target_rule(target)
+    time_rule, target_rule = read_time_rule(time, zone), read_target_rule(target)
     found = dict.fromkeys(path for pattern in patterns for path in _expand(pattern))
     if not found:
         raise ConfigurationError("no files; expected files, folders or patterns such as 'saved/**/*.json'")
@@ -35,6 +40,8 @@ def open_files(patterns: Sequence[str], *, time: str | None, target: str | None)
 
 
 def _expand(pattern: str) -> list[str]:
+    if pattern == STDIN:
+        return [STDIN]
     if not pattern or "\0" in pattern:
         raise ConfigurationError(f"{pattern!r} is no file; expected a file, a folder or a pattern")
     if _is(Path.is_dir, pattern):
@@ -91,32 +98,33 @@ class _Reading:
                 yield done, Refused(clean_text(path), f"can't be read: {error.strerror or error}")
 
     def _items(self, path: str, member: Member) -> Iterator[Found | Refused]:
-        origin = clean_text(f"{path}!{member.name}" if member.name else path)
-        is_read = member.content or not member.reason
-        read = list(documents(member.content, time_fields=self.time_rule.fields)) if is_read else []
-        if member.reason and read and read[-1].reason:
-            read.pop()  # what the damage cut off
-        for document in read:
-            place = f"{origin} {document.where}".rstrip()
-            yield self._item(document, place, _without_gz(member.name or Path(path).name), member.modified)
+        origin = "stdin" if path == STDIN else clean_text(f"{path}!{member.name}" if member.name else path)
+        whole = "" if path == STDIN else f"{path}/{member.name}" if member.name else path
         if member.reason:
             yield Refused(origin, clean_text(member.reason))
+            return
+        for document in documents_in(member.pieces, time_fields=self.time_rule.fields, zone=self.time_rule.zone):
+            yield self._item(document, f"{origin} {document.where}".rstrip(), whole, member.modified)
 
-    def _item(self, document: Document, origin: str, name: str, modified: datetime | None) -> Found | Refused:
+    def _item(self, document: Document, origin: str, path: str, modified: datetime | None) -> Found | Refused:
         if document.body is None:
             return Refused(origin, document.reason or "no body")
         try:
-            time = self.time_rule.read(name, document.observed_at, modified)
-            target = self.target_rule.read(name, document.target)
+            dated = self.time_rule.read(path, document.observed_at, modified)
+            target = self.target_rule.read(path, document.target)
         except (ValueError, OverflowError) as error:
             return Refused(origin, clean_text(str(error)))
-        return Found(document.body, time, target, origin)
+        if document.status != _OK and target is None:
+            return Refused(origin, f"{looks_like(document.body)}; say whose it is with --target")
+        return Found(document.body, dated.time, target, origin, _shown(dated, document), document.status)
 
 
 def _members(path: Path) -> Iterator[Member]:
     """What one file holds; a plain file holds itself. Raises OSError."""
     name = path.name.lower()
-    if name.endswith(".zip"):
+    if str(path) == STDIN:
+        yield unpack(Member("", in_pieces(sys.stdin.buffer)))
+    elif name.endswith(".zip"):
         yield from map(unpack, zip_members(path))
     elif name.endswith(TAR_SUFFIXES):
         yield from map(unpack, tar_members(path))
@@ -125,13 +133,8 @@ def _members(path: Path) -> Iterator[Member]:
             modified = None
             with suppress(ValueError, OverflowError, OSError):
                 modified = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
-            if name.endswith(".gz"):
-                yield gunzip(file, "", modified)
-            else:
-                content = file.read(MAX_BYTES + 1)
-                too_large = len(content) > MAX_BYTES
-                yield Member("", b"", reason=TOO_LARGE) if too_large else Member("", content, modified)
+            yield unpack(Member("", in_pieces(file), modified))
 
 
-def _without_gz(name: str) -> str:
-    return name[:-3] if name.lower().endswith(".gz") else name
+def _shown(dated: Dated, document: Document) -> str:
+    return f"field {document.time_field}" if dated.source == "field" else dated.source

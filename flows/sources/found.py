@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from models.observation import Target
@@ -15,12 +15,17 @@ class Found:
 
     `observed_at` is aware, of any zone. `target` is the requested path where the source tells it; None: the body's own
     model id. `origin` says where it lay, for people: a file, a file within a zip, a commit and path, a capture's URL.
+    `dated_by` says where its time was found: `field fetched_at`, `name`, `path`, `modified`, or a word of the source's
+    own. `status` is the HTTP status of the answer: 200, or 404 with the API's own error body.
     """
 
     body: bytes
     observed_at: datetime
     target: Target | None
     origin: str
+    # Where its time was found is about the reading, not about the body: it does not make two of them different.
+    dated_by: str = field(default="", compare=False)
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,141 +1,234 @@
-"""What people say about where the time and the target of a saved body stand. Pure."""
+"""Rules for where the time and the target of a saved body are found: `--time`, `--zone`, `--target`. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Literal
+from datetime import UTC, datetime, tzinfo
+from typing import Literal, NamedTuple
 
 from flows.errors import ConfigurationError
+from flows.sources.path_times import time_in_folders, time_in_name
 from flows.sources.shapes import TIME_FIELDS
-from flows.sources.times import time_in_name, whole_seconds
+from flows.sources.time_patterns import TimePattern, read_time_pattern
+from flows.sources.times import in_zone, read_zone, whole_seconds
 from models.observation import Target
 
-_DIRECTIVES = {
-    **dict.fromkeys("mdHMSIyUW", "[0-9]{2}"),
-    **dict.fromkeys("aAbBp", "[A-Za-z]+"),
-    "Y": "[0-9]{4}",
-    "j": "[0-9]{3}",
-    "f": "[0-9]{1,6}",
-    "z": "(?:Z|[+-][0-9]{2}:?[0-9]{2})",
-    "%": "%",
-}
-_TIME_EXPECTED = "expected 'field', 'field:NAME', 'name:PATTERN' such as 'name:%Y%m%dT%H%M%SZ', or 'mtime'"
-_TARGET_EXPECTED = "expected 'body', 'author/slug', or 'name:PATTERN' such as 'name:{author}__{slug}__'"
+TimeSource = Literal["field", "name", "path", "modified"]
+_TIME_EXPECTED = (
+    "expected 'field', 'field:NAME', 'name:PATTERN' such as 'name:%Y%m%dT%H%M%SZ', "
+    "'path:PATTERN' such as 'path:dt=%Y-%m-%d/hour=%H', or 'mtime'"
+)
+_TARGET_EXPECTED = (
+    "expected 'body', 'author/slug', 'name:PATTERN' such as 'name:{author}__{slug}__', "
+    "or 'path:PATTERN' such as 'path:{author}/{slug}.json'"
+)
 _PART = r"[A-Za-z0-9~][A-Za-z0-9~._:@+-]*?"
-_SUFFIXES = re.compile(r"(?:\.(?:jsonl?|ndjson|txt|gz))*\Z", re.IGNORECASE)
+_SUFFIXES = re.compile(r"(?:\.(?:jsonl?|ndjson|txt|gz|bz2|xz))*\Z", re.IGNORECASE)
+# What a path may hold that is no whole time, to be offered as a rule: the beginning of a day or an hour.
+_INCOMPLETE = tuple(
+    map(
+        read_time_pattern,
+        (
+            "year=%Y/month=%m/day=%d",
+            "%Y-%m-%d/%H%M%S",
+            "%Y-%m-%d/%H",
+            "%Y/%m/%d/%H",
+            "%Y-%m-%d",
+            "%Y/%m/%d",
+            "%Y%m%d%H%M",
+            "%Y%m%d%H",
+            "%Y%m%d",
+        ),
+    )
+)
+_NO_FIELD = f"no time in {', '.join(TIME_FIELDS[:3])} and the like; name the field with --time field:NAME"
+_SOURCES: dict[TimeSource, str] = {
+    "field": "a field of the document",
+    "name": "the file's name",
+    "path": "the file's path",
+    "modified": "the file's modification time",
+}
+
+
+class Dated(NamedTuple):
+    """The time of one body, and where it was found: this differs from item to item if no rule was given."""
+
+    time: datetime
+    source: TimeSource
+
+    @property
+    def is_guess(self) -> bool:
+        """True if nothing in the file says that this is when its body was fetched."""
+        return self.source == "modified"
 
 
 @dataclass(frozen=True, slots=True)
 class TimeRule:
-    """Where times stand: in fields of the document, in names, or in the file system; `own` is what is tried untold."""
+    """Where times are found. `own` means that no rule was given: a field, else the name, else the path.
 
-    kind: Literal["own", "field", "name", "mtime"]
-    pattern: str = ""
-    form: re.Pattern[str] | None = None
+    `zone` is that of times which name none: None means that such a field is refused, and that a name is in UTC.
+    """
+
+    kind: Literal["own", "field", "name", "path", "mtime"]
+    field: str = ""
+    pattern: TimePattern | None = None
+    zone: tzinfo | None = None
 
     @property
     def fields(self) -> Sequence[str]:
         """The fields of a document to look into."""
-        if self.kind == "field" and self.pattern:
-            return (self.pattern,)
+        if self.kind == "field" and self.field:
+            return (self.field,)
         return TIME_FIELDS if self.kind in {"own", "field"} else ()
 
-    def read(self, name: str, given: datetime | None, modified: datetime | None) -> datetime:
-        """The time of a body: `given` is what its document says, `modified` what its file does. Raises ValueError."""
+    @property
+    def description(self) -> str:
+        """The rule in plain English, such as "a field of the document (fetched_at)"."""
         match self.kind:
             case "own":
-                found = given or time_in_name(name.rpartition("/")[2])
+                return "a field of the document, else the file's name, else its path (no --time was given)"
             case "field":
-                found = given
+                return f"{_SOURCES['field']} ({self.field or ', '.join((*TIME_FIELDS[:3], '…'))})"
             case "mtime":
-                found = modified
-            case "name":
-                found = self._in_name(name)
+                return _SOURCES["modified"]
+            case "name" | "path":
+                return f"{_SOURCES[self.kind]} ({self.pattern})"
+
+    def read(self, path: str, given: datetime | None, modified: datetime | None) -> Dated:
+        """The time of a body, in UTC and whole seconds. Raises ValueError or OverflowError.
+
+        `path` is the whole path, also that of a member within its container. `given` is the time in the document,
+        `modified` the modification time of the file.
+        """
+        match self.kind:
+            case "own":
+                found = self._unruled(path, given)
+            case "field":
+                found = Dated(given, "field") if given else None
+            case "mtime":
+                found = Dated(modified, "modified") if modified else None
+            case "name" | "path":
+                found = self._in_path(path)
         if found is None:
-            raise ValueError(self._missing())
-        return whole_seconds(found)
+            raise ValueError(self._missing(path))
+        return Dated(whole_seconds(found.time), found.source)
 
-    def _missing(self) -> str:
-        return {
-            "own": "no time; say where it stands with --time",
-            "field": f"no time in {' or '.join(self.fields)}",
-            "name": f"no time such as {self.pattern} in its name",
-            "mtime": "no modification time",
-        }[self.kind]
+    def _unruled(self, path: str, given: datetime | None) -> Dated | None:
+        if given:
+            return Dated(given, "field")
+        if named := time_in_name(path.rpartition("/")[2], self.zone):
+            return Dated(named, "name")
+        found = time_in_folders(path, self.zone)
+        return Dated(found, "path") if found else None
 
-    def _in_name(self, name: str) -> datetime | None:
-        matches = self.form.findall(name) if self.form else []
-        if not matches:
+    def _in_path(self, path: str) -> Dated | None:
+        if self.pattern is None:
             return None
-        try:
-            time = datetime.strptime(matches[-1], self.pattern)  # noqa: DTZ007 - without a zone it is UTC
-            return time if time.tzinfo else time.replace(tzinfo=UTC)
-        except ValueError:
+        # So that a pattern may begin with the slash before a folder's name.
+        found = self.pattern.find(f"/{path}" if self.kind == "path" else path.rpartition("/")[2])
+        if found is None:
             return None
+        source: TimeSource = "path" if self.kind == "path" else "name"
+        return Dated(found if found.tzinfo else in_zone(found, self.zone or UTC), source)
+
+    def _missing(self, path: str) -> str:
+        match self.kind:
+            case "own":
+                return f"no time; say where it stands with --time{_offered(_INCOMPLETE, path)}"
+            case "field":
+                return f"no time in {self.field}" if self.field else _NO_FIELD
+            case "mtime":
+                return "no modification time"
+            case "name" | "path":
+                hint = _offered([self.pattern], path) if self.pattern and self.kind == "name" else ""
+                return f"no time such as {self.pattern} in its {self.kind}{hint}"
 
 
-def read_time_rule(text: str | None) -> TimeRule:
-    """Read `field`, `field:NAME`, `name:PATTERN` or `mtime`; None stands for what is tried untold.
+def _offered(patterns: Sequence[TimePattern], path: str) -> str:
+    """The end of a message that offers the first pattern which finds one time in this path."""
+    for pattern in patterns:
+        with suppress(ValueError):
+            if found := pattern.find(path):
+                return f", such as --time 'path:{pattern}', which gives {found:%Y-%m-%d %H:%M:%S}"
+    return ""
+
+
+def read_time_rule(text: str | None, zone: str | None = None) -> TimeRule:
+    """Read `field`, `field:NAME`, `name:PATTERN`, `path:PATTERN` or `mtime`; None: no rule was given.
 
     Raises ConfigurationError.
     """
+    try:
+        read = read_zone(zone) if zone is not None else None
+    except ValueError as error:
+        raise ConfigurationError(f"zone: {error}") from None
     kind, colon, value = (text or "").partition(":")
     if text is None:
-        return TimeRule("own")
+        return TimeRule("own", zone=read)
     if kind == "mtime" and not colon:
-        return TimeRule("mtime")
+        return TimeRule("mtime", zone=read)
     if kind == "field" and bool(value) == bool(colon):
-        return TimeRule("field", value)
-    if kind != "name" or not value:
+        return TimeRule("field", value, zone=read)
+    if kind not in {"name", "path"} or not value:
         raise ConfigurationError(f"time {text!r} is not known; {_TIME_EXPECTED}")
-    return TimeRule("name", value, _time_form(text, value))
-
-
-def _time_form(text: str, pattern: str) -> re.Pattern[str]:
-    """What finds a text that strptime may read."""
-    parts: list[str] = []
-    for directive, literal in re.findall(r"%(.?)|([^%]+)", pattern, re.DOTALL):
-        if not literal and directive not in _DIRECTIVES:
-            raise ConfigurationError(f"time {text!r}: %{directive} is not known; {_TIME_EXPECTED}")
-        parts.append(re.escape(literal) if literal else _DIRECTIVES[directive])
-    if not re.search(r"(?<!%)(?:%%)*%[Yy]", pattern):
-        raise ConfigurationError(f"time {text!r} names no year (%Y); {_TIME_EXPECTED}")
-    return re.compile(rf"(?<![0-9]){''.join(parts)}(?![0-9])")
+    try:
+        pattern = read_time_pattern(value)
+    except ValueError as error:
+        raise ConfigurationError(f"time {text!r}{error}; {_TIME_EXPECTED}") from None
+    return TimeRule("path" if kind == "path" else "name", pattern=pattern, zone=read)
 
 
 @dataclass(frozen=True, slots=True)
 class TargetRule:
-    """What was asked for: the body's own model (neither), always `fixed`, or what `form` finds in a name."""
+    """Whose bodies they are: as each document says (neither), always `fixed`, or what `form` finds in the path."""
 
+    kind: Literal["body", "fixed", "name", "path"] = "body"
     pattern: str = ""
     fixed: Target | None = None
     form: re.Pattern[str] | None = None
 
-    def read(self, name: str, given: Target | None) -> Target | None:
-        """The target of a body, None: its own id; `given` is what its document says. Raises ValueError."""
+    @property
+    def description(self) -> str:
+        """The rule in plain English."""
+        match self.kind:
+            case "body":
+                return "as the document says, else the body's own model id"
+            case "fixed":
+                return str(self.fixed)
+            case "name" | "path":
+                return f"{_SOURCES[self.kind]} ({self.pattern})"
+
+    def read(self, path: str, given: Target | None) -> Target | None:
+        """The target of a body, None: its own id. Raises ValueError.
+
+        `path` is the whole path, also that of a member within its container. `given` is what the document says.
+        """
         if not self.form:
             return self.fixed or given
-        base, to_the_end = name.rpartition("/")[2], self.pattern.endswith("}")
-        match = self.form.fullmatch(_SUFFIXES.sub("", base)) if to_the_end else self.form.match(base)
+        subject = path.rpartition("/")[2] if self.kind == "name" else path
+        if self.pattern.endswith("}"):
+            subject = _SUFFIXES.sub("", subject)
+        match = self.form.fullmatch(subject)
         if not match:
-            raise ValueError(f"its name does not match {self.pattern}")
+            raise ValueError(f"its {self.kind} does not match {self.pattern}")
         return Target.parse(f"{match['author']}/{match['slug']}")
 
 
 def read_target_rule(text: str | None) -> TargetRule:
-    """Read `body` (also None), `author/slug`, or `name:PATTERN` with `{author}` and `{slug}`.
+    """Read `body` (also None), `author/slug`, or `name:` or `path:` and a pattern with `{author}` and `{slug}`.
 
-    Raises ConfigurationError.
+    A name is matched from its beginning, a path to its end, from the beginning of any folder's name. `*` in a path is
+    any text without a slash. Raises ConfigurationError.
     """
     if text is None or text == "body":
         return TargetRule()
     kind, colon, pattern = text.partition(":")
-    if kind != "name" or not colon:
+    if kind not in {"name", "path"} or not colon:
         try:
-            return TargetRule(fixed=Target.parse(text))
+            return TargetRule("fixed", fixed=Target.parse(text))
         except ValueError:
             raise ConfigurationError(f"target {text!r} is not known; {_TARGET_EXPECTED}") from None
     if pattern.count("{author}") != 1 or pattern.count("{slug}") != 1:
@@ -143,4 +236,9 @@ def read_target_rule(text: str | None) -> TargetRule:
     form = re.escape(pattern)
     for field in ("author", "slug"):
         form = form.replace(re.escape(f"{{{field}}}"), f"(?P<{field}>{_PART})")
-    return TargetRule(pattern, form=re.compile(form))
+    if kind == "name":
+        rest = "" if pattern.endswith("}") else ".*"
+        return TargetRule("name", pattern, form=re.compile(f"{form}{rest}", re.DOTALL))
+    form = form.replace(r"\*", "[^/]*").removeprefix("/")
+    rest = "" if pattern.endswith("}") else "[^/]*"
+    return TargetRule("path", pattern, form=re.compile(f"(?:.*/)?{form}{rest}", re.DOTALL))

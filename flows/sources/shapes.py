@@ -1,37 +1,54 @@
-"""The shapes in which people save endpoints bodies, and what other files look like. Pure: bytes in, values out.
+"""The shapes in which people save endpoints bodies. Pure: bytes in, values out.
 
-Taken are one body, a list of bodies, a walk (`fetchedAt`, and `data` whose items hold a body each under `response`),
-objects that hold a body under `response` or `body` beside its time, and JSON Lines of any of these. A body that stands
-within another document is taken as it is written there: no number changes its text.
+Taken are one body; a record that holds a body, as an object or as text, beside its time, address and status; a map
+from `author/slug` to any of these; a list of any of these, also within an object; and JSON Lines of any of these. A
+body within another document is taken as it is written there: no number changes its text.
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
 
 from flows.decode import MAX_BODY_BYTES
-from flows.sources.likeness import ENDPOINTS_BODY, looks_like, not_json, one_line
-from flows.sources.scan import BODY_FIELDS, Scanned, scan
-from flows.sources.times import read_time
+from flows.gzip_lines import RawLine
+from flows.sources.json_lines import whole_or_lines
+from flows.sources.likeness import (
+    BODY_FIELDS,
+    ENDPOINTS_BODY,
+    ERROR_BODY,
+    NO_ENDPOINTS,
+    is_body_text,
+    looks_like,
+    not_json,
+    one_line,
+)
+from flows.sources.records import Facts, Known, error_status, facts, text_body
+from flows.sources.scan import Scanned, scan
+from flows.sources.spans import MAX_PARSED
 from flows.strict_json import NotJsonError
-from models.observation import Target
+from models.observation import TARGET_FORM, TARGET_MAX_LENGTH, Target
 
-TIME_FIELDS = ("observed_at", "fetched_at", "fetchedAt", "timestamp")
-_DETAILS_PATH = re.compile(r"(?:https?://[^/]+)?(?:/api/v1)?/models/(?P<target>[^/?]+/[^/?]+)(?:/endpoints)?/?")
+TIME_FIELDS = (
+    *("observed_at", "fetched_at", "fetchedAt", "timestamp", "scraped_at", "scrapedAt", "retrieved_at", "retrievedAt"),
+    *("captured_at", "capturedAt", "collected_at", "collectedAt", "requested_at", "requestedAt", "observedAt", "ts"),
+)
+_OK, _NOT_FOUND = 200, 404
+_MAX_LEVELS = 5  # of lists, maps and records within each other
+_PIECE = 2**16
+_TOO_LARGE = f"a body larger than {MAX_BODY_BYTES // 2**20} MiB"
+# In a row that hold nothing and say nothing, as a request that failed does.
+_MAX_EMPTY_ITEMS, _MAX_EMPTY_LINES = 1_000, 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """One body of a file, or why something there is no body.
 
-    `target` and `observed_at` (UTC, whole seconds) are what stands beside the body, None where nothing does. `where` is
-    the place within the file, such as `item 3` or `line 17`; empty for the whole file. With a `reason`, in one line,
-    the body is None.
+    `target` and `observed_at` (UTC, whole seconds) are what is beside the body, None if nothing is. `where` is the
+    place within the file, such as `item 3` or `line 17`; empty for the whole file. With a `reason`, in one line, the
+    body is None. `time_field` is the field that holds the time. `status` is 404 for the API's own "not found".
     """
 
     body: bytes | None
@@ -39,151 +56,191 @@ class Document:
     observed_at: datetime | None = None
     where: str = ""
     reason: str | None = None
-
-
-def documents(content: bytes, *, time_fields: Sequence[str] = TIME_FIELDS) -> Iterator[Document]:
-    """Every body in a file, and every part of it that is none; never raises for what a file may hold.
-
-    The time of a body is that of the first of `time_fields` beside it or, for an item, beside the list it is in. A time
-    that can't be read refuses its bodies; without `time_fields` no time is looked for.
-    """
-    whole = scan(content)
-    if whole.trouble and _is_json_lines(content):
-        for number, raw in enumerate(content.split(b"\n"), 1):
-            if line := raw.strip():
-                yield from _read(scan(line), _Beside(f"line {number}", tuple(time_fields)))
-    else:
-        yield from _read(whole, _Beside("", tuple(time_fields)))
+    time_field: str | None = field(default=None, compare=False)
+    status: int = _OK
 
 
 @dataclass(frozen=True, slots=True)
-class _Beside:
-    """What stands around a document. `time` is the time of all items, or why it can't be read."""
+class _Around:
+    """What is around a document, and how it is read. `levels` is how much deeper bodies are looked for."""
 
     where: str
     time_fields: tuple[str, ...]
-    time: datetime | str | None = None
+    zone: tzinfo | None
+    facts: Facts = field(default_factory=Facts)
+    levels: int = _MAX_LEVELS
 
-    def item(self, number: int) -> _Beside:
-        return _Beside(f"{self.where} item {number}".lstrip(), self.time_fields, self.time)
-
-
-def _is_json_lines(content: bytes) -> bool:
-    """Whether a text that is not one JSON document has a line that is; lines that are set in are parts of something."""
-    return b"\n" in content and any(
-        line.startswith((b"{", b"\xef\xbb\xbf{")) and line.rstrip().endswith(b"}") and _is_json(line)
-        for line in content.split(b"\n")
-    )
+    def at(self, where: str) -> _Around:
+        return replace(self, where=f"{self.where} {where}".lstrip(), levels=self.levels - 1)
 
 
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line, parse_float=str, parse_int=str)
-    except (ValueError, RecursionError):
-        return False
-    return True
+def documents(
+    content: bytes, *, time_fields: Sequence[str] = TIME_FIELDS, zone: tzinfo | None = None
+) -> Iterator[Document]:
+    """Every body in a file, and every part of it that is none; never raises for what a file may hold.
+
+    The time of a body is that of the first of `time_fields` beside it, else around it. A time that can't be read
+    refuses its bodies; without `time_fields` no time is looked for. `zone` is that of times which name none.
+    """
+    pieces = (content[at : at + _PIECE] for at in range(0, len(content), _PIECE))
+    return documents_in(pieces, time_fields=time_fields, zone=zone)
 
 
-def _read(scanned: Scanned, beside: _Beside) -> Iterator[Document]:
+def documents_in(
+    pieces: Iterable[bytes], *, time_fields: Sequence[str] = TIME_FIELDS, zone: tzinfo | None = None
+) -> Iterator[Document]:
+    """The same of a file that comes in pieces: of JSON Lines, no more than one line is held at a time.
+
+    A ValueError of the pieces says why nothing more of the file can be read.
+    """
+    around = _Around("", tuple(time_fields), zone)
+    lines = ((around.at(f"line {part.number}") if part.number else around, part) for part in whole_or_lines(pieces))
+    yield from _limited(((place, _read_line(part, place)) for place, part in lines), _MAX_EMPTY_LINES, "lines")
+
+
+def _limited(parts: Iterable[tuple[_Around, Iterator[Document]]], limit: int, what: str) -> Iterator[Document]:
+    """The documents of all parts, but no more after so many parts in a row in which nothing is found."""
+    empty = 0
+    for place, found in parts:
+        for document in found:
+            yield document
+            is_empty = (document.reason or "").startswith(("not JSON", NO_ENDPOINTS))
+            empty = empty + 1 if is_empty else 0
+        if empty >= limit:
+            yield _refused(place, f"{empty:,} {what} in a row hold no body; the rest is not read")
+            return
+
+
+def _read_line(part: RawLine, around: _Around) -> Iterator[Document]:
+    if part.trouble:
+        yield _refused(around, part.trouble)
+    else:
+        # A line is named by its number, not by the bytes around it; a whole file is its bytes.
+        yield from _read(scan(part.content.strip() if part.number else part.content), around)
+
+
+def _read(scanned: Scanned, around: _Around) -> Iterator[Document]:
     """The documents of one scanned text."""
     if scanned.twice:
-        yield _refused(beside, scanned.twice)
-    elif scanned.items is not None:
-        yield from _read_items(scanned, scanned.items, beside)
-    elif scanned.trouble:
-        looks = scanned.likeness()
-        yield _refused(beside, scanned.trouble if looks == ENDPOINTS_BODY else looks)
-    elif scanned.holds_body and "data" not in scanned.fields:
-        yield _read_held(scanned, beside)
+        yield _refused(around, scanned.twice)
+    elif scanned.trouble and scanned.start == scanned.end and not scanned.content:
+        yield _refused(around, scanned.trouble)
+    elif around.levels <= 0:
+        yield _refused(around, "JSON without an endpoints list where one is looked for")
+    elif scanned.is_list:
+        yield from _read_items(scanned, around)
+    elif scanned.looks == ENDPOINTS_BODY and not scanned.trouble:
+        timed = around.facts.with_time(Known(scanned), around.time_fields, around.zone)
+        yield _judged(scanned.written(), ENDPOINTS_BODY, replace(around, facts=timed))
     else:
-        yield _judged(scanned.written(), scanned.likeness(), _time(scanned, beside), None, beside)
+        yield from _read_object(scanned, around)
 
 
-def _read_items(scanned: Scanned, items: Sequence[Scanned], beside: _Beside) -> Iterator[Document]:
-    is_walk = any(item.holds_body for item in items)
-    if not scanned.trouble and not is_walk and not any("data" in item.fields for item in items):
-        yield _refused(beside, scanned.likeness())
+def _read_items(scanned: Scanned, around: _Around) -> Iterator[Document]:
+    if not scanned.holds and not scanned.trouble:
+        yield _refused(around, scanned.likeness())
         return
-    around = _Beside(beside.where, beside.time_fields, _time(scanned, beside))
-    for number, item in enumerate(items, 1):
-        if is_walk and not item.trouble and "data" not in item.fields and not item.holds_body:
-            yield _refused(around.item(number), "an item without a response")
-        else:
-            yield from _read(item, around.item(number))
-    if scanned.trouble:
-        yield _refused(beside.item(len(items) + 1), f"{scanned.trouble}; the rest can't be read")
+    places = ((around.at(f"item {number}"), item) for number, item in enumerate(scanned.items(), 1))
+    yield from _limited(((place, _read(item, place)) for place, item in places), _MAX_EMPTY_ITEMS, "items")
 
 
-def _read_held(scanned: Scanned, beside: _Beside) -> Document:
-    """The body that an object holds under one of its keys."""
+def _read_object(scanned: Scanned, around: _Around) -> Iterator[Document]:
+    """What an object holds that is no body itself: a record, a map, a list around bodies, or none of these."""
     try:
-        body, looks = _held_body(scanned)
-        target = _target(scanned)
+        inner = replace(around, facts=facts(scanned, around.facts, around.time_fields, around.zone))
     except ValueError as error:  # NotJsonError is one
-        return _refused(beside, not_json(error) if isinstance(error, NotJsonError) else str(error))
-    return _judged(body, looks, _time(scanned, beside), target, beside)
+        yield _refused(around, str(error))
+        return
+    keyed = [name for name, part in scanned.fields.items() if part.holds and _is_target(name)]
+    held = _body_field(scanned)
+    holding = [name for name, part in scanned.fields.items() if part.holds]
+    if inner.facts.failure and (held or not holding):
+        yield _refused(around, inner.facts.failure)
+    elif keyed and not scanned.trouble:
+        yield from _read_map(scanned, keyed, inner)
+    elif held and not scanned.trouble:
+        yield from _read_held(scanned, held, inner)
+    elif holding:
+        yield from _read_within(scanned, holding, inner)
+    else:
+        looks = scanned.likeness()
+        if scanned.trouble and looks == ENDPOINTS_BODY:
+            looks = scanned.trouble
+        yield _judged(b"" if scanned.trouble else scanned.written(), looks, inner)
 
 
-def _held_body(scanned: Scanned) -> tuple[bytes, str]:
-    """The body, and what it looks like. Raises ValueError."""
-    error = scanned.value("error") if "error" in scanned.fields else None
-    if isinstance(error, str) and error:
-        raise ValueError(f"a look that failed: {error}")
-    field = next(field for field in BODY_FIELDS if field in scanned.fields)
-    if (raw := scanned.raw(field)).startswith(b"{"):
-        return raw, scanned.fields[field].looks or looks_like(raw)
-    value = scanned.value(field)
-    if value is None:
-        raise ValueError("a look without a body")
+def _read_map(scanned: Scanned, names: Sequence[str], around: _Around) -> Iterator[Document]:
+    yield from _limited((_keyed(scanned, name, around) for name in names), _MAX_EMPTY_ITEMS, "items")
+
+
+def _keyed(scanned: Scanned, name: str, around: _Around) -> tuple[_Around, Iterator[Document]]:
+    place = around.at(name)
+    place = replace(place, facts=replace(place.facts, target=Target.parse(name)))
+    return place, _read(scanned.part(name), place)
+
+
+def _read_within(scanned: Scanned, names: Sequence[str], around: _Around) -> Iterator[Document]:
+    bodies = [name for name in names if scanned.fields[name].looks == ENDPOINTS_BODY]
+    if len(bodies) > 1:
+        shown = ", ".join(names[:3])
+        yield _refused(around, f"several bodies ({shown}) under names that are no author/slug")
+        return
+    for name in names:
+        part = scanned.part(name)
+        yield from _read(part, around if part.is_list else replace(around, levels=around.levels - 1))
+    if scanned.trouble and not any(scanned.fields[name].end == scanned.end for name in names):
+        yield _refused(around, f"{scanned.trouble}; the rest can't be read")
+
+
+def _is_target(name: str) -> bool:
+    return len(name) <= TARGET_MAX_LENGTH and TARGET_FORM.fullmatch(name) is not None
+
+
+def _body_field(scanned: Scanned) -> str | None:
+    """The field that holds the body of a record: one that is called so, or the only one with such a text."""
+    named = [name for name in BODY_FIELDS if name in scanned.fields]
+    if named:
+        return next((name for name in named if scanned.fields[name].value is not None), named[0])
+    texts = [
+        name
+        for name, part in scanned.fields.items()
+        if part.looks == ENDPOINTS_BODY or (isinstance(part.value, str) and is_body_text(part.value))
+    ]
+    return texts[0] if len(texts) == 1 else None
+
+
+def _read_held(scanned: Scanned, name: str, around: _Around) -> Iterator[Document]:
+    """The body that an object holds under one of its keys."""
+    part = scanned.fields[name]
+    raw = scanned.raw(name)
+    if raw.startswith((b"{", b"[")):
+        looks = part.looks or (looks_like(raw) if len(raw) <= MAX_PARSED else _TOO_LARGE)
+        if looks != ENDPOINTS_BODY and not looks.startswith(ERROR_BODY) and part.holds:
+            yield from _read(scanned.part(name), replace(around, levels=around.levels - 1))
+        else:
+            yield _judged(raw, looks, around)
+        return
     try:
-        body = base64.b64decode(value, validate=True) if field == "body_base64" else str(value).encode()
-    except (TypeError, ValueError):  # UnicodeError and binascii.Error are ValueErrors
-        raise ValueError(f"its {field} is no text and no base64") from None
-    return body, looks_like(body)
+        body = text_body(name, scanned.value(name))
+    except ValueError as error:
+        yield _refused(around, not_json(error) if isinstance(error, NotJsonError) else str(error))
+        return
+    yield _judged(body, looks_like(body), around)
 
 
-def _target(scanned: Scanned) -> Target | None:
-    """The requested path, from `detailsPath`, `canonicalSlug` or `author` and `slug`. Raises ValueError."""
-    given = {
-        field: scanned.value(field)
-        for field in ("detailsPath", "canonicalSlug", "author", "slug")
-        if field in scanned.fields
-    }
-    path = given.get("detailsPath")
-    match = _DETAILS_PATH.fullmatch(path) if isinstance(path, str) else None
-    if match:
-        return Target.parse(match["target"])
-    if isinstance(given.get("canonicalSlug"), str):
-        return Target.parse(given["canonicalSlug"])
-    if path is not None:
-        raise ValueError(one_line(f"the detailsPath {path!r} names no model"))
-    if "author" in given and "slug" in given:
-        return Target.parse(f"{given['author']}/{given['slug']}")
-    return None
-
-
-def _time(scanned: Scanned, beside: _Beside) -> datetime | str | None:
-    """The time that stands in this object, else around it; a text says why it can't be read."""
-    for field in beside.time_fields:
-        if field in scanned.fields:
-            try:
-                value = scanned.value(field)
-                if value is not None:
-                    return read_time(value)
-            except ValueError as error:
-                return f"{field}: {error}"
-    return beside.time
-
-
-def _judged(body: bytes, looks: str, time: datetime | str | None, target: Target | None, beside: _Beside) -> Document:
-    if looks != ENDPOINTS_BODY:
-        return _refused(beside, looks)
+def _judged(body: bytes, looks: str, around: _Around) -> Document:
+    told = around.facts
+    status = told.status or (error_status(body) if looks.startswith(ERROR_BODY) else _OK)
+    is_gone = status == _NOT_FOUND and looks.startswith(ERROR_BODY)
+    if not is_gone and (looks != ENDPOINTS_BODY or told.status == _NOT_FOUND):
+        return _refused(around, looks if told.status in {None, _OK} else f"HTTP {told.status}: {looks}")
     if len(body) > MAX_BODY_BYTES:
-        return _refused(beside, f"a body larger than {MAX_BODY_BYTES // 2**20} MiB")
-    if isinstance(time, str):
-        return _refused(beside, time)
-    return Document(body, target, time, beside.where)
+        return _refused(around, _TOO_LARGE)
+    if isinstance(told.time, str):
+        return _refused(around, told.time)
+    status = _NOT_FOUND if is_gone else _OK
+    return Document(body, told.target, told.time, around.where, time_field=told.time_field, status=status)
 
 
-def _refused(beside: _Beside, reason: str) -> Document:
-    return Document(None, where=beside.where, reason=one_line(reason))
+def _refused(around: _Around, reason: str) -> Document:
+    return Document(None, where=one_line(around.where), reason=one_line(reason))

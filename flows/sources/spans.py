@@ -10,11 +10,18 @@ from typing import Any, NamedTuple
 from flows.strict_json import DECODER, NotJsonError
 
 UNREAD = object()  # the value of what load_json would refuse
+# Each costs a search for its end, and the parser counts the lines before it: without a limit that is quadratic.
+MAX_BROKEN = 100
+# Larger objects and lists are not parsed as a whole: they take thirty times their text. No body is as large.
+MAX_PARSED = 6 * 2**20
 # For what load_json refuses: numbers as text can't be too long.
 _LENIENT = json.JSONDecoder(parse_float=str, parse_int=str)
 _BLANK = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_BRACKET_OR_STRING = re.compile(rf"[\[\]{{}}]|{_STRING.pattern}", re.DOTALL)
+# It matches to the end of the text, too: from there it would be tried again at every character.
+_BRACKETS = re.compile(
+    rf'(?:[^\[\]{{}}"]++|{_STRING.pattern})*+(?:(?P<opened>[\[{{]+)|(?P<closed>[\]}}]+)|\Z)', re.DOTALL
+)
 _BARE = re.compile(r"[^\s,\[\]{}\"]+")
 
 
@@ -33,9 +40,10 @@ class Cursor:
     or by a loop of its own. All raise NotJsonError where the text can't be followed.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, at: int = 0) -> None:
         self.text = text
-        self.at = 0
+        self.at = at
+        self._broken = 0
 
     def peek(self) -> str:
         """The next character that is not blank, which is then the next to be taken; empty at the end."""
@@ -49,9 +57,17 @@ class Cursor:
         """Pass over one value of any kind; a broken list or object ends with its bracket."""
         self.peek()
         start = self.at
+        if len(self.text) - start > MAX_PARSED and self.text[start] in "[{":
+            end = self._end_of_broken(start)
+            if end - start > MAX_PARSED:
+                self.at = end
+                return Span(start, end)
         try:
             value, self.at = DECODER.raw_decode(self.text, start)
         except (ValueError, ArithmeticError, RecursionError):
+            self._broken += 1
+            if self._broken > MAX_BROKEN:
+                raise NotJsonError(f"not JSON: {self._broken} broken values up to character {start}") from None
             value, self.at = UNREAD, self._end_of_unread(start)
         return Span(start, self.at, value)
 
@@ -114,8 +130,9 @@ class Cursor:
                 raise self._unexpected("a value")
             return match.end()
         depth = 0
-        for match in _BRACKET_OR_STRING.finditer(self.text, start):
-            depth += (match[0] in "[{") - (match[0] in "]}")
-            if not depth:
-                return match.end()
+        for match in _BRACKETS.finditer(self.text, start):
+            closed = len(match["closed"] or "")
+            if closed and closed >= depth:
+                return match.start("closed") + depth
+            depth += len(match["opened"] or "") - closed
         raise NotJsonError(f"not JSON: what begins at character {start} has no end")

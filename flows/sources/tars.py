@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from flows.sources.containers import MAX_BYTES, MAX_MEMBERS, TOO_LARGE, TOO_MANY, Member, escapes
+from flows.sources.containers import MAX_MEMBERS, PIECE, TOO_MANY, Member, escapes
 
 _BLOCK = 512
 _MAX_SKIPPED = 2**30  # what has to be decompressed only to be thrown away
 _CHUNK = 2**20
+_MAX_HEADER = 2**20
 _DAMAGE = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError, OverflowError)
 
 
@@ -34,8 +35,8 @@ class _Forward:
         return self._at - len(self._held)
 
     def read(self, size: int) -> bytes:
-        if size > MAX_BYTES + _BLOCK:
-            raise ValueError(f"a header {TOO_LARGE}")
+        if size > _MAX_HEADER:
+            raise ValueError(f"a header larger than {_MAX_HEADER // 2**20} MiB")
         held, self._held = self._held, b""
         data = b"" if size <= len(held) else self._raw.read(size - len(held))
         self._at += len(data)
@@ -64,11 +65,15 @@ def tar_members(path: Path) -> Iterator[Member]:
         try:
             yield from _members(file)
         except (*_DAMAGE, OSError) as error:
-            # gzip and bz2 tell of damage by an OSError without a number.
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
             place = f"byte {file.tell()}{'' if plain is raw else ' of its content'}"
-            yield Member("", reason=f"damaged tar: nothing can be read from {place} on ({error})")
+            yield Member("", reason=f"damaged tar: nothing can be read from {place} on ({_damage(error)})")
+
+
+def _damage(error: Exception) -> str:
+    """What is damaged. Raises OSError again if it is the disk's: gzip and bz2 use one without a number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
+    return str(error) or "cut off"
 
 
 def _decompressed(name: str, raw: BinaryIO) -> BinaryIO:
@@ -99,14 +104,21 @@ def _member(file: _Forward, info: tarfile.TarInfo) -> Member:
         return Member(info.name, reason="its path escapes the archive")
     if not info.isreg() or info.issparse():
         return Member(info.name, reason="a link, a device or a sparse file, not a whole file")
-    if info.size > MAX_BYTES:
-        return Member(info.name, reason=TOO_LARGE)
-    file.seek(info.offset_data)
-    content = file.read(info.size)
-    if len(content) < info.size:
-        raise ValueError(f"{info.name!r} is cut off")
     try:
         modified = datetime.fromtimestamp(int(info.mtime), UTC)
     except (ValueError, OverflowError, OSError):
         modified = None
-    return Member(info.name, content, modified)
+    return Member(info.name, _pieces(file, info), modified)
+
+
+def _pieces(file: _Forward, info: tarfile.TarInfo) -> Iterator[bytes]:
+    try:
+        file.seek(info.offset_data)
+        for at in range(0, info.size, PIECE):
+            wanted = min(PIECE, info.size - at)
+            piece = file.read(wanted)
+            if len(piece) < wanted:
+                raise ValueError("the file is cut off here")
+            yield piece
+    except (*_DAMAGE, OSError) as error:
+        raise ValueError(_damage(error)) from None
