@@ -27,7 +27,8 @@ from benchmarks.conditions import (
 )
 from flows.archive import Archive
 from flows.database import opened
-from flows.importing import Wanted, import_bodies
+from flows.imported import Wanted
+from flows.importing import import_bodies
 from flows.sources.found import Refused, Source
 from flows.sources.git import open_git
 from simulator.market import Market
@@ -86,7 +87,7 @@ def measure_import(repository: Path, url: str, archive: Path) -> Took:
         items = ((done, source.size, item) for done, item in source.items)
         imported = import_bodies(engine, Archive(str(archive)), "git", items, Wanted(), at=datetime.now(UTC))
     if imported.refusals or imported.troubles:
-        raise RuntimeError(f"{imported.refusals} refused: {imported.refused[:3]} {imported.troubles}")
+        raise RuntimeError(f"{imported.refusals} refused: {imported.refused.examples} {imported.troubles}")
     return took
 
 

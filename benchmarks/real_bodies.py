@@ -25,7 +25,8 @@ from benchmarks.conditions import (
 )
 from flows.archive import Archive
 from flows.database import opened
-from flows.importing import Wanted, import_bodies
+from flows.imported import Wanted
+from flows.importing import import_bodies
 from flows.sources.files import open_files
 from tests.reference import visible
 
@@ -52,7 +53,7 @@ def load(url: str, archive: Path, backfills: list[list[str]]) -> tuple[int, int,
             items = ((done, source.size, item) for done, item in source.items)
             imported = import_bodies(engine, Archive(str(archive)), "files", items, Wanted(), at=datetime.now(UTC))
             if imported.refusals or imported.troubles:
-                raise RuntimeError(f"{imported.refusals} refused: {imported.refused[:3]} {imported.troubles}")
+                raise RuntimeError(f"{imported.refusals} refused: {imported.refused.examples} {imported.troubles}")
             new, known = new + imported.new, known + imported.known
         with engine.connect() as connection:
             return new, known, _digest(visible(connection))

@@ -19,7 +19,7 @@ from pydantic import Field
 from flows.backfill_report import backfill_headline, backfill_lines, backfill_payload
 from flows.backfilling import Job, Mode, Origin, Rebuilt, SourceName, run_job
 from flows.errors import ConfigurationError, HistoryError
-from flows.importing import Imported
+from flows.imported import Imported
 from flows.progress import Pace
 from flows.settings import Settings
 from flows.targets import ENTRY_FORM
@@ -56,8 +56,8 @@ async def backfill(  # noqa: PLR0917 - a flow's parameters are its form
         paths: Files, folders and globs; with git, paths within the repository; with wayback, author/slug pairs; with
             archive, nothing.
         repository: The folder of the git repository; only with git.
-        time: Where the time is, as for the command line: field, name:%Y%m%dT%H%M%SZ, path:dt=%Y-%m-%d/hour=%H, mtime,
-            author, committer.
+        time: Where the time is, as for the command line: field, name:%Y%m%dT%H%M%SZ, path:dt=%Y-%m-%d/hour=%H,
+            mtime (only files); commit, author, committer (only git).
         zone: The zone of times that name none, such as UTC or Europe/Berlin; not with archive or wayback.
         target: Whose bodies they are, as for the command line: body, author/slug, name:{author}__{slug}__,
             path:{author}/{slug}.json.

@@ -22,7 +22,10 @@ Since = Annotated[
 ]
 Until = Annotated[str | None, typer.Option(help="Only what was seen before then.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help="Only these: author/slug, or patterns; repeatable.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be read and change, and write nothing.")]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say what would be read, how it is dated and what would change, and write nothing."),
+]
 Zone = Annotated[
     str | None, typer.Option(help="The zone of times that name none: UTC, +02:00, or a name such as Europe/Berlin.")
 ]
@@ -64,18 +67,28 @@ def backfill_git(
     *,
     time: Annotated[
         str | None,
-        typer.Option(help="Which time: commit (a field's, else the author's), author, committer, field."),
+        typer.Option(
+            help="Which time: commit (a field's, else the author's), author, committer, or as for files: field, "
+            "field:NAME, name:%Y%m%dT%H%M%SZ, path:%Y-%m-%d."
+        ),
     ] = None,
+    zone: Zone = None,
     target: Annotated[
-        str | None, typer.Option(help="Whose bodies: body, author/slug, or path:data/{author}/{slug}.json.")
+        str | None,
+        typer.Option(
+            help="Whose bodies: body, author/slug, name:{author}__{slug}__, or path:data/{author}/{slug}.json."
+        ),
     ] = None,
     since: Since = None,
     until: Until = None,
     only: Only = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Load bodies that a git repository saved, one look for every commit that touched a file."""
-    origin = Origin("git", tuple(patterns), repository=repository, time=time, target=target)
+    """Load bodies that a git repository saved: each new version of a file, dated by its commit or by --time.
+
+    Bodies that have only one commit time, several different ones of a target, are refused: --time says what dates them.
+    """
+    origin = Origin("git", tuple(patterns), repository=repository, time=time, zone=zone, target=target)
     _run(Job.checked(origin, since=since, until=until, only=only, mode="dry-run" if dry_run else "load"))
 
 

@@ -1,25 +1,36 @@
-"""Tell people what became of a backfill: lines for a terminal and Prefect's artifact, one for its state. Pure."""
+"""What a backfill says at its end: lines for a terminal and Prefect's artifact, one line for Prefect's state. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 from flows.backfilling import Rebuilt
 from flows.compare import Difference
-from flows.importing import Imported
-from flows.report import cut, outcome_lines
+from flows.grouped_reasons import ReasonGroup, Reasons
+from flows.imported import Dating, Imported
+from flows.report import outcome_lines
 from flows.sources.found import Refused
 from flows.text import printable
 
 _NOTHING_LOADED = "nothing loaded yet; to load the archive: endpoint-history backfill archive"
 
+_MOST_GROUPS = 20
+_IN_HEADLINE = 3
+# `Found.dated_by` for people; what is not here is said by the source itself.
+_DATED_BY = {
+    "name": "the file's name",
+    "path": "the file's path",
+    "field": "a field of the document",
+    "modified": "the file's modification time: a guess, as copying, unpacking and checking out change it",
+}
+
 
 def backfill_headline(ended: Imported | Rebuilt) -> str:
     """One line: what happened."""
     if isinstance(ended, Imported):
-        told = f"{ended.read} read, {ended.new} new, {ended.known} known, {ended.refusals} refused"
-        return f"dry run: {told}" if ended.is_dry else told
+        return _imported_headline(ended)
     if ended.is_empty:
         return _NOTHING_LOADED
     loaded = ended.loaded
@@ -40,7 +51,23 @@ def backfill_payload(ended: Imported | Rebuilt) -> dict[str, Any]:
     if isinstance(ended, Rebuilt):
         return {"bundles": ended.loaded.bundles, "read": ended.loaded.read}
     counts = {"read": ended.read, "new": ended.new, "known": ended.known, "refused": ended.refusals}
-    return {"run": ended.run, **counts, "changed": ended.changed}
+    return {"run": ended.run, **counts, "unread": ended.partly.unread.count, "changed": ended.changed}
+
+
+def _imported_headline(imported: Imported) -> str:
+    said = f"{imported.read} read, {imported.new} new, {imported.known} known, {imported.refusals} refused"
+    said += _most_common(imported.refused)
+    unread = imported.partly.unread
+    if unread.count:
+        said += f"; {_count(unread.count, 'endpoint')} could not be read{_most_common(unread)}"
+    return f"dry run: {said}" if imported.is_dry else said
+
+
+def _most_common(reasons: Reasons) -> str:
+    groups = reasons.groups
+    shown = [f"{group.count} × {printable(group.reason)}" for group in groups[:_IN_HEADLINE]]
+    more = ["…"] if len(groups) > _IN_HEADLINE else []
+    return f" ({', '.join(shown + more)})" if shown else ""
 
 
 def _imported_lines(imported: Imported) -> Iterator[str]:
@@ -48,23 +75,65 @@ def _imported_lines(imported: Imported) -> Iterator[str]:
     if imported.bundles == 0:
         of = " observations, as all bundles are held whole"
     yield f"Read       {imported.read}{of}: {imported.new} new, {imported.known} known, {imported.unwanted} not wanted"
-    yield from _refused_lines(imported.refusals, imported.refused)
+    yield from _refused_lines(imported.refused)
+    yield from _partly_lines(imported)
+    yield from _dating_lines(imported.dating)
     if imported.is_dry:
         yield f"Changes    {imported.changed} rows of prices and listings, by the first new ones; nothing was written"
-        yield from outcome_lines(imported.outcome) if imported.outcome else ()
-        return
-    yield f"Changes    {imported.changed} rows of prices and listings"
-    yield f"Conflicts  {imported.conflicts} looks that another of the same second contradicts"
+    else:
+        yield f"Changes    {imported.changed} rows of prices and listings"
+    yield f"Conflicts  {imported.conflicts} looks that another of the same second contradicts{_conflict_hint(imported)}"
+    if imported.outcome:
+        # What could not be read, and what is not known, is above: of all bodies, and not of the first ones alone.
+        yield from outcome_lines(dataclasses.replace(imported.outcome, unread=(), drift=()))
     yield from (f"Trouble    {line}" for line in imported.troubles)
-    if imported.run and imported.new:
+    if imported.run and imported.new and not imported.is_dry:
         yield f"Run        {imported.run}"
+
+
+def _partly_lines(imported: Imported) -> Iterator[str]:
+    partly = imported.partly
+    if partly.bodies:
+        yield (
+            f"Unread     {_count(partly.unread.count, 'endpoint')} could not be read, of "
+            f"{_count(partly.bodies, 'body', 'bodies')}; the others in them were"
+        )
+        yield from _group_lines(partly.unread)
+    if partly.drift.count:
+        yield f"Unknown    {_count(partly.drift.count, 'value or field', 'values or fields')}, kept but not understood"
+        yield from _group_lines(partly.drift)
+
+
+def _dating_lines(dating: Dating) -> Iterator[str]:
+    """Where times and targets were found, and what they span."""
+    for dated_by, count in sorted(dating.sources.items(), key=lambda item: -item[1]):
+        yield f"Dated by   {printable(_dated_by(dated_by))}, in {_count(count, 'body', 'bodies')}"
+    if dating.first and dating.last:
+        yield f"Times      from {dating.first:%Y-%m-%d %H:%M:%S} to {dating.last:%Y-%m-%d %H:%M:%S} UTC"
+    if dating.own_targets:
+        own = _count(dating.own_targets, "body", "bodies")
+        said = "by the model's own id, a guess: --target says what was asked for"
+        yield f"Targets    {len(dating.targets)}; {own} {said}"
+
+
+def _conflict_hint(imported: Imported) -> str:
+    if imported.conflicts and imported.dating.own_targets:
+        return ": without --target, all paths of a model count as one"
+    if imported.conflicts and not {"name", "path", "modified"}.isdisjoint(imported.dating.sources):
+        return ": is the time by --time too coarse to tell them apart?"
+    return ""
+
+
+def _dated_by(text: str) -> str:
+    kind, _, name = text.partition(" ")
+    return f'the field "{name}"' if kind == "field" and name else _DATED_BY.get(text, text)
 
 
 def _rebuilt_lines(rebuilt: Rebuilt) -> Iterator[str]:
     loaded = rebuilt.loaded
     if loaded.damaged:
         yield f"Damaged    {_damaged(rebuilt)}"
-        yield from cut(f"  {printable(str(item))}" for item in loaded.damaged.values())
+        yield from _group_lines(Reasons(loaded.damaged.values()))
     if not rebuilt.is_empty:
         yield f"Read       {loaded.read} observations of {loaded.bundles} bundles"
     for difference in rebuilt.differences:
@@ -98,9 +167,31 @@ def _said(rebuilt: Rebuilt) -> str:
     )
 
 
-def _refused_lines(refusals: int, refused: Iterable[Refused]) -> Iterator[str]:
-    yield f"Refused    {refusals}"
-    yield from cut(f"  {printable(str(item))}" for item in refused)
+def _refused_lines(reasons: Reasons) -> Iterator[str]:
+    yield f"Refused    {reasons.count}"
+    yield from _group_lines(reasons)
+
+
+def _group_lines(reasons: Reasons) -> Iterator[str]:
+    """The groups, the largest first: a single one as a line, others with a few examples."""
+    groups = reasons.groups
+    for group in groups[:_MOST_GROUPS]:
+        if group.count == 1:
+            yield f"  {printable(str(group.examples[0]))}"
+        else:
+            yield f"  {group.count} × {printable(group.reason)}; first in:"
+            yield from (f"    {printable(_example(example, group))}" for example in group.examples)
+    if len(groups) > _MOST_GROUPS:
+        rest = sum(group.count for group in groups[_MOST_GROUPS:])
+        yield f"  … and {rest} of {_count(len(groups) - _MOST_GROUPS, 'other kind')}"
+
+
+def _example(example: Refused, group: ReasonGroup) -> str:
+    return example.origin if example.reason == group.reason else str(example)
+
+
+def _count(count: int, one: str, many: str | None = None) -> str:
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
 def _difference(difference: Difference) -> str:

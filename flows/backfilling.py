@@ -19,7 +19,8 @@ from flows.database import location, opened, told
 from flows.database_clock import refuse_clock_ahead
 from flows.errors import ConfigurationError
 from flows.fetch import Fetcher
-from flows.importing import Imported, Items, Wanted, import_bodies, try_bodies
+from flows.imported import Imported, Wanted
+from flows.importing import Items, import_bodies, try_bodies
 from flows.loading import Loaded, some_bundles
 from flows.looks import origins_of
 from flows.reading import Progress
@@ -43,7 +44,7 @@ _WELCOME_RATE = 1.0  # requests a second
 _OPTIONS = {
     "archive": {"everything"},
     "files": {"paths", "time", "zone", "target"},
-    "git": {"paths", "repository", "time", "target"},
+    "git": {"paths", "repository", "time", "zone", "target"},
     "wayback": {"paths", "base_url"},
 }
 _NEEDED = {"paths", "repository"}
@@ -168,7 +169,7 @@ def _items(settings: Settings, job: Job, engine: sa.Engine) -> Iterator[Items]:
 def _open(origin: Origin, wanted: Wanted) -> Source:
     if origin.source == "files":
         return open_files(origin.paths, time=origin.time, zone=origin.zone, target=origin.target)
-    rules = {"time": origin.time, "target": origin.target}
+    rules = {"time": origin.time, "zone": origin.zone, "target": origin.target}
     return open_git(origin.repository or "", origin.paths, **rules, since=wanted.since, until=wanted.until)
 
 

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -20,10 +19,11 @@ import sqlalchemy as sa
 from flows.archive import Archive, run_name
 from flows.catalogue import known_targets, run_ids
 from flows.database import lock_writers, told, writing
-from flows.errors import ConfigurationError, HistoryError
+from flows.errors import HistoryError
+from flows.imported import Imported, Wanted
 from flows.loading import seldom_collected, take_up
 from flows.looks import known_looks
-from flows.outcome import Outcome, Seen, count_conflicts, outcome_of
+from flows.outcome import Seen, count_conflicts, outcome_of
 from flows.parse import read_observation
 from flows.reading import Progress
 from flows.rollups import roll_up
@@ -31,7 +31,6 @@ from flows.run_end import finish_run
 from flows.saved_look import look_of, unlisted
 from flows.sources.found import Found, Known, Refused
 from flows.store import Read, store
-from flows.targets import TargetList
 from models.listing import Reading
 from models.observation import Observation, Run, Target
 from models.observation import Outcome as LookOutcome
@@ -40,73 +39,10 @@ _BATCH = 5000
 _TRIED = 1000  # what a dry run stores, to tell the first changes
 _BYTES = 32 * 2**20
 _SECONDS = 5.0  # captures come one a second: not many of them may be lost
-_SHOWN = 1000
 
 Item = Found | Observation | Known | Refused  # an observation is of an archive, and what it is already
 Key = tuple[Target, datetime, LookOutcome, str]  # what makes a look one: with its outcome and its body's digest
 Items = Iterable[tuple[int, int, Item]]  # (how many of the source's things are read, of how many, what)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What of a source is wanted: from `since` on, before `until` (aware UTC), of these targets; None: all."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-    targets: TargetList | None = None
-
-    def __post_init__(self) -> None:
-        if self.since and self.until and self.until <= self.since:
-            raise ConfigurationError(
-                f"until {self.until:%Y-%m-%d %H:%M} is not after since {self.since:%Y-%m-%d %H:%M}"
-            )
-
-    def takes(self, look: Observation) -> bool:
-        """Whether this look is among them."""
-        after = self.since is None or look.observed_at >= self.since
-        before = self.until is None or look.observed_at < self.until
-        return after and before and (self.targets is None or self.targets.takes(str(look.target)))
-
-
-@dataclass(slots=True)
-class Imported:
-    """What became of a source. `refused` holds the first thousand; `changed` counts rows of change tables.
-
-    `run` is None where the source is our own archive, whose looks stay those of their runs. `conflicts` counts looks
-    that another look of the same target in the same second outweighs, or that outweigh one.
-    Of a dry run (`is_dry`) all this would have been, and `outcome` is what the first new looks would have brought.
-    """
-
-    run: str | None
-    is_dry: bool = False
-    bundles: int | None = None
-    new: int = 0
-    known: int = 0
-    unwanted: int = 0
-    changed: int = 0
-    conflicts: int = 0
-    refusals: int = 0
-    refused: list[Refused] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
-    outcome: Outcome | None = None
-
-    @property
-    def read(self) -> int:
-        """How many bodies the source gave."""
-        return self.new + self.known + self.unwanted + self.refusals
-
-    @property
-    def exit_code(self) -> int:
-        """0 all could be taken, 1 nothing, 3 some. That an archive holds nothing new is as it should be."""
-        if self.new or self.known or self.unwanted:
-            return 3 if self.refusals else 0
-        return 1 if self.refusals or self.run else 0
-
-    def refuse(self, refused: Refused) -> None:
-        """Count one, and keep it to be shown."""
-        self.refusals += 1
-        if len(self.refused) < _SHOWN:
-            self.refused.append(refused)
 
 
 def import_bodies(
@@ -175,6 +111,7 @@ def try_bodies(
         if first:
             seen = [Seen(look.target, reading.outcome, None) for look, reading in first if reading.outcome != "failed"]
             imported.outcome = outcome_of(connection, run.name, seen)
+            imported.conflicts = count_conflicts(connection, run.name)
         connection.rollback()
     return imported
 
@@ -214,6 +151,8 @@ def _new(
             imported.unwanted += 1
         else:
             looks.append(look)
+            if isinstance(item, Found):
+                imported.dating.add(item, look[0])
     with told(engine), engine.connect() as connection:
         stored = _known(connection, [_key(look, reading) for look, reading in looks])
     return _read(looks, stored, imported)
@@ -254,4 +193,5 @@ def _read(looks: Iterable[tuple[Observation, Reading | None]], stored: set[Key],
             imported.refuse(unlisted(look, reading))
         else:
             reads[key] = look, reading
+            imported.partly.add(look, reading)
     return list(reads.values())

@@ -20,6 +20,7 @@ from flows.database_clock import ahead_of_clock, latest_loadable
 from flows.errors import ConfigurationError, HistoryError
 from flows.instants import hour_of
 from flows.parse import read_observation
+from flows.partly_read import PartlyRead
 from flows.reading import Progress, Reading
 from flows.rollups import roll_up
 from flows.run_end import count_part, finish_run
@@ -38,6 +39,7 @@ class Loaded:
     """How many observations were read, left out unread, new, and how many change rows they moved.
 
     `fresh` names the runs that the new ones are of. `damaged` tells by the name of a bundle what of it can't be read.
+    `partly` holds what could not be read of the observations themselves.
     """
 
     bundles: int = 0
@@ -46,6 +48,7 @@ class Loaded:
     new: int = 0
     changed: int = 0
     fresh: set[str] = field(default_factory=set)
+    partly: PartlyRead = field(default_factory=PartlyRead)
     damaged: dict[str, Refused] = field(default_factory=dict)
 
 
@@ -201,6 +204,7 @@ class _Load:
         read = [(look, read_observation(look)) for look in self._batch]
         for look, reading in read:
             self._parts[look.run.name].counts[reading.outcome] += 1
+            self.so_far.partly.add(look, reading)
         with told(self._engine), writing(self._engine) as connection:
             stored = store(connection, read)
             for name in [name for name, part in self._parts.items() if part.is_ended]:

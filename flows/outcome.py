@@ -139,7 +139,8 @@ def _same_model(connection: Connection, run_ids: Sequence[int]) -> list[tuple[st
         .where(o.c.run_id.in_(run_ids), o.c.outcome == "ok", ~o.c.is_evidence)
         .order_by(targets.c.author, targets.c.slug)
     )
-    return [(f"{author}/{slug}", model) for author, slug, model in connection.execute(query)]
+    found = {(f"{author}/{slug}", model) for author, slug, model in connection.execute(query)}
+    return sorted((target, model) for target, model in found if target != model)
 
 
 def _prices(connection: Connection, run_ids: Sequence[int]) -> tuple[list[PriceMove], int, int]:

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from flows.archive import Archive
 from flows.database import told
 from flows.errors import HistoryError
-from flows.importing import Imported, Item, Wanted, try_bodies
+from flows.imported import Imported, Wanted
+from flows.importing import Item, try_bodies
 from flows.loading import load_bundles, some_bundles, unfinished, unloaded
 from flows.outcome import count_conflicts
 from flows.reading import Progress, Reading
@@ -38,7 +39,7 @@ def replay(
         engine, archive, names, takes=lambda look: look.run.name in cut or wanted.takes(look), progress=progress
     )
     imported.new, imported.known, imported.unwanted = loaded.new, loaded.read - loaded.new, loaded.unwanted
-    imported.changed = loaded.changed
+    imported.changed, imported.partly = loaded.changed, loaded.partly
     for damage in loaded.damaged.values():
         imported.refuse(damage)
     with told(engine), engine.connect() as connection:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from flows.parse import read_observation
 from flows.sources.found import Found, Refused
+from flows.sources.git_times import BY_COMMIT
 from models.listing import ModelListing, Reading
 from models.observation import Observation, Run, Target
 
@@ -19,10 +20,8 @@ _UNTOLD = Target("unknown", "unknown")
 def look_of(found: Found, run: Run, at: datetime) -> tuple[Observation, Reading | None] | Refused:
     """The look that saved a body, and its reading where the body had to tell what was looked at."""
     observed_at = found.observed_at.astimezone(UTC).replace(microsecond=0)
-    if observed_at > at + _CLOCK_ERROR:
-        return Refused(found.origin, f"its time {observed_at:%Y-%m-%d %H:%M:%S} UTC lies in the future")
-    if observed_at < _BEFORE_OPENROUTER:
-        return Refused(found.origin, f"its time {observed_at:%Y-%m-%d %H:%M:%S} UTC is before OpenRouter was")
+    if reason := _impossible(observed_at, at, found.dated_by):
+        return Refused(found.origin, reason)
     look = Observation(run, found.target or _UNTOLD, observed_at, found.status, body=found.body, origin=found.origin)
     if found.target is not None and found.status == _OK:
         return look, None
@@ -32,6 +31,17 @@ def look_of(found: Found, run: Run, at: datetime) -> tuple[Observation, Reading 
     if reading.listing is None:
         return unlisted(look, reading)
     return _by_own_name(look, reading, reading.listing)
+
+
+def _impossible(observed_at: datetime, at: datetime, dated_by: str) -> str | None:
+    """Why nothing can have been observed at this time; None if it can."""
+    when = f"its time {observed_at:%Y-%m-%d %H:%M:%S} UTC"
+    if dated_by.startswith("the commit's"):
+        when += f", {dated_by.partition(',')[0]},"
+    hint = "; does --time committer help?" if dated_by.startswith(f"{BY_COMMIT['author']},") else ""
+    if observed_at > at + _CLOCK_ERROR:
+        return f"{when} lies in the future{hint}"
+    return f"{when} is before OpenRouter was{hint}" if observed_at < _BEFORE_OPENROUTER else None
 
 
 def _by_own_name(

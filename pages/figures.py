@@ -90,7 +90,7 @@ def signed(size: float) -> str:
 
 def _times(ratio: float) -> str:
     if ratio >= _MANY_TIMES:
-        return f"×{ratio:.3g}"  # noqa: RUF001 - a sign for people
+        return f"×{ratio:.3g}"
     percent = 100 * (ratio - 1)
     digits = 0 if abs(percent) >= _MANY_TIMES else 1
     return f"{'−' if percent < 0 else '+'}{abs(percent):.{digits}f} %"  # noqa: RUF001 - a minus, as wide as the plus

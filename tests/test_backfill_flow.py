@@ -161,8 +161,22 @@ def test_what_is_wrong_with_a_form_fails_with_one_line(prefect_api: str, saved: 
 def test_a_source_that_gives_nothing_fails(prefect_api: str) -> None:
     Path("page.html").write_text("<html>")
     assert run(prefect_api, {"source": "files", "paths": ["page.html"], "time": "mtime"}) == [
-        ["Failed", "1 read, 0 new, 0 known, 1 refused"]
+        ["Failed", "1 read, 0 new, 0 known, 1 refused (1 × a web page)"]
     ]
+
+
+def test_what_is_read_in_part_is_in_the_state_and_in_the_artifact(prefect_api: str) -> None:
+    Path("odd").mkdir()
+    Path("odd/acme__swift-1__20260501T120000Z.json").write_bytes(a_body(an_endpoint(), an_endpoint("west", "free")))
+    said = "1 read, 1 new, 0 known, 0 refused; 1 endpoint could not be read (1 × prompt is not a number: 'free')"
+    odd = FILES | {"paths": ["odd"]}
+    assert run(prefect_api, odd | {"mode": "dry-run"}, odd) == [
+        ["Completed", f"dry run: {said}"],
+        ["Completed", said],
+    ]
+    for artifact in artifacts(prefect_api)[:2]:
+        assert "    Unread     1 endpoint could not be read, of 1 body" in artifact
+        assert "    Dated by   the file's name, in 1 body" in artifact
 
 
 @pytest.mark.parametrize(

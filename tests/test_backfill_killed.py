@@ -26,7 +26,7 @@ import pytest
 
 from flows.backfilling import Job, Origin, run_job
 from flows.database import opened, upgrade
-from flows.importing import Imported
+from flows.imported import Imported
 from flows.loading import load_bundles
 from flows.rebuild import verify
 from flows.settings import Settings

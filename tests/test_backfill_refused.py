@@ -93,19 +93,24 @@ def test_a_file_that_cannot_be_taken_is_named_with_the_reason(
     assert "Traceback" not in err
 
 
-def test_of_a_damaged_archive_all_that_can_be_read_is_taken(command: Command) -> None:
-    whole = Path(a_zip("whole.zip", many())).read_bytes()
-    write("cut.zip", whole[: len(whole) * 2 // 3])
+def test_of_a_tar_that_was_cut_all_that_can_be_read_is_taken(command: Command) -> None:
     packed = Path(a_tar("whole.tar", many())).read_bytes()
     write("cut.tar", packed[: len(packed) * 2 // 3])
-    for name in ("cut.zip", "cut.tar"):
-        before = count(URL, observations)
-        code, out, _ = command("backfill", "files", name)
-        assert code == 3
-        assert count(URL, observations) - before > 15
-        assert out.splitlines()[1] == "Refused    1"
-        assert out.splitlines()[2].startswith(f"  {name}: damaged {name[-3:]}")
-        assert "nothing can be read from byte " in out.splitlines()[2]
+    code, out, _ = command("backfill", "files", "cut.tar")
+    assert code == 3
+    assert count(URL, observations) > 15
+    assert out.splitlines()[1] == "Refused    1"
+    assert out.splitlines()[2].startswith("  cut.tar: damaged tar")
+    assert "nothing can be read from byte " in out.splitlines()[2]
+
+
+def test_a_zip_that_was_cut_is_refused(command: Command) -> None:
+    whole = Path(a_zip("whole.zip", many())).read_bytes()
+    write("cut.zip", whole[: len(whole) * 2 // 3])
+    code, out, _ = command("backfill", "files", "cut.zip")
+    assert (code, count(URL, observations)) == (1, 0)
+    assert out.splitlines()[1] == "Refused    1"
+    assert out.splitlines()[2].startswith("  cut.zip: ")
 
 
 @pytest.mark.parametrize("path", ["../x_20260501T000000Z.json", "/x_20260501T000000Z.json", "C:\\x.json"])
@@ -141,6 +146,27 @@ def test_captures_that_are_no_bodies_are_named_and_the_rest_goes_on(command: Com
     assert reasons == [*told, "a web page, not JSON"]
 
 
+@pytest.mark.parametrize(
+    ("author", "told"),
+    [
+        ("2099-05-01T12:00:00Z", "its time 2099-05-01 12:00:00 UTC, the commit's author time, lies in the future"),
+        (
+            "1970-01-02T00:00:00Z",
+            "its time 1970-01-02 00:00:00 UTC, the commit's author time, is before OpenRouter was",
+        ),
+    ],
+)
+def test_a_commit_with_an_impossible_time_is_named_with_the_time_that_may_help(
+    command: Command, author: str, told: str
+) -> None:
+    repository = a_repository()
+    words = ("git", "-C", str(repository), "-c", "user.name=A", "-c", "user.email=a@b", "commit", "--amend", "--quiet")
+    subprocess.run([*words, "-m", "x", "--date", author], check=True)
+    code, out, _ = command("backfill", "git", "repo", "body.json")
+    assert code == 1
+    assert out.splitlines()[2].endswith(f"{told}; does --time committer help?")
+
+
 def test_a_listing_that_stays_away_is_named(command: Command) -> None:
     there = an_archive_of()
     there.answers["/cdx/search/cdx"] = faults.KINDS["503"]
@@ -169,7 +195,7 @@ def test_an_archive_that_is_away_gets_one_line(command: Command) -> None:
         (("git", "nowhere", "body.json"), "there is no folder 'nowhere'"),
         (("git", "repo", "other.json"), "no commit of repo touches other.json"),
         (("git", "repo", "../body.json"), "no commit of repo touches ../body.json"),
-        (("git", "repo", "body.json", "--time", "mtime"), "'mtime' is not a time of a git source"),
+        (("git", "repo", "body.json", "--time", "mtime"), "time 'mtime' means nothing in git"),
         (("wayback", "a/b", "--until", "0001-01-01"), "until: '0001-01-01' is no time"),
         (("wayback", "a/*"), "'a/*' is not an author/slug pair"),
     ],

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from flows import importing
 from flows.database import opened, upgrade, writing
 from flows.errors import ConfigurationError, HistoryError
-from flows.importing import Imported, Wanted, import_bodies, try_bodies
+from flows.imported import Imported, Wanted
+from flows.importing import import_bodies, try_bodies
 from flows.parse import read_observation
 from flows.rebuild import verify
 from flows.sources.found import Found, Known, Refused
@@ -157,14 +158,14 @@ def test_without_a_target_the_body_names_its_own(engine: sa.Engine) -> None:
 )
 def test_what_cannot_be_booked_is_refused_and_the_rest_goes_on(engine: sa.Engine, found: Found, reason: str) -> None:
     imported = load(engine, found, a_found(30, origin="good.json"))
-    assert (imported.refused, imported.refusals, imported.new) == ([Refused("a.json", reason)], 1, 1)
+    assert (imported.refused.examples, imported.refusals, imported.new) == ([Refused("a.json", reason)], 1, 1)
 
 
 def test_a_saved_404_is_evidence_as_our_own_is(engine: sa.Engine) -> None:
     gone = Found(NOT_FOUND, at(1), Target.parse(MODEL), "gone.json", status=404)
     page = replace(gone, body=b"<html>", observed_at=at(2), origin="page.json")
     imported = load(engine, a_found(0, target=Target.parse(MODEL)), gone, page)
-    assert (imported.new, [refused.origin for refused in imported.refused]) == (2, ["page.json"])
+    assert (imported.new, [refused.origin for refused in imported.refused.examples]) == (2, ["page.json"])
     assert sorted(rows(engine, observations.c.outcome)) == [("gone",), ("ok",)]
     assert load(engine, gone).known == 1
     assert verify(engine, archive())[1] == []

@@ -16,7 +16,7 @@ from flows.archive import Archive
 from flows.catalogue import run_ids
 from flows.database import opened, upgrade, writing
 from flows.errors import ConfigurationError, HistoryError
-from flows.importing import Imported, Wanted
+from flows.imported import Imported, Wanted
 from flows.loading import take_up, unfinished, unloaded
 from flows.rebuild import rebuild, verify
 from flows.replay import replay, try_replay
@@ -190,7 +190,7 @@ def test_the_rest_of_a_damaged_bundle_is_used_and_the_damage_is_named(engine: sa
     damage(FIRST, 2)
     imported = load_all(engine, full)
     assert (counts(imported), imported.exit_code) == ((5, 0, 0, 1), 3)
-    (refused,) = imported.refused
+    (refused,) = imported.refused.examples
     assert refused.origin == str(path_of(FIRST))
     offset = gzip.decompress(path_of(FIRST).read_bytes()).index(b"\n") + 1
     assert refused.reason == f"line 2 at byte {offset}: its checksum is wrong"
@@ -200,7 +200,9 @@ def test_the_rest_of_a_damaged_bundle_is_used_and_the_damage_is_named(engine: sa
 def test_the_damage_of_a_part_is_named_too(engine: sa.Engine, full: Archive) -> None:
     damage(FIRST, 1)
     assert counts(load(engine, full, PARTS["since"])) == (3, 0, 2, 1)
-    assert [refused.origin for refused in attempt(engine, full, PARTS["since"]).refused] == [str(path_of(FIRST))]
+    assert [refused.origin for refused in attempt(engine, full, PARTS["since"]).refused.examples] == [
+        str(path_of(FIRST))
+    ]
 
 
 def test_a_mended_bundle_ends_in_the_same_tables(engine: sa.Engine, full: Archive) -> None:
@@ -220,7 +222,7 @@ def test_a_bundle_that_cannot_be_opened_stops_no_other(engine: sa.Engine, full: 
     path.mkdir()
     imported = load_all(engine, full)
     assert (counts(imported), imported.exit_code) == ((4, 0, 0, 1), 3)
-    assert imported.refused[0].reason.startswith(f"can't read {path}: ")
+    assert str(imported.refused.examples[0]) == f"{path}: it can't be read: Is a directory"
 
 
 def test_an_archive_that_goes_away_ends_the_load(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:

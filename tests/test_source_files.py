@@ -52,9 +52,7 @@ def write(name: str, content: bytes = BODY) -> str:
     return name
 
 
-def read(
-    *patterns: str, time: str | None = None, zone: str | None = None, target: str | None = None
-) -> list[Found | Refused]:
+def read(*patterns: str, time: str | None = None, zone: str | None = None, target: str | None = None) -> list[Any]:
     return [item for _, item in open_files(patterns, time=time, zone=zone, target=target).items]
 
 

@@ -17,7 +17,7 @@ from flows.archive import Archive
 from flows.catalogue import run_ids
 from flows.database import opened, writing
 from flows.errors import ConfigurationError, HistoryError
-from flows.importing import Wanted
+from flows.imported import Wanted
 from flows.loading import load_bundles, take_up, unloaded
 from flows.parse import read_observation
 from flows.rebuild import rebuild, verify

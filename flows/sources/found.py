@@ -56,4 +56,4 @@ class Source:
 
     name: str
     size: int
-    items: Iterable[tuple[int, Found | Refused]]
+    items: Iterable[tuple[int, Found | Refused | Known]]

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import chain, pairwise
-from typing import Literal, cast, get_args
+from datetime import datetime
+from itertools import chain, groupby, pairwise
+from typing import NamedTuple
 
-from flows.errors import ConfigurationError
-from flows.sources.found import Found, Refused, Source
+from flows.sources.found import Found, Known, Refused, Source
 from flows.sources.git_blobs import Blobs, UnreadableError
-from flows.sources.git_objects import Change, Commit, Listing, Repository, one_line
-from flows.sources.shapes import TIME_FIELDS, Document, documents
+from flows.sources.git_content import named_link, read_content
+from flows.sources.git_listing import Change, Commit, Listing
+from flows.sources.git_objects import Repository, one_line
+from flows.sources.git_same_time import SameTime
+from flows.sources.git_times import GitTimeRule, option_hint, read_git_time_rule
+from flows.sources.git_versions import Versions
+from flows.sources.rules import TargetRule, read_target_rule
+from flows.sources.shapes import Document, documents
+from flows.strict_json import clean_text
 from models.observation import Target
 
-TimeRule = Literal["commit", "author", "committer", "field"]
-TargetRule = Callable[[str, Target | None], Target | None]
-_OWN_TIME: tuple[TimeRule, ...] = ("commit", "field")  # where a time in the file counts
-_KINDS = {b"120000": "a symbolic link, not a file", b"160000": "a submodule, not a file"}
+_LINK, _SUBMODULE = b"120000", b"160000"
+Item = tuple[int, Found | Refused | Known]
 
 
 def open_git(
@@ -28,140 +32,138 @@ def open_git(
     *,
     time: str | None,
     target: str | None,
+    zone: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Source:
     """Find what the commits that HEAD reaches put at these paths, folders or globs, oldest first.
 
     Paths are from the repository's root; `*` ends at a slash, `**` does not. A merge counts only where its content is
-    neither parent's; a removal proves nothing and is left out.
-    `time`: `commit` (also None; the document's own, else the commit's author time), `author`, `committer`, or `field`
-    (the document's own only).
-    `target`: `body` (also None; as the document says), `author/slug`, or `path:data/{author}/{slug}.json`.
+    neither parent's; a removal proves nothing and is left out. Nothing new are the parts of a file of many bodies that
+    the parent commit has there already, and, if only its commit dates it, content that a commit only moved.
+    `time`: None (the document's own, else the commit's author time unless a date in the path contradicts it), `commit`
+    (the same unchecked), `author`, `committer`, or as for files `field`, `field:NAME`, `name:PATTERN`, `path:PATTERN`.
+    `target` and `zone`: as for files; here a document that names another target is refused.
     `since` and `until`, both inclusive, leave out commits only where `time` is `author` or `committer`.
     Raises ConfigurationError before anything is read.
     """
-    time_rule = _read_time_rule(time)
-    target_rule = _read_target_rule(target)
+    time_rule, target_rule = read_git_time_rule(time, zone), read_target_rule(target)
     opened = Repository(repository)
     reading = _Reading(opened, opened.list_changes(patterns), time_rule, target_rule, since, until)
     return Source("git", sum(1 for _ in reading.changes()), reading)
 
 
+class _Undated(NamedTuple):
+    """A body whose time is that of its file or its commit, with the option that could date it better."""
+
+    found: Found
+    hint: str
+    by_commit: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The items of the source; each iteration has its own git process, which ends with it."""
+    """The items of the source; each iteration has its own git processes, which end with it."""
 
     repository: Repository
     listing: Listing
-    time_rule: TimeRule
+    time_rule: GitTimeRule
     target_rule: TargetRule
     since: datetime | None
     until: datetime | None
 
-    def __iter__(self) -> Iterator[tuple[int, Found | Refused]]:
-        with Blobs(self.repository) as blobs:
+    def __iter__(self) -> Iterator[Item]:
+        commits = Counter(second for commit, _ in self._commits() if (second := self._second(commit)) is not None)
+        with (
+            Blobs(self.repository) as blobs,
+            Versions(self.repository, self._documents) as versions,
+            SameTime(commits) as same_commit,
+            SameTime() as same_file,
+        ):
             for done, (change, following) in enumerate(pairwise(chain(self.changes(), [None])), start=1):
-                if change is not None:
-                    for item in self._read(blobs, change, following):
+                if change is None:
+                    continue
+                for item in self._read(blobs, versions, change, following):
+                    if isinstance(item, _Undated):
+                        held = same_commit if item.by_commit else same_file
+                        held.hold(done, item.found, item.hint)
+                    else:
                         yield done, item
+                yield from same_file.end_file()
+                if following is None or following.commit != change.commit:
+                    yield from same_commit.end_commit(self._second(change.commit))
 
     def changes(self) -> Iterator[Change]:
         """The changes to read, of commits within the time asked for."""
-        if self.time_rule in _OWN_TIME or (self.since is None and self.until is None):
+        if self.time_rule.fields or self.time_rule.own or (self.since is None and self.until is None):
             return iter(self.listing)
         return (change for change in self.listing if self._is_asked_for(change.commit))
 
+    def _commits(self) -> Iterator[tuple[Commit, Iterator[Change]]]:
+        return groupby(self.changes(), key=lambda change: change.commit)
+
+    def _second(self, commit: Commit) -> int | None:
+        return commit.committed_s if self.time_rule.commit == "committer" else commit.authored_s
+
     def _is_asked_for(self, commit: Commit) -> bool:
-        seconds = commit.committed_s if self.time_rule == "committer" else commit.authored_s
+        seconds = self._second(commit)
         if seconds is None:
             return True  # to be refused by name
         too_early = self.since is not None and seconds < self.since.timestamp()
         too_late = self.until is not None and seconds > self.until.timestamp()
         return not (too_early or too_late)
 
-    def _read(self, blobs: Blobs, change: Change, following: Change | None) -> Iterator[Found | Refused]:
+    def _read(
+        self, blobs: Blobs, versions: Versions, change: Change, following: Change | None
+    ) -> Iterator[Found | Refused | Known | _Undated]:
+        """The items of one file."""
         path = one_line(change.path)
         origin = f"{self.repository.name}@{change.commit.id[:12]}:{path}"
-        if change.mode in _KINDS:
-            yield Refused(origin, _KINDS[change.mode])
-            return
-        # The id of a submodule is not this repository's to ask for.
-        ahead = following.blob if following is not None and following.mode not in _KINDS else None
         try:
-            content = blobs.take(change.blob, ahead)
+            content = self._content(blobs, change, following)
         except UnreadableError as error:
-            yield Refused(origin, str(error))
+            yield Refused(origin, clean_text(str(error)))
             return
-        for document in documents(content, time_fields=TIME_FIELDS if self.time_rule in _OWN_TIME else ()):
-            yield self._item(document, change.commit, path, f"{origin} {document.where}".rstrip())
+        read = self._documents(content)
+        old = versions.repeated(change, read, is_needed=self.time_rule.own is None)
+        for document, is_old in zip(read, old, strict=True):
+            place = f"{origin} {document.where}".rstrip()
+            yield Known(place) if is_old else self._item(document, change, path, place, content)
 
-    def _item(self, document: Document, commit: Commit, path: str, origin: str) -> Found | Refused:
+    def _content(self, blobs: Blobs, change: Change, following: Change | None) -> bytes:
+        """The content of a file. Raises UnreadableError, with what it is instead."""
+        if change.mode == _SUBMODULE:
+            raise UnreadableError("a submodule, not a file: load its own repository")
+        # The id of a submodule is not this repository's to ask for.
+        ahead = following.blob if following is not None and following.mode != _SUBMODULE else None
+        blob = blobs.take(change.blob, ahead)
+        if change.mode == _LINK:
+            raise UnreadableError(named_link(blob))
+        return read_content(blob, self.repository.lfs_objects)
+
+    def _documents(self, content: bytes) -> list[Document]:
+        return list(documents(content, time_fields=self.time_rule.fields, zone=self.time_rule.zone))
+
+    def _item(
+        self, document: Document, change: Change, path: str, origin: str, content: bytes
+    ) -> Found | Refused | Known | _Undated:
         if document.body is None:
             return Refused(origin, document.reason or "not a body")
         try:
-            observed_at = self._observed_at(document.observed_at, commit)
-            target = self.target_rule(path, document.target)
-        except ValueError as error:
-            return Refused(origin, str(error))
-        return Found(document.body, observed_at, target, origin)
-
-    def _observed_at(self, own: datetime | None, commit: Commit) -> datetime:
-        """The time that the rule says. Raises ValueError where there is none."""
-        if own is not None and self.time_rule in _OWN_TIME:
-            return own
-        if self.time_rule == "field":
-            raise ValueError("the file has no time of its own")
-        if commit.is_cut:
-            raise ValueError("its commit is where a shallow clone begins: git does not know when the file was changed")
-        seconds = commit.committed_s if self.time_rule == "committer" else commit.authored_s
-        try:
-            return datetime.fromtimestamp(cast(int, seconds), UTC)
-        except (TypeError, ValueError, OverflowError, OSError):
-            raise ValueError("the commit has no readable time") from None
+            target = _agreed(self.target_rule.read(path, document.target), document.target)
+            dated = self.time_rule.read(document, path, change.commit)
+        except (ValueError, OverflowError) as error:
+            return Refused(origin, clean_text(str(error)))
+        if dated.by_commit and change.is_moved:
+            return Known(origin)
+        found = Found(document.body, dated.time, target, origin, dated_by=dated.source, status=document.status)
+        if document.observed_at is not None and dated.source.startswith("field"):
+            return found
+        return _Undated(found, option_hint(path, content), dated.by_commit)
 
 
-def _read_time_rule(text: str | None) -> TimeRule:
-    rules = get_args(TimeRule)
-    if text is not None and text not in rules:
-        raise ConfigurationError(f"{one_line(text)!r} is not a time of a git source: {', '.join(rules)}")
-    return cast(TimeRule, text or "commit")
-
-
-def _read_target_rule(text: str | None) -> TargetRule:
-    if text is None or text == "body":
-        return lambda _, own: own
-    if text.startswith("path:"):
-        form = _path_form(text.removeprefix("path:"))
-        return lambda path, own: _agreed(_target_in(form, path), own)
-    try:
-        fixed = Target.parse(text)
-    except ValueError as error:
-        raise ConfigurationError(f"not a target of a git source: {error}; or body, or path:PATTERN") from None
-    return lambda _, own: _agreed(fixed, own)
-
-
-def _path_form(pattern: str) -> re.Pattern[str]:
-    if pattern.count("{author}") != 1 or pattern.count("{slug}") != 1:
-        raise ConfigurationError(
-            f"the target 'path:{one_line(pattern)}' needs one {{author}} and one {{slug}}, "
-            "such as path:data/{author}/{slug}.json"
-        )
-    form = re.escape(pattern)
-    for name in ("author", "slug"):
-        form = form.replace(re.escape(f"{{{name}}}"), f"(?P<{name}>[^/]+?)")
-    return re.compile(form)
-
-
-def _target_in(form: re.Pattern[str], path: str) -> Target:
-    match = form.fullmatch(path)
-    if match is None:
-        raise ValueError("the path does not have the form that the target is to be read from")
-    return Target.parse(f"{match['author']}/{match['slug']}")
-
-
-def _agreed(told: Target, own: Target | None) -> Target:
+def _agreed(said: Target | None, own: Target | None) -> Target | None:
     """One file of many bodies must not become one target's history."""
-    if own is not None and own != told:
-        raise ValueError(f"the file says that this is {own}, not {told}")
-    return told
+    if own is not None and own != said:
+        raise ValueError(f"the file says that this is {own}, not {said}")
+    return said

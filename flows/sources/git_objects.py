@@ -9,17 +9,14 @@ import os
 import posixpath
 import shutil
 import subprocess
-import tempfile
-import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from flows.errors import ConfigurationError
+from flows.sources.git_listing import Listing
 
-_CHUNK_BYTES = 2**16
 _PIPE_BYTES = 2**20  # Linux's limit for everyone: git reads the next blob while this one is parsed
 
 # What the environment may say about git itself; the rest of GIT_* would turn us to another repository.
@@ -35,35 +32,12 @@ _ENVIRONMENT = {
 _SAFE = ("--no-pager", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "log.showRoot=true")
 # -c names a path of a merge only where the merge differs from all its parents: what came whole from one of them is
 # that parent's change, at that parent's time.
+_ANY = ("log", "-1", "--format=%S", "--no-show-signature", "--full-history")
 _LOG = (
     *("log", "--full-history", "--reverse", "-c", "--raw", "-z", "--no-abbrev", "--format=commit %H %at %ct"),
     *("--no-renames", "--no-follow", "--no-relative", "--no-ext-diff", "--no-textconv", "--no-show-signature"),
     *("--no-color", "--no-notes", "--encoding=UTF-8", "-O/dev/null"),
 )
-_LAST = ("log", "-1", "--full-history", "--format=%H", "--no-follow", "--no-show-signature")
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """A commit; its times are in seconds since 1970 in UTC, None where the commit's own text has none.
-
-    `is_cut` tells where a shallow clone begins: git shows all files as this commit's, whenever they were changed.
-    """
-
-    id: str
-    authored_s: int | None
-    committed_s: int | None
-    is_cut: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A path that a commit gave new content: `path` from the repository's root, `mode` as git writes it (100644)."""
-
-    commit: Commit
-    path: bytes
-    mode: bytes
-    blob: str
 
 
 class Repository:
@@ -77,6 +51,9 @@ class Repository:
         self._command = [program, "-C", str(_folder(name)), *_SAFE]
         shallow = self._ask("rev-parse", "--path-format=absolute", "--git-path", "shallow")
         self._head = self._ask("rev-parse", "--verify", "HEAD^{commit}", otherwise="has no commits")
+        self.lfs_objects = (
+            Path(self._ask("rev-parse", "--path-format=absolute", "--git-common-dir")) / "lfs" / "objects"
+        )
         self._cuts = frozenset(Path(shallow).read_text("ascii").split() if Path(shallow).exists() else ())
 
     def list_changes(self, patterns: Sequence[str]) -> Listing:
@@ -85,13 +62,20 @@ class Repository:
             raise ConfigurationError("name at least one path of the repository")
         specs = [_pathspec(pattern) for pattern in patterns]
         for pattern, spec in zip(patterns, specs, strict=True):
-            if not self._ask(
-                "log", "-1", "--format=%H", "--no-show-signature", "--full-history", self._head, "--", spec
-            ):
-                raise ConfigurationError(f"no commit of {self.name} touches {one_line(pattern)}")
+            if not self._ask(*_ANY, self._head, "--", spec):
+                raise ConfigurationError(
+                    f"no commit of {self.name} touches {one_line(pattern)}{self._where_else(spec)}"
+                )
         listing = Listing(self._cuts)
-        self._run(*_LOG, self._head, "--", *specs, stdout=listing.file)
+        self._run(*_LOG, self._head, "--", *specs, stdout=listing.asked)
+        self._run(*_LOG, "--full-diff", self._head, "--", *specs, stdout=listing.full)
         return listing
+
+    def _where_else(self, spec: str) -> str:
+        """The branch that touches a path which HEAD does not: people keep data on a branch of its own."""
+        ref = one_line(self._ask(*_ANY, "--all", "--", spec))
+        branch = ref.removeprefix("refs/heads/").removeprefix("refs/remotes/origin/")
+        return f", but one of {ref} does: load a clone of it (git clone --branch {branch})" if ref else ""
 
     def start_batch(self, errors: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start the process that gives blobs for their ids; the caller ends it."""
@@ -124,38 +108,6 @@ class Repository:
         raise ConfigurationError(f"{self.name} {otherwise}" if otherwise else f"{self.name}: git says: {reason}")
 
 
-class Listing:
-    """The changes that `git log` named, on disk for as long as this object lives: memory does not grow with them."""
-
-    def __init__(self, cuts: frozenset[str]) -> None:
-        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
-        self._cuts = cuts
-        weakref.finalize(self, self.file.close)
-
-    def __iter__(self) -> Iterator[Change]:
-        tokens = self._tokens()
-        commit = None
-        for token in tokens:
-            token = token.removeprefix(b"\n")  # noqa: PLW2901 - git ends the line of a commit before its changes
-            if token.startswith(b"commit "):
-                commit = self._commit(token)
-            elif token.startswith(b":") and commit is not None:
-                change = _change(commit, token, next(tokens))
-                if change is not None:
-                    yield change
-
-    def _commit(self, token: bytes) -> Commit:
-        commit_id, authored, committed = token.decode("ascii").removeprefix("commit ").split(" ")
-        return Commit(commit_id, _seconds(authored), _seconds(committed), commit_id in self._cuts)
-
-    def _tokens(self) -> Iterator[bytes]:
-        rest, offset = b"", 0
-        while chunk := os.pread(self.file.fileno(), _CHUNK_BYTES, offset):
-            offset += len(chunk)
-            *whole, rest = (rest + chunk).split(b"\0")
-            yield from whole
-
-
 def one_line(text: str | bytes) -> str:
     """A path or name for people: nothing in it ends the line or moves the cursor."""
     if isinstance(text, str):
@@ -183,23 +135,6 @@ def _pathspec(pattern: str) -> str:
     path = posixpath.normpath(pattern)
     # From the root wherever we stand; `*` ends at a slash and `**` does not, as in a shell.
     return ":(top)" if path == "." else f":(top,glob){path}"
-
-
-def _change(commit: Commit, token: bytes, path: bytes) -> Change | None:
-    """What the commit put at the path; None where it removed it, or kept what one of its parents has there."""
-    parents = len(token) - len(token.lstrip(b":"))
-    fields = token[parents:].split()
-    mode, old_blobs, blob = fields[parents], fields[parents + 1 : -2], fields[-2]
-    if mode == b"000000" or blob in old_blobs:
-        return None
-    return Change(commit, path, mode, blob.decode("ascii"))
-
-
-def _seconds(text: str) -> int | None:
-    try:
-        return int(text)
-    except ValueError:
-        return None
 
 
 def git_reason(stderr: bytes) -> str:
