@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 
 class HistoryError(Exception):
     """Nothing could be done, and the message says why and what to do. Exit code 1."""
@@ -17,3 +19,18 @@ class ConfigurationError(HistoryError):
 
 class UnreachableError(HistoryError):
     """OpenRouter, or what OPENROUTER_BASE_URL names, gives no answer at all. Exit code 1."""
+
+
+def unexpected(error: BaseException) -> str:
+    """One printable line for an error that nobody foresaw: its kind, its message, and where it was raised."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    message = "".join(sign if sign.isprintable() else " " for sign in str(error)[:1000])
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno})" if frames else ""
+    return f"unexpected error: {type(error).__name__}: {' '.join(message.split())[:200]}{place}"
+
+
+def reason_of(error: BaseException) -> str:
+    """The line for any error: its own if it is a HistoryError."""
+    return str(error) if isinstance(error, HistoryError) else unexpected(error)
