@@ -24,9 +24,9 @@ from flows.errors import ConfigurationError, HistoryError
 from flows.loading import finish_run, seldom_collected, take_up
 from flows.looks import known_looks
 from flows.outcome import Outcome, Seen, count_conflicts, outcome_of
-from flows.parse import read_observation
 from flows.reading import Progress
 from flows.rollups import roll_up
+from flows.safe_parse import parse_or_fail
 from flows.saved_look import look_of, unlisted
 from flows.sources.found import Found, Known, Refused
 from flows.store import Read, store
@@ -222,7 +222,7 @@ def _look(item: Found | Observation | Refused, run: Run, at: datetime) -> tuple[
             return look_of(item, run, at)
         case Observation():
             look = dataclasses.replace(item, run=run)
-            return look, read_observation(look)
+            return look, parse_or_fail(look)
         case Refused():
             return item
 
@@ -246,7 +246,7 @@ def _read(looks: Iterable[tuple[Observation, Reading | None]], stored: set[Key],
         if key in stored or key in reads:
             imported.known += 1
             continue
-        reading = own_reading or read_observation(look)
+        reading = own_reading or parse_or_fail(look)
         if own_reading is None and reading.listing is None:
             imported.refuse(unlisted(look, reading))
         else:

@@ -15,11 +15,11 @@ from sqlalchemy import select
 from flows.archive import Archive
 from flows.bundle import NAME_TIME
 from flows.database import told, writing
-from flows.errors import ConfigurationError, HistoryError
+from flows.errors import ConfigurationError, HistoryError, reason_of
 from flows.instants import hour_of
-from flows.parse import read_observation
 from flows.reading import Progress, Reading
 from flows.rollups import roll_up
+from flows.safe_parse import parse_or_fail
 from flows.sources.found import Refused
 from flows.store import store
 from models.observation import Observation, Outcome
@@ -66,8 +66,8 @@ def take_up(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
         try:
             loaded = load_bundles(engine, archive, [name])
             troubles += map(str, loaded.damaged.values())
-        except HistoryError as error:
-            troubles.append(f"{name}: {error}")
+        except Exception as error:  # noqa: BLE001 - an old bundle that can't be loaded must not stop this run
+            troubles.append(f"{name}: {reason_of(error)}")
     return troubles
 
 
@@ -192,7 +192,7 @@ class _Load:
 
     def store(self) -> None:
         """Store what was taken, and note the bundles that ended, in one transaction."""
-        read = [(look, read_observation(look)) for look in self._batch]
+        read = [(look, parse_or_fail(look)) for look in self._batch]
         for look, reading in read:
             self._parts[look.run.name].counts[reading.outcome] += 1
         with told(self._engine), writing(self._engine) as connection:

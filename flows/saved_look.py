@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
-from flows.parse import read_observation
+from flows.safe_parse import parse_or_fail
 from flows.sources.found import Found, Refused
 from models.listing import ModelListing, Reading
 from models.observation import Observation, Run, Target
@@ -26,7 +26,7 @@ def look_of(found: Found, run: Run, at: datetime) -> tuple[Observation, Reading 
     look = Observation(run, found.target or _UNTOLD, observed_at, _OK, body=found.body, origin=found.origin)
     if found.target is not None:
         return look, None
-    reading = read_observation(look)
+    reading = parse_or_fail(look)
     if reading.listing is None:
         return unlisted(look, reading)
     own = _own_name(reading.listing)
