@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from flows.archive import Archive
 from flows.database import location, opened, told
-from flows.errors import ConfigurationError
+from flows.errors import ConfigurationError, HistoryError
 from flows.fetch import Fetcher
 from flows.importing import Imported, Items, Wanted, import_bodies, try_bodies
 from flows.loading import Loaded
@@ -27,7 +27,7 @@ from flows.settings import LOOPBACK, Settings, checked_base_url
 from flows.sources.files import open_files
 from flows.sources.found import Source
 from flows.sources.git import open_git
-from flows.sources.wayback import Had, Item, open_wayback
+from flows.sources.wayback import Had, Item, nothing_captured, open_wayback
 from flows.targets import TargetList
 from models.observation import Target
 
@@ -135,8 +135,14 @@ def run_job(settings: Settings, job: Job, *, at: datetime, progress: Progress = 
             return replay(engine, archive, job.wanted, everything=everything, progress=progress)
         with _items(settings, job, engine) as items:
             if is_dry:
-                return try_bodies(engine, job.origin.source, items, job.wanted, at=at, progress=progress)
-            return import_bodies(engine, archive, job.origin.source, items, job.wanted, at=at, progress=progress)
+                imported = try_bodies(engine, job.origin.source, items, job.wanted, at=at, progress=progress)
+            else:
+                source = job.origin.source
+                imported = import_bodies(engine, archive, source, items, job.wanted, at=at, progress=progress)
+    if job.origin.source == "wayback" and not imported.read:
+        base_url = job.origin.base_url or WAYBACK_URL
+        raise HistoryError(nothing_captured(base_url, job.origin.paths, job.wanted.since, job.wanted.until))
+    return imported
 
 
 def _rebuilt(engine: sa.Engine, archive: Archive, mode: Mode, progress: Progress) -> Rebuilt:
