@@ -159,7 +159,7 @@ def test_a_trouble_that_stays_is_told_in_a_line(
     assert len(simulator.requests) == (6 if kind == "reset" else 3)  # aiohttp asks twice where a connection is reset
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 524])
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, 520, 524, 530, 599])
 def test_a_server_error_that_stays_is_kept_with_its_body(simulator: Simulator, status: int) -> None:
     simulator.answers[PATH] = faults.answer(status, b"<html>Bad Gateway</html>")
     with serving(simulator) as base_url:

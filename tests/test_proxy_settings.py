@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,7 +16,10 @@ from flows.errors import ConfigurationError
 from flows.fetch import Fetcher, Response
 from flows.proxy_settings import Proxy, bypasses_proxy, clean_no_proxy, proxy_for
 from models.observation import Target
+from simulator.market import Market
+from simulator.server import Simulator, serving
 from tests.collecting import settings
+from tests.prefect_server import ROOT, environment
 from tests.raw_http import raw_server, response
 
 ODD = [
@@ -160,3 +167,29 @@ def test_a_proxy_that_is_away_or_refuses_is_named(monkeypatch: pytest.MonkeyPatc
         assert fetched("https://openrouter.test/api/v1").error == "the proxy refuses the connection with HTTP 407"
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     assert fetched("https://openrouter.test/api/v1").error == "the proxy can't be reached: connection refused"
+
+
+def test_a_collect_with_prefect_works_under_a_no_proxy_that_its_client_can_not_read(
+    prefect_api: str, sqlite_template: Path, tmp_path: Path
+) -> None:
+    shutil.copy(sqlite_template, tmp_path / "history.db")
+    variables = environment(
+        tmp_path,
+        DATABASE_URL=f"sqlite:///{tmp_path}/history.db",
+        ARCHIVE_URL=str(tmp_path / "archive"),
+        PREFECT_API_URL=prefect_api,
+        HTTP_PROXY="http://127.0.0.1:9",
+        NO_PROXY="fd07:b51a::/64, [::1], ::1/128 127.0.0.0/8, 127.0.0.1",
+        PYTHONPATH=str(ROOT),
+    )
+    with serving(Simulator(Market(models=1))) as base_url:
+        words = [sys.executable, "-m", "flows", "collect", *Market(models=1).paths()[:1]]
+        done = subprocess.run(
+            words,
+            env=variables | {"OPENROUTER_BASE_URL": base_url},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stdout + done.stderr

@@ -11,7 +11,15 @@ from datetime import datetime
 
 from flows.errors import ConfigurationError, HistoryError
 from flows.fetch import Response
-from flows.sources.captures import Capture, capture_url, listing_url, page_of, read_capture_url, read_listing
+from flows.sources.captures import (
+    Capture,
+    capture_url,
+    error_text,
+    listing_url,
+    page_of,
+    read_capture_url,
+    read_listing,
+)
 from flows.sources.found import Found, Known, Refused
 from models.observation import Target
 
@@ -169,7 +177,7 @@ class _Walk:
         if response.error:
             raise ValueError(response.error)
         if response.status != 200:  # noqa: PLR2004
-            raise ValueError(f"HTTP {response.status}")
+            raise ValueError(f"HTTP {response.status}: {error_text(response.body or b'')}".removesuffix(": "))
         return response.body or b""
 
 
