@@ -72,7 +72,7 @@ def check(answer: Response) -> None:
     error = answer.error
     if error is not None and not (error and error.isprintable() and len(error) <= _MAX_LINE):
         raise AssertionError(f"not one readable line: {error!r}")
-    if error and error.startswith("unexpected error"):
+    if error and error.startswith(("unexpected error", "the HTTP client failed")):
         raise AssertionError(error)
     if error is None and (answer.status is None or answer.body is None):
         raise AssertionError(f"neither an answer nor an error: {answer!r}")
