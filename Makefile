@@ -54,7 +54,7 @@ audit: $(VENV)/dev  ## Ask whether a pinned version is known to be vulnerable
 	done
 
 fuzz: $(VENV)/dev  ## Throw random bytes at what reads strangers' (FUZZ_SECONDS=60 each; Linux, Python before 3.14)
-	@for what in parse files; do \
+	@for what in parse files fetch; do \
 		$(BIN)/python -m fuzz.seeds .fuzz/$$what && \
 		$(BIN)/python -m fuzz.$$what -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
 			-artifact_prefix=.fuzz/ -verbosity=0 -print_final_stats=1 .fuzz/$$what || exit 1; \

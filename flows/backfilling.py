@@ -17,7 +17,7 @@ from flows.archive import Archive
 from flows.compare import Difference
 from flows.database import location, opened, told
 from flows.database_clock import refuse_clock_ahead
-from flows.errors import ConfigurationError
+from flows.errors import ConfigurationError, HistoryError
 from flows.fetch import Fetcher
 from flows.imported import Imported, Wanted
 from flows.importing import Items, import_bodies, try_bodies
@@ -30,7 +30,7 @@ from flows.settings import LOOPBACK, Settings, checked_base_url
 from flows.sources.files import open_files
 from flows.sources.found import Source
 from flows.sources.git import open_git
-from flows.sources.wayback import Had, Item, open_wayback
+from flows.sources.wayback import Had, Item, nothing_captured, open_wayback
 from flows.targets import TargetList
 from models.observation import Target
 
@@ -142,8 +142,14 @@ def run_job(settings: Settings, job: Job, *, at: datetime, progress: Progress = 
         refuse_clock_ahead(engine, at)
         with _items(settings, job, engine) as items:
             if is_dry:
-                return try_bodies(engine, job.origin.source, items, job.wanted, at=at, progress=progress)
-            return import_bodies(engine, archive, job.origin.source, items, job.wanted, at=at, progress=progress)
+                imported = try_bodies(engine, job.origin.source, items, job.wanted, at=at, progress=progress)
+            else:
+                source = job.origin.source
+                imported = import_bodies(engine, archive, source, items, job.wanted, at=at, progress=progress)
+    if job.origin.source == "wayback" and not imported.read:
+        base_url = job.origin.base_url or WAYBACK_URL
+        raise HistoryError(nothing_captured(base_url, job.origin.paths, job.wanted.since, job.wanted.until))
+    return imported
 
 
 def _rebuilt(engine: sa.Engine, archive: Archive, mode: Mode, progress: Progress) -> Rebuilt:

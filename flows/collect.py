@@ -27,7 +27,7 @@ from flows.errors import HistoryError
 from flows.events import CHANGED, COLLECT_RESOURCE
 from flows.politeness import Politeness
 from flows.progress import Pace
-from flows.report import headline, markdown, payload
+from flows.report import failure, headline, markdown, payload
 from flows.settings import Settings
 from flows.shards import collect_sharded
 from flows.targets import ENTRY_FORM, TargetList
@@ -139,8 +139,9 @@ def _progress() -> Progress:
 
 
 def _ended(collected: Collected) -> State[Any]:
-    message = headline(collected)
-    return Failed(message=message) if collected.exit_code == 1 else Completed(message=message)
+    if collected.exit_code == 1:
+        return Failed(message=failure(collected))
+    return Completed(message=headline(collected))
 
 
 def _minutes_too_late(cadence_minutes: int | None) -> int:

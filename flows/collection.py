@@ -20,7 +20,7 @@ from flows.archive import Archive, run_name
 from flows.catalogue import run_ids
 from flows.database import location, opened, told, writing
 from flows.database_clock import clock_ahead
-from flows.errors import ClockError, ConfigurationError, HistoryError, UnreachableError
+from flows.errors import ClockError, ConfigurationError, HistoryError, reason_of
 from flows.fetch import Clock, Fetcher, now
 from flows.loading import seldom_collected, take_up
 from flows.not_found import NotFound, find_not_found
@@ -141,14 +141,14 @@ async def resolve_or_recall(
     """What the list means now; where the models listing fails, what it means among the targets asked for before."""
     try:
         return await resolve(fetcher, entries)
-    except (ConfigurationError, UnreachableError):
+    except ConfigurationError:
         raise
-    except HistoryError as error:
+    except Exception as error:  # whatever the listing holds, the targets known before can be asked
         with told(engine), engine.connect() as connection:
             known = [f"{author}/{slug}" for author, slug in connection.execute(sa.select(asked.c.author, asked.c.slug))]
         if not known:
             raise
-        troubles.append(f"{error}; the {len(known)} targets asked for before stand for it")
+        troubles.append(f"{reason_of(error)}; the {len(known)} targets asked for before stand for it")
         return entries.resolve(known)
 
 
@@ -198,9 +198,9 @@ def _end(walk: Walk, archive: Archive, troubles: Sequence[str]) -> Collected:
             roll_up(walk.engine)
             with walk.engine.connect() as connection:
                 outcome = outcome_of(connection, walk.run.name, walk.seen)
-    except HistoryError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the answers are kept
         raise HistoryError(
-            f"{error}; all {walk.done} answers are kept in the archive, bundle {walk.run.name}:"
+            f"{reason_of(error)}; all {walk.done} answers are kept in the archive, bundle {walk.run.name}:"
             " the next collect loads them, or: endpoint-history backfill archive"
         ) from None
     return Collected(

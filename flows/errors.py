@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 from flows.text import printable
 
 
@@ -27,3 +29,18 @@ class ClockError(HistoryError):
 
 class UnreachableError(HistoryError):
     """OpenRouter, or what OPENROUTER_BASE_URL names, gives no answer at all. Exit code 1."""
+
+
+def unexpected(error: BaseException) -> str:
+    """One printable line for an error that nobody foresaw: its kind, its message, and where it was raised."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    message = printable(" ".join(str(error)[:1000].split()))
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno})" if frames else ""
+    return f"unexpected error: {type(error).__name__}: {message[:200]}{place}"
+
+
+def reason_of(error: BaseException) -> str:
+    """The line for any error: its own if it is a HistoryError."""
+    return str(error) if isinstance(error, HistoryError) else unexpected(error)

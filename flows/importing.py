@@ -24,10 +24,10 @@ from flows.imported import Imported, Wanted
 from flows.loading import seldom_collected, take_up
 from flows.looks import known_looks
 from flows.outcome import Seen, count_conflicts, outcome_of
-from flows.parse import read_observation
 from flows.reading import Progress
 from flows.rollups import roll_up
 from flows.run_end import finish_run
+from flows.safe_parse import parse_or_fail
 from flows.saved_look import look_of, unlisted
 from flows.sources.found import Found, Known, Refused
 from flows.store import Read, store
@@ -164,7 +164,7 @@ def _look(item: Found | Observation | Refused, run: Run, at: datetime) -> tuple[
             return look_of(item, run, at)
         case Observation():
             look = dataclasses.replace(item, run=run)
-            return look, read_observation(look)
+            return look, parse_or_fail(look)
         case Refused():
             return item
 
@@ -188,7 +188,7 @@ def _read(looks: Iterable[tuple[Observation, Reading | None]], stored: set[Key],
         if key in stored or key in reads:
             imported.known += 1
             continue
-        reading = own_reading or read_observation(look)
+        reading = own_reading or parse_or_fail(look)
         if own_reading is None and reading.listing is None:
             imported.refuse(unlisted(look, reading))
         else:

@@ -17,13 +17,13 @@ from flows.archive import Archive
 from flows.bundle import NAME_TIME
 from flows.database import told, writing
 from flows.database_clock import ahead_of_clock, latest_loadable
-from flows.errors import ConfigurationError, HistoryError
+from flows.errors import ConfigurationError, HistoryError, reason_of
 from flows.instants import hour_of
-from flows.parse import read_observation
 from flows.partly_read import PartlyRead
 from flows.reading import Progress, Reading
 from flows.rollups import roll_up
 from flows.run_end import count_part, finish_run
+from flows.safe_parse import parse_or_fail
 from flows.sources.found import Refused
 from flows.store import store
 from models.observation import Observation, Outcome
@@ -71,8 +71,8 @@ def take_up(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
         try:
             loaded = load_bundles(engine, archive, [name])
             troubles += map(str, loaded.damaged.values())
-        except HistoryError as error:
-            troubles.append(f"{name}: {error}")
+        except Exception as error:  # noqa: BLE001 - an old bundle that can't be loaded must not stop this run
+            troubles.append(f"{name}: {reason_of(error)}")
     return troubles
 
 
@@ -201,7 +201,7 @@ class _Load:
 
     def store(self) -> None:
         """Store what was taken, and note the bundles that ended, in one transaction."""
-        read = [(look, read_observation(look)) for look in self._batch]
+        read = [(look, parse_or_fail(look)) for look in self._batch]
         for look, reading in read:
             self._parts[look.run.name].counts[reading.outcome] += 1
             self.so_far.partly.add(look, reading)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.strict_json import load_json
+from flows.strict_json import NotJsonError, load_json
 
 _OK = 200
 
@@ -17,7 +17,7 @@ def read_page(status: int | None, error: str | None, body: bytes | None) -> tupl
     if error is not None:
         raise ValueError(error)
     if status != _OK:
-        raise ValueError(f"HTTP {status}")
+        raise ValueError(f"HTTP {status}: {_reason(body)}")
     match load_json(body or b""):
         case {"data": list(items), **rest}:
             ids = [item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)]
@@ -26,6 +26,17 @@ def read_page(status: int | None, error: str | None, body: bytes | None) -> tupl
             return ids, _following(rest.get("links"))
         case _:
             raise ValueError("not a list of models")
+
+
+def _reason(body: bytes | None) -> str:
+    """What a page that is not the listing says."""
+    try:
+        match load_json(body or b""):
+            case {"error": {"message": str(message)}} | {"error": str(message)} | {"message": str(message)}:
+                return "".join(sign if sign.isprintable() else " " for sign in message[:200])
+    except NotJsonError as error:
+        return str(error)
+    return "no error message"
 
 
 def _following(links: Any) -> str | None:

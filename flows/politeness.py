@@ -12,6 +12,8 @@ from typing import Protocol
 
 from aiolimiter import AsyncLimiter
 
+_MAX_RETRY_AFTER = 100  # a date takes 29 characters
+
 
 class Rate(Protocol):
     """So many requests a second."""
@@ -75,11 +77,11 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     """How long a Retry-After header asks to wait: seconds, or a date. None where it says nothing that can be read."""
     if value is None:
         return None
-    text = value.strip()
+    text = value.strip()[:_MAX_RETRY_AFTER]
     if text.isascii() and text.isdecimal():
         return float(text[:9])
     try:
         until = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())
+    except Exception:  # noqa: BLE001 - the standard library raises more than it documents for dates that are none
         return None
-    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())

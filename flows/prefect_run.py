@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flows.collection import Collected
 from flows.errors import HistoryError
+from flows.proxy_settings import clean_no_proxy
 from flows.terminal import show, show_note
 from flows.text import printable
 
@@ -143,10 +144,14 @@ def _serve(every: int) -> None:
 
 
 def set_defaults(settings: dict[str, str] | None = None) -> None:
-    """Give Prefect these settings where nobody has set them, before it is imported; else those of a quiet one."""
+    """Give Prefect these settings where nobody has set them, before it is imported; else those of a quiet one.
+
+    Its client raises an error for entries of NO_PROXY that ours understands or ignores; those are taken out.
+    """
     settings = _SETTINGS | _QUIET if settings is None else settings
     for name, value in settings.items():
         os.environ.setdefault(name, value)
+    clean_no_proxy()
 
 
 async def _trouble(state: State[Any]) -> HistoryError | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -30,6 +31,13 @@ def headline(collected: Collected) -> str:
         parts.append(f"{collected.waiting} answers wait in the archive")
     parts.append(f"{outcome.endpoints} endpoints, {outcome.new_prices} prices new, {outcome.repriced} changed")
     return "; ".join(parts)
+
+
+def failure(collected: Collected) -> str:
+    """The same for a collect that observed nothing, with the reason that most targets share."""
+    reasons = Counter(reason for _, reason in collected.outcome.failed)
+    most = [f"; most often: {printable(reason)[:200]}" for reason, _ in reasons.most_common(1)]
+    return "".join([headline(collected), *most])
 
 
 def lines(collected: Collected) -> Iterator[str]:

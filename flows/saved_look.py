@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
-from flows.parse import read_observation
+from flows.safe_parse import parse_or_fail
 from flows.sources.found import Found, Refused
 from flows.sources.git_times import BY_COMMIT
 from models.listing import ModelListing, Reading
@@ -25,7 +25,7 @@ def look_of(found: Found, run: Run, at: datetime) -> tuple[Observation, Reading 
     look = Observation(run, found.target or _UNTOLD, observed_at, found.status, body=found.body, origin=found.origin)
     if found.target is not None and found.status == _OK:
         return look, None
-    reading = read_observation(look)
+    reading = parse_or_fail(look)
     if found.target is not None and reading.outcome == "gone":
         return look, reading
     if reading.listing is None:

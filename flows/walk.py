@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +15,11 @@ import sqlalchemy as sa
 from flows.answer_date import clock_trouble
 from flows.archive import Archive, BundleWriter
 from flows.database import told, writing
-from flows.errors import ClockError, HistoryError, UnreachableError
+from flows.errors import ClockError, HistoryError, UnreachableError, reason_of, unexpected
 from flows.fetch import Fetcher, Response
 from flows.outcome import Seen
-from flows.parse import read_observation
-from flows.store import store
+from flows.safe_parse import parse_or_fail
+from flows.store import Read, store
 from models.observation import Observation, Run, Target
 
 _LEAST_BATCH = 128
@@ -48,6 +49,7 @@ class Walk:
     waiting: int = 0
     waiting_reason: str | None = None
     seen: list[Seen] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
     storing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def collect_batch(self, targets: Sequence[Target]) -> None:
@@ -56,18 +58,26 @@ class Walk:
             looks = [group.create_task(self._look(target)) for target in targets]
         observations = [look.result() for look in looks]
         async with self.storing:
-            await asyncio.to_thread(self._store, observations)
+            await asyncio.to_thread(self._store, [observation for observation in observations if observation])
 
-    async def _look(self, target: Target) -> Observation:
+    async def _look(self, target: Target) -> Observation | None:
+        """Archive what came of one target; None if that fails for a reason that concerns this target alone."""
         response = await self.fetcher.fetch_endpoints(target)
-        observation = self.bundle.add(_observation(self.run, target, response))
+        try:
+            observation = self.bundle.add(_observation(self.run, target, response))
+        except HistoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one answer that can't be archived must not stop the others
+            self.troubles.append(f"{target} can't be archived: {unexpected(error)}")
+            return None
         self.done += 1
         self.last = max(self.last or observation.observed_at, observation.observed_at)
         self.reached = self.reached or response.reached
         if not self.reached and self.done >= min(_GIVE_UP_AFTER, len(self.targets)):
             raise UnreachableError(f"{self.base_url} can't be reached: {response.error}")
         self._check_clock(observation, response)
-        self.progress(self.done, len(self.targets))
+        with contextlib.suppress(Exception):  # a display that fails must not cost an observation
+            self.progress(self.done, len(self.targets))
         return observation
 
     def _check_clock(self, observation: Observation, response: Response) -> None:
@@ -79,15 +89,27 @@ class Walk:
 
     def _store(self, observations: Sequence[Observation]) -> None:
         self.bundle.sync()
-        read = [(observation, read_observation(observation)) for observation in observations]
+        read = [(observation, parse_or_fail(observation)) for observation in observations]
         try:
-            with told(self.engine), writing(self.engine) as connection:
-                store(connection, read)
+            self._store_read(read)
         except HistoryError as error:
-            self.waiting += len(observations)
-            self.waiting_reason = str(error)
-        else:
-            self.seen += [Seen(observation.target, reading.outcome, reading.trouble) for observation, reading in read]
+            self.leave_waiting(len(read), str(error))
+        except Exception:  # noqa: BLE001 - one observation that can't be stored must not keep out its batch
+            for one in read:
+                try:
+                    self._store_read([one])
+                except Exception as error:  # noqa: BLE001 - as above
+                    self.leave_waiting(1, f"{one[0].target} can't be stored: {reason_of(error)}")
+
+    def _store_read(self, read: Sequence[Read]) -> None:
+        with told(self.engine), writing(self.engine) as connection:
+            store(connection, read)
+        self.seen += [Seen(observation.target, reading.outcome, reading.trouble) for observation, reading in read]
+
+    def leave_waiting(self, answers: int, reason: str) -> None:
+        """Count answers that are archived and not stored: the run stays unfinished, so a later one loads them."""
+        self.waiting += answers
+        self.waiting_reason = reason
 
 
 def plainly(walk: Walk) -> BatchStep:
@@ -96,27 +118,40 @@ def plainly(walk: Walk) -> BatchStep:
 
 
 async def walked(walk: Walk, archive: Archive, step: Callable[[Walk], BatchStep]) -> list[str]:
-    """Walk, and give what kept the bundle from being finished: all was seen and stored by then."""
+    """Walk, and give a line for each target, batch or bundle that was not finished: the others are by then."""
     targets = walk.targets
     size = max(_LEAST_BATCH, math.ceil(len(targets) / _MOST_BATCHES))
     batches = [targets[start : start + size] for start in range(0, len(targets), size)]
     is_over = False
     try:
         with archive.open_bundle(walk.run) as walk.bundle:
-            await _run_all(step(walk), batches)
+            await _run_all(walk, step(walk), batches)
             is_over = True
     except HistoryError as error:
         if not is_over:
             raise
-        return [f"{error}; the next collect finishes it"]
-    return []
+        walk.troubles.append(f"{error}; the next collect finishes it")
+    if left := walk.done - len(walk.seen) - walk.waiting:
+        walk.leave_waiting(left, walk.troubles[-1] if walk.troubles else "their batch was not finished")
+    return walk.troubles
 
 
-async def _run_all(step: BatchStep, batches: Sequence[Sequence[Target]]) -> None:
+async def _run_all(walk: Walk, step: BatchStep, batches: Sequence[Sequence[Target]]) -> None:
+    """Run all batches. Only a HistoryError, which concerns all of them, ends the others."""
+
+    async def run(batch: Sequence[Target]) -> None:
+        try:
+            await step(batch)
+        except Exception as error:  # noqa: BLE001 - one batch that fails must not stop the others
+            first = _first(error)
+            if isinstance(first, HistoryError):
+                raise first from None
+            walk.troubles.append(f"{batch[0]} and {len(batch) - 1} more were not collected whole: {unexpected(error)}")
+
     try:
         async with asyncio.TaskGroup() as group:
             for batch in batches:
-                group.create_task(step(batch))
+                group.create_task(run(batch))
     except BaseExceptionGroup as group_error:
         raise _first(group_error) from None
 

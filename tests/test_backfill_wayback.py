@@ -160,6 +160,24 @@ def test_ctrl_c_ends_a_walk_in_one_line_and_keeps_what_came(command: Command) ->
     assert count(url, observations) > 4
 
 
+@pytest.mark.parametrize("listing", [b"[]", b'[["timestamp", "original"]]'])
+@pytest.mark.parametrize("way", [(), ("--dry-run",)])
+def test_an_archive_without_a_capture_says_so(
+    command: Command, there: SimulatedArchive, database_url: str, listing: bytes, way: tuple[str, ...]
+) -> None:
+    there.answers[CDX] = faults.answer(200, listing)
+    there.faults = faults.Faults([])
+    with serving_wayback(there) as base_url:
+        words = ["--base-url", base_url, "--since", "2026-05-01", *way]
+        code, printed, error = command("backfill", "wayback", *PATHS, *words, DATABASE_URL=database_url)
+    names = ", ".join(PATHS[:3])
+    assert (code, printed) == (1, "")
+    more = len(PATHS) - 3
+    assert error.splitlines()[-1] == (
+        f"endpoint-history: {base_url} has no capture of {names} and {more} more from 2026-05-01 00:00"
+    )
+
+
 @pytest.mark.parametrize(
     ("rate", "url", "polite_rate"),
     [

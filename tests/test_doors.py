@@ -15,8 +15,8 @@ MODULES = {
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
 DOORS: dict[str, set[str]] = {
-    "httpx": {"flows/fetch.py"},
-    "httpx_aiohttp": {"flows/fetch.py"},
+    "httpx": {"flows/http_client.py", "flows/redirects.py"},
+    "httpx_aiohttp": {"flows/http_client.py"},
     "aiolimiter": {"flows/politeness.py"},
     "stamina": {"flows/fetch.py"},
     "prefect": {
@@ -48,7 +48,7 @@ DOORS: dict[str, set[str]] = {
     "git_history": set(),
     "rich": {"flows/progress.py"},
     "pydantic_settings": {"flows/settings.py"},
-    "aiohttp": set(),
+    "aiohttp": {"flows/http_client.py", "flows/network_trouble.py"},
     "fastapi": set(),
     "pandas": {"analysis/dataframe.py"},
     "psycopg": set(),

@@ -68,7 +68,7 @@ FAILING: dict[str, tuple[str, str]] = {
     "hang": ("no answer within 2 s", "nothing"),
     "hang-in-body": ("no whole answer within 2 s", "a part"),
     "drip": ("no whole answer within 2 s", "a part"),
-    "bomb": (r"the body of \d+ bytes is too long for the archive", "nothing"),
+    "bomb": ("body larger than 5 MiB", "nothing"),
     "damaged-gzip": ("gzip cut before its end", "its body"),
     "large": ("body larger than 5 MiB", "nothing"),
 }
@@ -160,9 +160,7 @@ def test_every_kind_of_fault_is_in_that_walk() -> None:
     assert {*FAULTY.values(), "gone"} == faults.KINDS.keys()  # that one is no fault, but the truth
 
 
-@pytest.mark.parametrize(
-    "why", ["connection refused", "host name not found", "the server's certificate can't be trusted"]
-)
+@pytest.mark.parametrize("why", ["connection refused", "host name not found", "the server does not speak TLS"])
 def test_a_server_that_is_away_changes_nothing(
     simulator: Simulator, database_url: str, calm_url: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

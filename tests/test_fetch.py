@@ -159,7 +159,7 @@ def test_a_trouble_that_stays_is_told_in_a_line(
     assert len(simulator.requests) == (6 if kind == "reset" else 3)  # aiohttp asks twice where a connection is reset
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 524])
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, 520, 524, 530, 599])
 def test_a_server_error_that_stays_is_kept_with_its_body(simulator: Simulator, status: int) -> None:
     simulator.answers[PATH] = faults.answer(status, b"<html>Bad Gateway</html>")
     with serving(simulator) as base_url:
@@ -192,7 +192,7 @@ def test_a_body_that_must_not_be_taken_is_refused_once(simulator: Simulator, kin
 def test_a_content_encoding_nobody_asked_for_is_refused(simulator: Simulator) -> None:
     simulator.answers[PATH] = faults.answer(200, b"?", {"Content-Encoding": "zstd"})
     with serving(simulator) as base_url:
-        assert fetch(base_url).error == "content encoding 'zstd' was not asked for"
+        assert fetch(base_url).error == "content encoding 'zstd' is not supported"
 
 
 def test_a_redirect_on_the_same_host_is_followed(simulator: Simulator) -> None:
@@ -202,7 +202,7 @@ def test_a_redirect_on_the_same_host_is_followed(simulator: Simulator) -> None:
         assert (fetch(base_url).status, len(simulator.requests)) == (200, 2)
 
 
-@pytest.mark.parametrize("elsewhere", ["http://127.0.0.2:1/", "https://127.0.0.1/", "http://localhost:9/x"])
+@pytest.mark.parametrize("elsewhere", ["http://127.0.0.2:1/", "https://127.0.0.2/", "http://localhost:9/x"])
 def test_a_redirect_to_another_host_is_refused(simulator: Simulator, elsewhere: str) -> None:
     simulator.answers[PATH] = faults.redirect(elsewhere)
     with serving(simulator) as base_url:
@@ -306,10 +306,10 @@ def test_a_host_name_that_nobody_knows_is_named(monkeypatch: pytest.MonkeyPatch)
     assert (response.reached, response.error) == (False, "host name not found")
 
 
-def test_a_server_without_a_trusted_certificate_is_named(simulator: Simulator) -> None:
+def test_a_server_that_speaks_no_tls_is_named(simulator: Simulator) -> None:
     with serving(simulator) as base_url:
         response = fetch(base_url.replace("http:", "https:"))
-    assert (response.reached, response.error) == (False, "the server's certificate can't be trusted")
+    assert (response.reached, response.error) == (False, "the server does not speak TLS")
 
 
 def test_a_refused_connection_is_named() -> None:
@@ -334,8 +334,8 @@ def test_the_listing_is_followed_over_all_its_pages() -> None:
         (b'{"data": {}}', "not a list of models"),
         (b'{"data": [{"name": "x"}]}', "not a list of models"),
         (b'[{"id": "a/b"}]', "not a list of models"),
-        (b'{"data": [], "links": {"next": "https://127.0.0.2/steal"}}', "leads on to a refused page"),
-        (b'{"data": [], "links": {"next": "?output_modalities=all"}}', "leads on to a refused page"),
+        (b'{"data": [], "links": {"next": "https://127.0.0.2/steal"}}', "its next page is another host: 127.0.0.2"),
+        (b'{"data": [], "links": {"next": "?output_modalities=all"}}', "its pages have no end"),
     ],
 )
 def test_a_listing_that_cannot_be_had_is_told(simulator: Simulator, body: bytes, told: str) -> None:

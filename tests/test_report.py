@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from flows.collection import Collected
 from flows.outcome import Offer, Outcome, PriceMove
-from flows.report import headline, lines, markdown, payload
+from flows.report import failure, headline, lines, markdown, payload
 from flows.text import printable
 
 OFFER = Offer("acme/swift-1", "North", "north/fp8")
@@ -91,6 +91,12 @@ def test_the_headline_names_failed_and_waiting_only_where_any() -> None:
         "10 of 15 targets observed (9 ok, 1 gone); 1 failed; 4 answers wait in the archive;"
         " 20 endpoints, 3 prices new, 2 changed"
     )
+
+
+def test_a_collect_that_observed_nothing_says_why_most_often() -> None:
+    page = "HTTP 403: a web page\x1b[31m"
+    nothing = collected(targets=3, ok=0, gone=0, failed=[("acme/a", page), ("acme/b", "HTTP 500"), ("acme/c", page)])
+    assert failure(nothing) == f"{headline(nothing)}; most often: HTTP 403: a web page\ufffd[31m"
 
 
 def test_a_collect_without_news_takes_five_lines() -> None:

@@ -26,6 +26,7 @@ from models.observation import Target
 from simulator import faults
 from simulator.market import Market
 from simulator.wayback import Archive, Saved, serving_wayback
+from tests.raw_http import raw_server, response
 
 PATHS = [path for path in Market().paths() if len({saved.digest for saved in Archive().saved(path)}) > 8][:3]
 PATH = PATHS[0]
@@ -285,7 +286,7 @@ def test_gzip_that_nobody_tells_of_is_undone() -> None:
     ("body", "told"),
     [
         (gzip.compress(b'{"data": 1}', mtime=0)[:-9], "gzip cut before its end"),
-        (gzip.compress(b'{"data": 1}', mtime=0)[:11], "an empty body"),
+        (gzip.compress(b'{"data": 1}', mtime=0)[:11], "gzip cut before its end"),
         (b"\x1f\x8bnothing of that kind", "damaged gzip"),
         (gzip.compress(bytes(MAX_BODY_BYTES + 1), mtime=0), "body larger than 5 MiB"),
         (gzip.compress(b"", mtime=0), "an empty body"),
@@ -336,6 +337,53 @@ def test_a_listing_that_cannot_be_had_is_refused_and_the_next_target_goes_on(kin
     assert refused.reason.startswith(told)
     assert CDX in refused.origin
     assert found.target == Target("b", "c")
+
+
+@pytest.mark.parametrize(
+    ("listing", "told"),
+    [
+        (
+            faults.answer(403, b"org.x.RuntimeIOException: org.x.AccessControlException: Blocked Site Error\n"),
+            "HTTP 403: Blocked Site Error",
+        ),
+        (
+            faults.answer(200, b"org.x.RuntimeIOException: connect timed out\n"),
+            "the archive answers: connect timed out",
+        ),
+        (faults.answer(403, b"<html>no</html>"), "HTTP 403: a web page"),
+        (faults.answer(400, b"\x1b[31m\xff" + b"x" * 500), "HTTP 400: [31m\ufffd" + "x" * 115),
+        (faults.answer(404, b""), "HTTP 404"),
+    ],
+)
+def test_the_archives_own_reason_for_no_list_is_told(listing: faults.Handler, told: str) -> None:
+    archive = Archive()
+    archive.answers = {CDX: listing}
+    found, (refused,) = walked(archive)
+    assert (found, refused.reason) == ([], told)
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b"HTTP/1.1 200 OK\r\nBad Header Line\r\n\r\n", "the answer is not valid HTTP: a header line can't be read"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\n\r\n", "redirect to an address that can't be read"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://u:p@127.0.0.1/\r\n\r\n", "redirect to an address with a user or"),
+        (response(b"{}", b"Content-Encoding: br"), "content encoding 'br' is not supported"),
+        (response(gzip.compress(b"{}") + b"more", b"Content-Encoding: gzip"), "bytes after the end of the gzip body"),
+    ],
+)
+def test_a_capture_in_malformed_http_is_refused_and_the_rest_goes_on(raw: bytes, told: str) -> None:
+    times = ["20260301000000", "20260302000000", "20260303000000"]
+    listing = response(json.dumps([COLUMNS, *([time, original(PATH)] for time in times)]).encode())
+
+    def answer(path: str, _: bytes) -> bytes:
+        return listing if path.startswith(CDX) else raw if times[1] in path else response(b'{"data": 1}')
+
+    with raw_server(answer) as base_url:
+        items = [item for _, _, item in walk(base_url, PATH)]
+    found, refused = [i for i in items if isinstance(i, Found)], [i for i in items if isinstance(i, Refused)]
+    assert len(found) == 2
+    assert [one.reason.startswith(told) for one in refused] == [True]
 
 
 def test_rows_that_cannot_be_read_are_refused_by_their_number() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote, urlencode
 
-from flows.strict_json import load_json
+from flows.strict_json import NotJsonError, load_json
 
 ROWS_AT_ONCE = 1000  # some 200 bytes each: far from the size at which a body is refused
 _SHOWN = 120
@@ -16,6 +16,7 @@ _PAGE = re.compile(
     r"(?:https?:/{1,2})?(?P<host>[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:/[!-~]*?)?)/?", re.IGNORECASE
 )
 _CAPTURE = re.compile(r"https?://[^/]+(?:/.*?)?/web/(?P<timestamp>[0-9]+)id_/(?P<original>.+)")
+_JAVA_NAMES = re.compile(r"^.*Exception:\s*")
 _TIMESTAMP = re.compile("[0-9]{14}")
 _DEFAULT_PORTS = {None, "80", "443"}
 
@@ -118,9 +119,23 @@ def listing_url(
     return f"{base_url}/cdx/search/cdx?{urlencode(query)}"
 
 
+def error_text(body: bytes) -> str:
+    """What the body of an error says in its first line, without the names of the archive's Java exceptions."""
+    first = body[:2000].decode("utf-8", "replace").strip().partition("\n")[0]
+    if first.startswith("<"):
+        return "a web page"
+    text = "".join(sign if sign.isprintable() else " " for sign in _JAVA_NAMES.sub("", first))
+    return text.strip()[:_SHOWN]
+
+
 def read_listing(body: bytes, page: str) -> Listing:
     """Read what the CDX server says of one page. Raises ValueError, in one line, where nothing of it can be read."""
-    table = load_json(body)
+    try:
+        table = load_json(body)
+    except NotJsonError:
+        if b"Exception" not in body:
+            raise
+        raise ValueError(f"the archive answers: {error_text(body)}") from None
     if not isinstance(table, list):
         raise ValueError("not a list of captures")  # noqa: TRY004 - the refusal of a body
     if not table:

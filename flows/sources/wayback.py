@@ -9,10 +9,17 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from flows.decode import Decoder
 from flows.errors import ConfigurationError, HistoryError
 from flows.fetch import Response
-from flows.sources.captures import Capture, capture_url, listing_url, page_of, read_capture_url, read_listing
+from flows.sources.captures import (
+    Capture,
+    capture_url,
+    error_text,
+    listing_url,
+    page_of,
+    read_capture_url,
+    read_listing,
+)
 from flows.sources.found import Found, Known, Refused
 from models.observation import Target
 
@@ -23,7 +30,6 @@ Item = tuple[int, int, Found | Refused | Known]
 _AT_ONCE = 2
 _MAX_LISTINGS = 1000
 _MAX_UNREACHED = 5
-_GZIP_SIGN = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,13 @@ def open_wayback(
     except ValueError as error:
         raise ConfigurationError(f"the captured page can't be read: {error}") from None
     return AsyncSource("wayback", _Walk(get, had, base_url.rstrip("/"), since, until).items(targets, page_url))
+
+
+def nothing_captured(base_url: str, targets: Sequence[str], since: datetime | None, until: datetime | None) -> str:
+    """The line for an archive that lists no capture of any of these targets in that span."""
+    more = f" and {len(targets) - 3} more" if len(targets) > 3 else ""  # noqa: PLR2004 - enough to recognise them
+    spans = [f"{word} {at:%Y-%m-%d %H:%M}" for word, at in (("from", since), ("until", until)) if at]
+    return " ".join([f"{base_url} has no capture of {', '.join(targets[:3])}{more}", *spans])
 
 
 class _Walk:
@@ -144,7 +157,7 @@ class _Walk:
             if given.key in self._taken:
                 return None
             self._taken.add(given.key)
-            return Found(_decoded(body), given.observed_at, target, response.url)
+            return Found(_not_empty(body), given.observed_at, target, response.url)
         except ValueError as refusal:
             return Refused(request.url, str(refusal))
 
@@ -164,7 +177,7 @@ class _Walk:
         if response.error:
             raise ValueError(response.error)
         if response.status != 200:  # noqa: PLR2004
-            raise ValueError(f"HTTP {response.status}")
+            raise ValueError(f"HTTP {response.status}: {error_text(response.body or b'')}".removesuffix(": "))
         return response.body or b""
 
 
@@ -195,13 +208,7 @@ async def _ahead(get: Get, requests: Iterable[_Request]) -> AsyncGenerator[tuple
         await asyncio.gather(*(answer for _, answer in waiting), return_exceptions=True)
 
 
-def _decoded(body: bytes) -> bytes:
-    """The body out of a gzip that the archive does not tell of. Raises ValueError where nothing whole comes of it."""
-    if body.startswith(_GZIP_SIGN):
-        decoder = Decoder("gzip")
-        decoder.feed(body)
-        decoder.finish()
-        body = bytes(decoder.body)
+def _not_empty(body: bytes) -> bytes:
     if not body:
         raise ValueError("an empty body")
     return body
