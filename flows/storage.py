@@ -10,6 +10,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from flows.address import Address
 from flows.errors import ConfigurationError
+from flows.local_path import path_of_url
 
 _ONLY_READABLE = ("http://", "https://")
 # These show an object when all of it has come. To move it then would copy it, and ask for the right to delete.
@@ -29,7 +30,8 @@ class Storage:
             raise ConfigurationError(f"{setting}: nothing can be written to {self.address.location!r}")
         with self.address.told(f"can't open {self.address.location}"):
             try:
-                files, root = url_to_fs(url if "://" in url else str(Path(url).expanduser().absolute()))
+                path = path_of_url(url)
+                files, root = url_to_fs(str(path.absolute()) if path else url)
             except (ImportError, ValueError) as error:
                 reason = self.address.reason(error)
                 raise ConfigurationError(f"{setting} {self.address.location}: {reason}") from None
