@@ -15,6 +15,7 @@ from psycopg import sql
 from flows.archive import Archive
 from flows.database import differences, opened, upgrade, writing
 from flows.errors import ConfigurationError
+from flows.partitions import free_months
 from flows.rebuild import rebuild, verify
 from flows.retention import thin
 from tests import postgres
@@ -131,7 +132,15 @@ def test_a_rebuild_through_a_pooler_leaves_nothing_behind(pooled_url: str) -> No
         assert [name for name in sa.inspect(engine).get_schema_names() if name.startswith("rebuilt")] == []
 
 
-def test_old_months_are_thinned_through_a_pooler(pooled_url: str) -> None:
+def test_old_months_are_thinned_and_rewritten_through_a_pooler(
+    pooled_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.partitions._SMALL_BYTES", 0)
+    monkeypatch.setattr("flows.partitions._HOLLOW", 0)
     load(pooled_url, eventful_months())
+    clustered = sa.text("SELECT count(*) FROM pg_index WHERE indisclustered")
     with opened(pooled_url) as engine:
         thin(engine, 30, NIGHTLY)
+        free_months(engine, NIGHTLY)
+        with engine.connect() as connection:
+            assert connection.scalar(clustered) > 0
