@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from flows.alerting import FirstLook
+from flows.dialect import unix_seconds
 from flows.outcome import Offer
 from models.tables import endpoints, models, observations, uptime_samples
 from models.types import Id, UtcEpoch, UtcTime
@@ -117,7 +118,8 @@ def valued_samples(connection: Connection, asked: Sequence[tuple[int, datetime]]
 
 def _first_looks(connection: Connection, asked: Sequence[tuple[int, int, datetime]]) -> list[datetime | None]:
     """One that could be read only in part speaks for the endpoints that it lists."""
-    same_time = sa.func.unixepoch(_o.observed_at) if connection.dialect.name == "sqlite" else _o.observed_at
+    on_sqlite = connection.dialect.name == "sqlite"
+    same_time = unix_seconds(connection, _o.observed_at) if on_sqlite else _o.observed_at
 
     def first(given: sa.CTE) -> sa.Select[Any]:
         listed = sa.exists().where(_u.endpoint_id == given.c.id, _u.observed_at == same_time)

@@ -94,20 +94,29 @@ def _remove(path: Path) -> None:
 
 @contextlib.contextmanager
 def _schema_beside(live: sa.Engine, schema: str) -> Iterator[sa.Engine]:
-    with live.connect().execution_options(isolation_level="AUTOCOMMIT") as holder:
-        for left in sa.inspect(holder).get_schema_names():
-            if left.startswith(_PREFIX) and holder.execute(select(sa.func.pg_try_advisory_lock(_lock(left)))).scalar():
-                holder.execute(sa.schema.DropSchema(left, cascade=True, if_exists=True))
-                holder.execute(select(sa.func.pg_advisory_unlock(_lock(left))))
-        # The session's lock tells a schema in use from one that a killed process left.
-        holder.execute(select(sa.func.pg_advisory_lock(_lock(schema))))
+    _drop_left_schemas(live)
+    with live.connect() as holder:
+        # While it is held, its schema is in use; without it, a killed process left the schema. The lock is a
+        # transaction's, as a pooler may give each transaction another session.
+        holder.execute(select(sa.func.set_config("idle_in_transaction_session_timeout", "0", True)))
+        holder.execute(select(sa.func.pg_advisory_xact_lock(_lock(schema))))
         try:
-            holder.execute(sa.schema.CreateSchema(schema))
-            url = live.url.update_query_dict({"options": f"-csearch_path={schema}"})
-            yield open_engine(url.render_as_string(hide_password=False))
+            with live.begin() as connection:
+                connection.execute(sa.schema.CreateSchema(schema))
+            yield open_engine(live.url.render_as_string(hide_password=False), schema)
         finally:
-            holder.execute(sa.schema.DropSchema(schema, cascade=True, if_exists=True))
-            holder.execute(select(sa.func.pg_advisory_unlock(_lock(schema))))
+            with live.begin() as connection:
+                connection.execute(sa.schema.DropSchema(schema, cascade=True, if_exists=True))
+
+
+def _drop_left_schemas(live: sa.Engine) -> None:
+    with live.connect() as connection:
+        names = sa.inspect(connection).get_schema_names()
+    for left in names:
+        if left.startswith(_PREFIX):
+            with live.begin() as connection:
+                if connection.execute(select(sa.func.pg_try_advisory_xact_lock(_lock(left)))).scalar():
+                    connection.execute(sa.schema.DropSchema(left, cascade=True, if_exists=True))
 
 
 def _lock(schema: str) -> int:

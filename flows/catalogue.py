@@ -49,7 +49,7 @@ def add_run(connection: Connection, run: Run) -> int:
         "cadence_seconds": run.cadence_seconds,
         "started_at": started,
     }
-    return int(connection.execute(runs.insert().values(row).returning(runs.c.id)).scalar_one())
+    return _insert(connection, runs, [row])[0]
 
 
 def target_ids(connection: Connection, wanted: Iterable[Target]) -> dict[Target, int]:
@@ -96,11 +96,15 @@ def endpoint_ids(
 
 def add_paths(connection: Connection, shown: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Keep which target has shown which model, as (target id, model id), and give those that are new."""
-    rows = [{"target_id": target_id, "model_id": model_id} for target_id, model_id in sorted(shown)]
-    if not rows:
-        return []
-    statement = insert(connection, paths).on_conflict_do_nothing().returning(paths.c.target_id, paths.c.model_id)
-    return [(target_id, model_id) for target_id, model_id in connection.execute(statement, rows)]
+    asked = set(shown)
+    columns = (paths.c.target_id, paths.c.model_id)
+    query = select(*columns).where(paths.c.target_id.in_({target_id for target_id, _ in asked}))
+    new = sorted(asked - {(target_id, model_id) for target_id, model_id in connection.execute(query)})
+    if new:
+        connection.execute(
+            paths.insert(), [{"target_id": target_id, "model_id": model_id} for target_id, model_id in new]
+        )
+    return new
 
 
 def add_drift(connection: Connection, seen: Iterable[tuple[datetime, frozenset[Drift]]]) -> None:
@@ -184,10 +188,13 @@ def _upsert(
 
 
 def _insert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> list[int]:
-    if not rows:
-        return []
-    statement = table.insert().returning(table.c.id, sort_by_parameter_order=True)
-    return list(connection.execute(statement, rows).scalars())
+    """Insert the rows and return their ids in order. There are few: one statement each."""
+    ids = []
+    for row in rows:
+        key = connection.execute(table.insert().values(row)).inserted_primary_key
+        assert key is not None  # noqa: S101 - for mypy
+        ids.append(int(key[0]))
+    return ids
 
 
 def _ids(

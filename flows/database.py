@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,24 +16,25 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from flows.database_url import parse_database_url
 from flows.errors import ConfigurationError, HistoryError
-from flows.private_files import make_folder
+from flows.postgres_session import postgres_engine
+from flows.sqlite_file import make_sqlite_file, refuse_dropping_columns, refuse_missing_file, sqlite_engine, sqlite_hint
 from models.tables import PARTITION_NAME, metadata
 
 _WRITERS_LOCK = 716_501_204  # any number will do, if only this project's writers ask for it
 _WAIT_SECONDS = 30
-_EXAMPLES = "sqlite:///data/history.db or postgresql://user@host/name"
 
 
-def open_engine(url: str) -> sa.Engine:
-    """An engine for SQLite (WAL, foreign keys enforced) or PostgreSQL. Connects to nothing yet.
+def open_engine(url: str, schema: str | None = None) -> sa.Engine:
+    """An engine for SQLite (WAL, foreign keys enforced) or PostgreSQL, there in another schema if need be.
 
-    Raises ConfigurationError for an address that is neither.
+    Connects to nothing yet. Raises ConfigurationError for an address that is neither.
     """
-    parsed = _parse(url)
+    parsed = parse_database_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite_engine(parsed, foreign_keys=True)
-    return sa.create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        return sqlite_engine(parsed, foreign_keys=True, wait_seconds=_WAIT_SECONDS)
+    return postgres_engine(parsed, schema)
 
 
 @contextlib.contextmanager
@@ -90,16 +89,17 @@ def told(engine: sa.Engine) -> Iterator[None]:
     try:
         yield
     except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-        reason = " ".join(str(getattr(error, "orig", error)).split())
+        cause = getattr(error, "orig", error)
+        reason = " ".join(str(cause).split()) + sqlite_hint(cause)
         raise HistoryError(f"the database {location(engine)} can't be used: {reason}") from error
 
 
 @contextlib.contextmanager
 def migrating(url: str) -> Iterator[sa.Connection]:
     """A connection for migrations: rebuilding a SQLite table with foreign keys on would delete its children."""
-    parsed = _parse(url)
+    parsed = parse_database_url(url)
     on_sqlite = parsed.get_backend_name() == "sqlite"
-    engine = _sqlite_engine(parsed, foreign_keys=False) if on_sqlite else open_engine(url)
+    engine = sqlite_engine(parsed, foreign_keys=False, wait_seconds=_WAIT_SECONDS) if on_sqlite else open_engine(url)
     try:
         with told(engine), engine.connect() as connection:
             yield connection
@@ -111,7 +111,9 @@ def migrating(url: str) -> Iterator[sa.Connection]:
 
 def upgrade(url: str, revision: str = "head") -> str:
     """Bring the schema to `revision`, making the database where SQLite has none yet. Says where it is now."""
-    _make_file(url)
+    parsed = parse_database_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        make_sqlite_file(parsed)
     with migrating(url) as connection:
         _refuse_newer(connection)
         alembic.command.upgrade(_config(connection), revision)
@@ -121,7 +123,10 @@ def upgrade(url: str, revision: str = "head") -> str:
 
 def downgrade(url: str, revision: str) -> str:
     """Take the schema back to `revision`. Says where it is now."""
-    _refuse_missing(_parse(url))
+    parsed = parse_database_url(url)
+    _refuse_missing(parsed)
+    if parsed.get_backend_name() == "sqlite":
+        refuse_dropping_columns()
     with migrating(url) as connection:
         _refuse_newer(connection)
         alembic.command.downgrade(_config(connection), revision)
@@ -161,73 +166,9 @@ def is_ours(name: str | None, kind: str, _: Any) -> bool:
     return kind != "table" or name is None or not PARTITION_NAME.fullmatch(name)
 
 
-def _parse(url: str) -> sa.URL:
-    try:
-        parsed = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):
-        raise ConfigurationError(f"DATABASE_URL is not a database address; expected {_EXAMPLES}") from None
-    if parsed.drivername in {"postgres", "postgresql"}:
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
-        raise ConfigurationError(f"DATABASE_URL: {parsed.drivername} is not supported; expected {_EXAMPLES}")
-    if "@" in (parsed.host or ""):
-        raise ConfigurationError("DATABASE_URL: an @ in the user or the password must be written %40")
-    if parsed.get_backend_name() == "sqlite" and not _is_file(parsed):
-        raise ConfigurationError(f"DATABASE_URL: a SQLite database is a file, without options; expected {_EXAMPLES}")
-    return parsed
-
-
-def _is_file(url: sa.URL) -> bool:
-    name = url.database or ":memory:"
-    return not url.query and not name.startswith(("file:", ":memory:"))
-
-
-def _sqlite_engine(url: sa.URL, *, foreign_keys: bool) -> sa.Engine:
-    # One text for one JSON value, so that SQL can compare them; PostgreSQL's jsonb does by itself.
-    serializer = functools.partial(json.dumps, sort_keys=True)
-    engine = sa.create_engine(url, connect_args={"timeout": _WAIT_SECONDS}, json_serializer=serializer)
-
-    @sa.event.listens_for(engine, "connect")
-    def configure(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # the begin event below says when a transaction starts
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_READONLY:
-                raise  # who may only read takes the file as it is
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        # A deferred transaction that reads and then writes fails at once where another has written between.
-        immediate = connection.get_execution_options().get("writing")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    return engine
-
-
-def _make_file(url: str) -> None:
-    """Make the file of a SQLite database, and its folder, closed to other users: SQLite itself would leave it open."""
-    parsed = _parse(url)
-    if parsed.get_backend_name() == "sqlite":
-        file = Path(str(parsed.database))
-        try:
-            make_folder(file.parent)
-            file.touch(mode=0o600)
-        except OSError as error:
-            raise HistoryError(f"the database {file} can't be made: {error.strerror}") from None
-
-
 def _refuse_missing(url: sa.URL) -> None:
-    if url.get_backend_name() != "sqlite":
-        return
-    try:
-        is_there = Path(str(url.database)).exists()
-    except OSError as error:
-        raise HistoryError(f"the database {url.database} can't be read: {error.strerror}") from None
-    if not is_there:
-        raise ConfigurationError(f"there is no database {url.database} yet; run: endpoint-history db upgrade")
+    if url.get_backend_name() == "sqlite":
+        refuse_missing_file(url)
 
 
 def _place(connection: sa.Connection) -> str:

@@ -20,4 +20,4 @@ def unix_seconds(connection: sa.Connection, column: sa.ColumnElement[Any]) -> sa
     if connection.dialect.name == "postgresql":
         return sa.cast(sa.extract("epoch", column), sa.BigInteger)
     as_text = isinstance(column.type, UtcTime)
-    return sa.func.unixepoch(column) if as_text else sa.type_coerce(column, sa.BigInteger)
+    return sa.cast(sa.func.strftime("%s", column), sa.BigInteger) if as_text else sa.type_coerce(column, sa.BigInteger)

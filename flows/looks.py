@@ -70,8 +70,17 @@ def observation_row(
 
 def insert_new(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[tuple[Any, ...], int]:
     """Insert the rows not known yet; give their ids by (target id, instant, outcome, digest)."""
-    statement = insert(connection, observations).on_conflict_do_nothing().returning(observations.c.id, *LOOK_KEY)
-    return {tuple(row[1:]): row[0] for row in connection.execute(statement, rows)} if rows else {}
+    if not rows:
+        return {}
+    statement = insert(connection, observations).on_conflict_do_nothing()
+    columns = (observations.c.id, *LOOK_KEY)
+    if connection.dialect.name == "postgresql":
+        new = connection.execute(statement.returning(*columns), rows)
+    else:  # SQLite has RETURNING since 3.35 only; within one transaction, a new row's id is above all others
+        last = connection.execute(select(sa.func.max(observations.c.id))).scalar() or 0
+        connection.execute(statement, rows)
+        new = connection.execute(select(*columns).where(observations.c.id > last))
+    return {tuple(row[1:]): row[0] for row in new}
 
 
 def known_looks(connection: Connection, keys: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], tuple[Any, ...]]:

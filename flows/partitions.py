@@ -19,6 +19,9 @@ JOIN pg_class AS partition ON partition.oid = inhrelid
 JOIN pg_class AS parent ON parent.oid = inhparent
 WHERE parent.relname = 'uptime_samples' AND parent.relnamespace = CAST(%s AS regnamespace)
 """
+_PRIMARY_KEY = """
+SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = CAST(%s AS regclass) AND indisprimary
+"""
 
 
 def make_months(connection: sa.Connection, times: Iterable[datetime]) -> None:
@@ -64,12 +67,11 @@ def _free(engine: sa.Engine, name: str) -> None:
         if not rows:
             connection.exec_driver_sql(f"DROP TABLE {name}")
     if rows and size > _SMALL_BYTES and size > _HOLLOW * _ROW_BYTES * rows:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql(f"SET lock_timeout = '{_PATIENCE}'")
-            try:
-                connection.exec_driver_sql(f"VACUUM FULL {name}")
-            finally:
-                connection.exec_driver_sql("RESET lock_timeout")
+        # Not VACUUM FULL: it runs outside of transactions, where behind a pooler no limit to the waiting can be set.
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+            key = connection.exec_driver_sql(_PRIMARY_KEY, (name,)).scalar_one()
+            connection.exec_driver_sql(f"CLUSTER {name} USING {key}")
 
 
 def _make(names: set[str], connection: sa.Connection) -> None:

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from flows.errors import ConfigurationError
+from flows.local_path import local_path, path_of_url
 
 _BASE_URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -43,6 +44,25 @@ def _checked_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def _expanded(path: Path) -> Path:
+    return local_path(str(path))
+
+
+def _checked_archive_url(url: SecretStr) -> SecretStr:
+    path_of_url(url.get_secret_value())
+    return url
+
+
+def _refuse_unset_variables(text: str) -> None:
+    """`.env` puts in the values of ${NAME}: with nothing in its place, a path would lead elsewhere."""
+    settings = re.findall(r"^\s*(?:export\s+)?(\w+)\s*=\s*([^'\s].*)$", text, re.MULTILINE)
+    known = {name.lower() for name in os.environ} | {name.lower() for name, _ in settings}
+    for setting, value in settings:
+        for name in re.findall(r"\$\{(\w+)\}", value) if setting.lower() in Settings.model_fields else ():
+            if name.lower() not in known:
+                raise ConfigurationError(f"bad settings: .env: {setting.upper()} names ${{{name}}}, which is not set")
+
+
 def _refuse_misspelt(names: Iterable[str]) -> None:
     """What else stands in `.env` may be for others, but not what is nearly a setting."""
     known = Settings.model_fields
@@ -66,26 +86,51 @@ def env_file_values() -> Mapping[str, str | None]:
 class Settings(BaseSettings):
     """Every setting with its default. Names of environment variables are the field names in capitals."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8-sig",  # some editors put a mark before the first name
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+    )
 
     database_url: SecretStr = SecretStr("sqlite:///data/history.db")
-    archive_url: SecretStr = SecretStr("data/archive")
+    archive_url: Annotated[SecretStr, AfterValidator(_checked_archive_url)] = SecretStr("data/archive")
     openrouter_base_url: Annotated[str, AfterValidator(checked_base_url)] = "https://openrouter.ai/api/v1"
     openrouter_api_key: Annotated[SecretStr, AfterValidator(_checked_key)] | None = None
-    targets_file: Path = Path("targets.toml")
-    alerts_file: Path = Path("alerts.toml")
+    targets_file: Annotated[Path, AfterValidator(_expanded)] = Path("targets.toml")
+    alerts_file: Annotated[Path, AfterValidator(_expanded)] = Path("alerts.toml")
     site_url: Annotated[str, AfterValidator(checked_base_url)] | None = None
     requests_per_second: float = Field(default=5, ge=0, le=1000)
     max_connections: int = Field(default=8, ge=1, le=1000)
     request_timeout_seconds: float = Field(default=20, gt=0, le=600)
     retention_days: int | None = Field(default=None, ge=30, le=36_500)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_quotes(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take a value without what `docker run --env-file` leaves around it: quotation marks, blanks, comments."""
+        if not isinstance(value, str):
+            return value
+        text = value.strip()
+        if text[:1] in {'"', "'"} or text[-1:] in {'"', "'"}:
+            if len(text) < len("''") or text[0] != text[-1]:
+                raise ValueError("a quotation mark without its other half")
+            text = text[1:-1].strip()
+        elif re.search(r"\s#", text):
+            raise ValueError("a comment stands behind the value; put it on a line of its own")
+        return text or cls.model_fields[str(info.field_name)].get_default()
+
     @classmethod
     def read(cls) -> Self:
         """Read the environment and `.env`. Raises ConfigurationError naming each bad variable, never its value."""
         try:
+            if Path(".env").is_file():
+                _refuse_unset_variables(Path(".env").read_text(encoding="utf-8-sig"))
             settings = cls()
             _refuse_misspelt(env_file_values())
+        except OSError as error:
+            raise ConfigurationError(f"bad settings: .env can't be read: {error.strerror}") from None
         except UnicodeDecodeError:
             raise ConfigurationError("bad settings: .env is not UTF-8 text") from None
         except ValidationError as error:

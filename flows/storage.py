@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fsspec import available_protocols
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from flows.address import Address
 from flows.errors import ConfigurationError
+from flows.local_path import path_of_url
 
 _ONLY_READABLE = ("http://", "https://")
 # These show an object when all of it has come. To move it then would copy it, and ask for the right to delete.
@@ -28,11 +28,10 @@ class Storage:
         self.address = Address(url)
         if not url or url.startswith(_ONLY_READABLE):
             raise ConfigurationError(f"{setting}: nothing can be written to {self.address.location!r}")
-        if "://" not in url and (protocol := url.partition(":")[0]) in available_protocols() and protocol != url:
-            raise ConfigurationError(f"{setting}: {url!r} is no URL: it begins with {protocol}://")
         with self.address.told(f"can't open {self.address.location}"):
             try:
-                files, root = url_to_fs(url if "://" in url else str(Path(url).expanduser().absolute()))
+                path = path_of_url(url)
+                files, root = url_to_fs(str(path.absolute()) if path else url)
             except (ImportError, ValueError, RuntimeError) as error:
                 reason = self.address.reason(error)
                 raise ConfigurationError(f"{setting} {self.address.location}: {reason}") from None

@@ -17,6 +17,7 @@ from hypothesis import settings
 from flows.database import upgrade
 from flows.settings import Settings
 from tests import exporting, network, postgres, prefect_server
+from tests.oldest_sqlite import refuse_newer_sql
 
 _OWN_SETTINGS = {name.upper() for name in Settings.model_fields}
 _OTHERS_SETTINGS = ("OPENROUTER_", "PREFECT_", "PG")
@@ -39,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     patch.chdir(home.name)
     _clean_environment(patch, Path(home.name) / "prefect")
     network.keep_to_loopback(patch)
+    sa.event.listen(sa.Engine, "before_cursor_execute", refuse_newer_sql)
 
 
 @pytest.fixture(autouse=True)

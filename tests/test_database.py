@@ -23,6 +23,11 @@ from tests.factories import MORNING
 EXPECTED = "expected sqlite:///data/history.db or postgresql://user@host/name"
 NO_FILE = f"DATABASE_URL: a SQLite database is a file, without options; {EXPECTED}"
 PASSWORD = "hunter2"
+SLASHES = (
+    "DATABASE_URL: after sqlite: come three slashes and the path, as in sqlite:///data/history.db,"
+    " or four for a path from the root, as in sqlite:////data/history.db"
+)
+NO_WINDOWS = "a path of Windows, which this machine does not have"
 
 REFUSED_ADDRESSES = [
     ("", f"DATABASE_URL is not a database address; {EXPECTED}"),
@@ -38,6 +43,32 @@ REFUSED_ADDRESSES = [
     ("sqlite:///", NO_FILE),
     ("sqlite:///:memory:", NO_FILE),
     ("sqlite:///file:mem?mode=memory&uri=true", NO_FILE),
+    ("sqlite://data/history.db", SLASHES),
+    ("sqlite://history.db", SLASHES),
+    ("sqlite://~/history.db", SLASHES),
+    ("sqlite:///data/", "DATABASE_URL: data is a folder; name a file in it: data/history.db"),
+    ("sqlite:////tmp", "DATABASE_URL: /tmp is a folder; name a file in it: /tmp/history.db"),
+    ("sqlite:///$HOME/h.db", "DATABASE_URL: $HOME/h.db: $HOME is not replaced here; write the path itself"),
+    ("sqlite:////x/${DATA}/h.db", "DATABASE_URL: /x/${DATA}/h.db: ${DATA} is not replaced here; write the path itself"),
+    ("sqlite:///%DATA%/h.db", "DATABASE_URL: %DATA%/h.db: %DATA% is not replaced here; write the path itself"),
+    ("sqlite:////~/h.db", "DATABASE_URL: /~/h.db: ~ means a home folder only at the beginning of a path"),
+    ("sqlite:///C:/data/h.db", f"DATABASE_URL: C:/data/h.db: {NO_WINDOWS}"),
+    ("sqlite:///C:\\data\\h.db", f"DATABASE_URL: C:\\data\\h.db: {NO_WINDOWS}"),
+    ("sqlite:////C:/data/h.db", f"DATABASE_URL: /C:/data/h.db: {NO_WINDOWS}"),
+    (
+        "sqlite:///data\\h.db",
+        "DATABASE_URL: data\\h.db: folders are separated by /, not by a backslash",
+    ),
+    (
+        "sqlite:///s3://bucket/h.db",
+        "DATABASE_URL: s3://bucket/h.db: not a path; a URL has :// after its first word, as in s3://bucket/folder",
+    ),
+    (
+        "sqlite:///~nobody-of-this-name/h.db",
+        "DATABASE_URL: ~nobody-of-this-name/h.db: the home folder that ~ means is not known; write the path itself",
+    ),
+    ("data/history.db", f"DATABASE_URL is not a database address; {EXPECTED}"),
+    ("sqlite:data/history.db", f"DATABASE_URL is not a database address; {EXPECTED}"),
     ("postgresql://user:hunter2@host:port/name", f"DATABASE_URL is not a database address; {EXPECTED}"),
     (
         "postgresql://user:hun@ter2@host/name",
@@ -98,6 +129,31 @@ def test_an_unusable_address_is_refused_saying_what_is_expected(
     action: Callable[[str], object], url: str, message: str
 ) -> None:
     assert _refusal(action, url) == (2, message)
+    assert not list(Path.cwd().iterdir())
+
+
+def test_a_home_folder_in_the_address_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    upgrade("sqlite:///~/data/history.db", "0001")
+    assert (tmp_path / "data/history.db").exists()
+    assert not Path("~").exists()
+
+
+@pytest.mark.parametrize("action", [open_engine, _open, upgrade, _back_to_base])
+def test_a_sqlite_that_is_too_old_is_refused(action: Callable[[str], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 33, 0))
+    monkeypatch.setattr("sqlite3.sqlite_version", "3.33.0")
+    remedy = "use a newer Python or system library, or PostgreSQL"
+    expected = f"SQLite 3.33.0 is too old, 3.34 is the oldest: {remedy}"
+    assert _refusal(action, "sqlite:///data/history.db") == (2, expected)
+    assert not Path("data").exists()
+
+
+def test_a_sqlite_without_json_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.database_url._knows_json", lambda: False)
+    code, message = _refusal(upgrade, "sqlite:///data/history.db")
+    assert (code, "was built without its JSON functions" in message) == (2, True)
+    assert not Path("data").exists()
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
@@ -192,7 +248,7 @@ def test_a_newer_database_is_not_downgraded(tmp_path: Path) -> None:
 
 def test_a_database_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    message = f"the database {tmp_path}/data/history.db can't be made: File exists"
+    message = f"the database {tmp_path}/data/history.db can't be made: {tmp_path}/data is not a folder"
     assert _refusal(upgrade, f"sqlite:///{tmp_path}/data/history.db") == (1, message)
 
 

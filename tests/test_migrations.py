@@ -131,7 +131,8 @@ def test_there_is_exactly_one_head_revision() -> None:
 def test_every_revision_has_a_working_downgrade(script: Script) -> None:
     body = ast.parse(inspect.getsource(script.module.downgrade)).body[0]
     assert isinstance(body, ast.FunctionDef)
-    assert any(re.search(r"op\.drop_|op\.batch_alter|DROP VIEW", ast.unparse(line)) for line in body.body)
+    undoes = any(re.search(r"op\.drop_|op\.batch_alter|DROP VIEW", ast.unparse(line)) for line in body.body)
+    assert undoes or (ast.get_docstring(body) or "").startswith("Keep the views:")
 
 
 @pytest.mark.parametrize("path", VERSIONS, ids=lambda path: path.stem)

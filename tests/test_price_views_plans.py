@@ -31,7 +31,7 @@ def scans(connection: sa.Connection, query: sa.Select[Any]) -> list[str]:
     text = query.compile(connection, compile_kwargs={"literal_binds": True})
     if connection.dialect.name == "sqlite":
         steps = [str(row[-1]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
-        scanned = [match[1] for step in steps if (match := re.match(r"SCAN (\w+)", step))]
+        scanned = [match[1] for step in steps if (match := re.match(r"SCAN (?:TABLE )?(?:\w+ AS )?(\w+)", step))]
         return [name for name in scanned if name not in OWN and not name.isdigit()]
     [[plan]] = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {text}").scalars()
     return [n["Relation Name"] for n in nodes(plan["Plan"]) if not n.keys() & {"Index Cond", "Recheck Cond"}]

@@ -165,9 +165,7 @@ def test_a_key_that_no_header_can_carry_is_refused(key: str, monkeypatch: pytest
     assert _refusal() == "bad settings: OPENROUTER_API_KEY: a key is one word of ASCII characters"
 
 
-@pytest.mark.parametrize(
-    "url", ["https://h:abc/", " https://h/", "https://h/a b", "https://h/?", "https://h/#", "https://"]
-)
+@pytest.mark.parametrize("url", ["https://h:abc/", "https://h/a b", "https://h/?", "https://h/#", "https://"])
 def test_an_address_that_paths_cannot_follow_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENROUTER_BASE_URL", url)
     assert _refusal().startswith("bad settings: OPENROUTER_BASE_URL: ")
@@ -206,3 +204,82 @@ def test_a_misspelt_name_in_the_env_file_is_refused(name: str) -> None:
 def test_names_of_others_in_the_env_file_are_let_be() -> None:
     Path(".env").write_text("PREFECT_API_URL=http://127.0.0.1:4200/api\nAWS_PROFILE=me\nHTTPS_PROXY=x\n")
     assert Settings.read() == Settings()
+
+
+@pytest.mark.parametrize("value", ['"{}"', "'{}'", " {} ", "{}\r", '"{}" '])
+@pytest.mark.parametrize(("variable", "text", "expected"), GIVEN)
+def test_quotation_marks_and_blanks_around_a_value_are_left_out(
+    variable: str, text: str, expected: object, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value.format(text))
+    assert _plain(Settings.read()) == DEFAULTS | {variable.lower(): expected}
+
+
+@pytest.mark.parametrize("variable", [name.upper() for name in Settings.model_fields])
+@pytest.mark.parametrize("empty", ['""', "''", "  "])
+def test_a_variable_with_nothing_in_quotation_marks_means_the_default(
+    empty: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, empty)
+    assert _plain(Settings.read()) == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('"data/archive', "a quotation mark without its other half"),
+        ("data/archive'", "a quotation mark without its other half"),
+        ("\"data/archive'", "a quotation mark without its other half"),
+        ("data/archive # the original", "a comment stands behind the value; put it on a line of its own"),
+    ],
+)
+def test_what_is_left_of_quotation_marks_and_comments_is_refused(
+    text: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARCHIVE_URL", text)
+    assert _refusal() == f"bad settings: ARCHIVE_URL: {reason}"
+
+
+@pytest.mark.parametrize("variable", ["TARGETS_FILE", "ALERTS_FILE"])
+def test_a_home_folder_is_expanded(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv(variable, "~/lists/all.toml")
+    assert _plain(Settings.read())[variable.lower()] == Path("/home/ada/lists/all.toml")
+
+
+@pytest.mark.parametrize("variable", ["ARCHIVE_URL", "TARGETS_FILE", "ALERTS_FILE"])
+@pytest.mark.parametrize("path", ["$HOME/x", "${DATA}/x", "C:\\data\\x", "C:/data/x", "data\\x", "s3:/bucket/x"])
+def test_a_path_that_nobody_means_is_refused(variable: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, path)
+    refusal = _refusal()
+    assert refusal.startswith(f"bad settings: {variable}: ")
+    assert "\n" not in refusal
+
+
+@pytest.mark.parametrize("url", ["s3//bucket/x", "file://$HOME/x", "file:///C:/x", "/srv/~/x"])
+def test_an_archive_that_nobody_means_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHIVE_URL", url)
+    assert _refusal().startswith("bad settings: ARCHIVE_URL: ")
+
+
+def test_an_env_file_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("MAX_CONNECTIONS=3\n", encoding="utf-8-sig")
+    assert Settings.read().max_connections == 3
+
+
+def test_a_variable_in_the_env_file_that_is_not_set_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DATABASE_URL=sqlite:///${NO_SUCH_FOLDER}/history.db\n")
+    assert _refusal() == "bad settings: .env: DATABASE_URL names ${NO_SUCH_FOLDER}, which is not set"
+
+
+@pytest.mark.parametrize(
+    ("env_file", "archive"),
+    [
+        ("FOLDER=/srv\nARCHIVE_URL=${FOLDER}/archive\n", "/srv/archive"),
+        ("ARCHIVE_URL=${NO_SUCH_FOLDER:-/srv}/archive\n", "/srv/archive"),
+        ("OTHER=${NO_SUCH_FOLDER}\nARCHIVE_URL=/srv/archive\n", "/srv/archive"),
+    ],
+)
+def test_variables_that_are_set_are_put_into_the_env_file(env_file: str, archive: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(env_file)
+    assert Settings.read().archive_url.get_secret_value() == archive

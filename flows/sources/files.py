@@ -33,7 +33,8 @@ def open_files(patterns: Sequence[str], *, time: str | None, target: str | None,
     `name:PATTERN` with `{author}` and `{slug}`. Raises ConfigurationError before anything is read.
     """
     time_rule, target_rule = read_time_rule(time, zone), read_target_rule(target)
-    found = dict.fromkeys(path for pattern in patterns for path in _expand(pattern))
+    expanded = map(os.path.expanduser, patterns)  # a shell expands no ~ in quotes or behind a =
+    found = dict.fromkeys(path for pattern in expanded for path in _expand(pattern))
     if not found:
         raise ConfigurationError("no files; expected files, folders or patterns such as 'saved/**/*.json'")
     return Source("files", len(found), _Reading(tuple(found), time_rule, target_rule))

@@ -35,8 +35,9 @@ class Spelling(NamedTuple):
     sample_time: str
     hhmm: str
     weekday: str
-    json_type: str
-    json_number: str
+    field: str
+    json_field: str
+    is_count: str
     entries: str
     place: str
     price: str
@@ -52,8 +53,11 @@ SQLITE = Spelling(
     sample_time="CAST(strftime('%s', {}) AS INTEGER)",
     hhmm="strftime('%H%M', {})",
     weekday="substr('sunmontuewedthufrisat', 1 + 3 * strftime('%w', {}), 3)",
-    json_type="json_type",
-    json_number="integer",
+    # Not ->>, which SQLite has since 3.38 only: one such view, and an older SQLite can open no table of the file.
+    field="json_extract(w.value, '$.' || {})",
+    json_field="json_quote(json_extract(w.value, '$.' || {}))",
+    is_count="json_type(w.value, '$.' || {0}) = 'integer' AND json_extract(w.value, '$.' || {0})"
+    " BETWEEN -99999999999999999 AND 999999999999999999",
     entries="json_each({}) w",
     place="w.key + 1",
     price="NULLIF({}, '-1')",
@@ -67,8 +71,9 @@ POSTGRESQL = Spelling(
     sample_time="{}",
     hhmm="to_char({} AT TIME ZONE 'UTC', 'HH24MI')",
     weekday="to_char({} AT TIME ZONE 'UTC', 'dy')",
-    json_type="jsonb_typeof",
-    json_number="number",
+    field="(w.value ->> {})",
+    json_field="(w.value -> {})",
+    is_count="jsonb_typeof(w.value -> {0}) = 'number' AND length(CAST(w.value -> {0} AS TEXT)) < 19",
     entries="jsonb_array_elements({}) WITH ORDINALITY w(value, place)",
     place="w.place",
     price="NULLIF(CAST({} AS NUMERIC), -1)",
@@ -260,27 +265,27 @@ def _price_intervals(d: Spelling) -> View:
     return "price_intervals", meaning, columns, f"{PRICES}\nWHERE p.listed"
 
 
-def _clock(name: str) -> str:
+def _clock(d: Spelling, name: str) -> str:
     """A time of day in an entry of overrides as four digits; upstream gives the number HHMM."""
-    return f"substr('0000' || (w.value ->> '{name}'), length(w.value ->> '{name}') + 1)"
+    value = d.field.format(f"'{name}'")
+    return f"substr('0000' || {value}, length({value}) + 1)"
 
 
 def _conditional_prices(d: Spelling) -> View:
-    tokens = "w.value ->> 'min_prompt_tokens'"
-    is_number = f"{d.json_type}(w.value -> 'min_prompt_tokens') = '{d.json_number}'"
-    is_small = "length(CAST(w.value -> 'min_prompt_tokens' AS TEXT)) < 19"
-    min_tokens = f"CASE WHEN {is_number} AND {is_small} THEN CAST({tokens} AS BIGINT) END"
-    days = "CASE WHEN w.value ->> 'utc_days' IS NOT NULL THEN w.value -> 'utc_days' END"
-    price = d.price.format("w.value ->> k.name")
+    tokens, days = "'min_prompt_tokens'", "'utc_days'"
+    min_tokens = f"CASE WHEN {d.is_count.format(tokens)} THEN CAST({d.field.format(tokens)} AS BIGINT) END"
+    utc_days = f"CASE WHEN {d.field.format(days)} IS NOT NULL THEN {d.json_field.format(days)} END"
+    given = d.field.format("k.name")
+    price = d.price.format(given)
     columns: Columns = [
         *NAMES,
         ("valid_from", "p.observed_at", "From when it is published (UTC)."),
         ("valid_to", _next("pricing_snapshots"), "Until when, exclusive (UTC); null: it is now."),
         ("place", d.place, "Which entry of the list, from 1; of those that hold, a later one wins."),
         ("min_prompt_tokens", min_tokens, "Holds for prompts longer than this; null: for any."),
-        ("utc_start", _clock("utc_start"), "Holds from this time of day (UTC), HHMM; null: from midnight."),
-        ("utc_end", _clock("utc_end"), "Until this one, exclusive; before utc_start: past midnight."),
-        ("utc_days", days, "Weekdays (UTC) on which it holds, such as monday; null: on all."),
+        ("utc_start", _clock(d, "utc_start"), "Holds from this time of day (UTC), HHMM; null: from midnight."),
+        ("utc_end", _clock(d, "utc_end"), "Until this one, exclusive; before utc_start: past midnight."),
+        ("utc_days", utc_days, "Weekdays (UTC) on which it holds, such as monday; null: on all."),
         ("price_key", "k.name", "Which price, such as prompt."),
         ("price_usd", price, "USD per unit while all conditions hold, exact; null means that it varies."),
         ("usd_per_mtok", f"1e6 * {_double(price)}", "price_usd for a million."),
@@ -288,7 +293,7 @@ def _conditional_prices(d: Spelling) -> View:
     meaning = "One row for one price in one entry of published overrides; a key that an entry lacks keeps its price."
     keys = " UNION ALL ".join(f"SELECT '{key}' AS name" for key in KEYS)
     entries = f"CROSS JOIN {d.entries.format('p.overrides')}"
-    source = f"{PRICES}\n{entries}\nCROSS JOIN ({keys}) k\nWHERE w.value ->> k.name IS NOT NULL"
+    source = f"{PRICES}\n{entries}\nCROSS JOIN ({keys}) k\nWHERE {given} IS NOT NULL"
     return "conditional_prices", meaning, columns, source
 
 
@@ -345,14 +350,17 @@ def _is_scheduled(d: Spelling) -> str:
     The plain price is that of the newest row under the same overrides that had none of the windows' prices. That is b
     where b was not in a window; where there is no such row, nothing tells of a plain price that has moved.
     """
-    price, hhmm = d.price.format("w.value ->> k.name"), d.hhmm.format("p.observed_at")
-    start, end = f"COALESCE({_clock('utc_start')}, '0000')", f"COALESCE({_clock('utc_end')}, '2400')"
-    days = "lower(CAST(w.value -> 'utc_days' AS TEXT))"
+    given, hhmm = d.field.format("k.name"), d.hhmm.format("p.observed_at")
+    price = d.price.format(given)
+    start, end = f"COALESCE({_clock(d, 'utc_start')}, '0000')", f"COALESCE({_clock(d, 'utc_end')}, '2400')"
+    tokens, from_, until, on = (
+        d.field.format(f"'{name}'") for name in ("min_prompt_tokens", "utc_start", "utc_end", "utc_days")
+    )
+    days = f"""lower(CAST({d.json_field.format("'utc_days'")} AS TEXT))"""
     without_today = f"""replace({days}, '"' || {d.weekday.format("p.observed_at")}, '')"""
     windows = f"""FROM {d.entries.format("p.overrides")}
-            WHERE w.value ->> k.name IS NOT NULL AND w.value ->> 'min_prompt_tokens' IS NULL
-                AND COALESCE(w.value ->> 'utc_start', w.value ->> 'utc_end', w.value ->> 'utc_days') IS NOT NULL"""
-    is_open = f"""(w.value ->> 'utc_days' IS NULL OR {without_today} <> {days})
+            WHERE {given} IS NOT NULL AND {tokens} IS NULL AND COALESCE({from_}, {until}, {on}) IS NOT NULL"""
+    is_open = f"""({on} IS NULL OR {without_today} <> {days})
                 AND CASE WHEN {start} <= {end} THEN {hhmm} >= {start} AND {hhmm} < {end}
                     ELSE {hhmm} >= {start} OR {hhmm} < {end} END"""
     after, older = (f"COALESCE({_price(row)}, '0')" for row in ("p", "n"))

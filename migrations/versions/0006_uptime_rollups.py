@@ -39,23 +39,26 @@ class Spelling(NamedTuple):
     no_time: str
     differs: str
     least: str
+    once: str
 
 
 SQLITE = Spelling(
-    day_number="CAST(unixepoch(observed_at) / 86400 AS INTEGER)",
+    day_number="CAST(strftime('%s', observed_at) AS INTEGER) / 86400",
     hour_at="datetime(h.hour_at, 'unixepoch')",
     hours_of_day="JOIN uptime_hourly h ON h.endpoint_id = d.endpoint_id"
-    " AND h.hour_at >= unixepoch(d.day) AND h.hour_at < unixepoch(d.day, '+1 day')",
+    " AND h.hour_at >= CAST(strftime('%s', d.day) AS INTEGER)"
+    " AND h.hour_at < CAST(strftime('%s', d.day, '+1 day') AS INTEGER)",
     day="date({})",
     hour_before="datetime({}, '-1 hour')",
     hour_after="datetime({}, '+1 hour')",
-    seconds="(unixepoch({1}) - unixepoch({0}))",
+    seconds="(strftime('%s', {1}) - strftime('%s', {0}))",
     now="datetime('now')",
     for_ever="'9999-12-31 00:00:00'",
     redefined_at="'2026-10-08 00:00:00'",
     no_time="NULL",
     differs="IS NOT",
     least="min",
+    once="",  # SQLite has the word since 3.35 only
 )
 POSTGRESQL = Spelling(
     day_number="CAST(floor(extract(epoch FROM observed_at) / 86400) AS INTEGER)",
@@ -74,6 +77,7 @@ POSTGRESQL = Spelling(
     no_time="CAST(NULL AS TIMESTAMPTZ)",
     differs="IS DISTINCT FROM",
     least="least",
+    once="MATERIALIZED ",
 )
 
 MODEL = ("model", "m.openrouter_id", "The resolved model id (data.id).")
@@ -332,13 +336,13 @@ def _open_gaps(d: Spelling) -> str:
     waited = d.seconds.format("t.started_at", d.now)
     # Each part once: PostgreSQL would work out a subquery anew wherever a column of it is used.
     return f"""
-        WITH newest AS MATERIALIZED (
+        WITH newest AS {d.once}(
             SELECT cadence_seconds, max(started_at) AS started_at FROM runs WHERE finished_at IS NOT NULL
             GROUP BY cadence_seconds
-        ), told AS MATERIALIZED (
+        ), told AS {d.once}(
             SELECT m.id AS model_id, {last} AS started_at, {cadence} AS cadence_seconds, {asked} AS asked_at
             FROM models m
-        ), waits AS MATERIALIZED (
+        ), waits AS {d.once}(
             SELECT t.model_id, t.started_at, t.cadence_seconds,
                 (2 * {waited} - t.cadence_seconds) / (2 * t.cadence_seconds) AS lacking
             FROM told t JOIN newest n ON n.cadence_seconds = t.cadence_seconds AND n.started_at <= t.asked_at
