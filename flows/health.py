@@ -56,9 +56,7 @@ class Health:
         if isinstance(self.schedules, str):
             found.append(self.schedules)
         elif self.schedules:
-            found += [f"the schedule of {name} is paused" for name in self.schedules.paused]
-            if self.schedules.late:
-                found.append(f"{len(self.schedules.late)} runs are late, first {self.schedules.late[0]}")
+            found += self.schedules.problems
         return found
 
 
@@ -88,7 +86,7 @@ def health_lines(health: Health) -> Iterator[str]:
         yield f"Disk       {_gigabytes(health.room)} free"
     if isinstance(health.schedules, Schedules):
         found = health.schedules
-        yield f"Prefect    {found.server}: {found.deployed} deployments, {len(found.late)} runs late"
+        yield f"Prefect    {found.server}: {found.deployed} deployments, {found.late} runs late"
     yield from (f"Trouble    {printable(problem)}" for problem in health.problems)
 
 
@@ -112,7 +110,7 @@ def health_payload(health: Health) -> dict[str, Any]:
         "schema": status.schema,
         "archive_bytes": status.archive_bytes,
         "free_bytes": health.room,
-        "late_runs": schedules and len(schedules.late),
+        "late_runs": schedules and schedules.late,
         "paused_schedules": schedules and list(schedules.paused),
     }
 
