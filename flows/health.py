@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from flows.alert_outbox import Waiting, read_waiting
 from flows.alert_rules import read_rules
 from flows.archive import Archive
 from flows.database import location, opened, revisions, told
@@ -32,7 +33,8 @@ class Health:
     `room` is how many bytes are free where the archive and a SQLite database lie, the least of the two; None where both
     are elsewhere. `schedules` is what Prefect says: None where none is configured, a text where it can't be asked.
     `rules` says why those of alerts can't be read, and `targets` the same of the targets file; None where they can.
-    `not_found` holds the targets of that file that the newest walk asked for and that were never seen.
+    `not_found` holds the targets of that file that the newest walk asked for and that were never seen. `undelivered`
+    are the alerts that wait, if any.
     """
 
     status: Status
@@ -41,6 +43,7 @@ class Health:
     rules: str | None = None
     not_found: Sequence[NotFound] = ()
     targets: str | None = None
+    undelivered: Waiting | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -53,6 +56,8 @@ class Health:
         found += [f"not found (never seen): {target}" for target in self.not_found]
         if self.rules:
             found.append(f"nobody is told of alerts: {self.rules}")
+        if self.undelivered:
+            found.append(str(self.undelivered))
         if isinstance(self.schedules, str):
             found.append(self.schedules)
         elif self.schedules:
@@ -74,9 +79,10 @@ def read_health(settings: Settings, now: datetime) -> Health:
                 archive=archive.location,
             )
             models = known_models(connection)
+            undelivered = read_waiting(connection)
         folders = [archive.folder, _folder(engine)]
     missing, targets = _not_found(settings, status, models)
-    return Health(status, _room(folders), _schedules(), _rules(settings), missing, targets)
+    return Health(status, _room(folders), _schedules(), _rules(settings), missing, targets, undelivered)
 
 
 def health_lines(health: Health) -> Iterator[str]:
@@ -110,6 +116,7 @@ def health_payload(health: Health) -> dict[str, Any]:
         "schema": status.schema,
         "archive_bytes": status.archive_bytes,
         "free_bytes": health.room,
+        "undelivered_alerts": health.undelivered.alerts if health.undelivered else 0,
         "late_runs": schedules and schedules.late,
         "paused_schedules": schedules and list(schedules.paused),
     }

@@ -28,7 +28,7 @@ from flows.settled import LOOKED_BACK, settled_before
 from flows.stale import is_stale
 from models.listing import canonical_decimal
 from models.rollups import catalogue_daily, incident_spans, retention, uptime_daily, uptime_hourly
-from models.tables import metadata, observations, runs, uptime_samples
+from models.tables import NO_HISTORY, metadata, observations, runs, uptime_samples
 
 _PATIENCE_SECONDS = 300.0
 _PAUSE_SECONDS = 2.0
@@ -89,7 +89,7 @@ def verify(
         loaded = _load_all(aside, archive, progress)
         with _caught_up(aside, archive, loaded, writing=False) as connection:
             settled = settled_before(connection)
-            tables = [table for table in metadata.sorted_tables if table is not retention]
+            tables = [table for table in metadata.sorted_tables if table not in {retention, *NO_HISTORY}]
             found = [_difference(connection, table, aside.schema, settled) for table in tables]
     return loaded, [difference for difference in found if difference.only_database or difference.only_archive], settled
 
@@ -148,10 +148,11 @@ def _missing(connection: sa.Connection, schema: str) -> dict[str, bool]:
 
 def _put_in_place(connection: sa.Connection, schema: str) -> None:
     begun = _begun(connection, schema)
-    for table in reversed(metadata.sorted_tables):
+    made = [table for table in metadata.sorted_tables if table not in NO_HISTORY]
+    for table in reversed(made):
         connection.execute(table.delete())
     copy_months(connection, schema)
-    for table in metadata.sorted_tables:
+    for table in made:
         built = _beside(table, schema)
         connection.execute(table.insert().from_select([column.name for column in table.c], select(*built.c)))
         if connection.dialect.name == "postgresql" and "id" in table.c:

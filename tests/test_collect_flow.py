@@ -149,7 +149,7 @@ def test_without_a_network_prefect_is_not_even_started(simulator: Simulator, tmp
 @pytest.mark.parametrize("home", ["/proc/nowhere", "/dev/null/nowhere"])
 def test_where_prefect_has_no_home_it_is_done_without(simulator: Simulator, home: str) -> None:
     given = {name: value for name, value in environment(HOME=home).items() if name != "PREFECT_HOME"}
-    words = [BIN / "endpoint-history", "collect", *PATHS[:2]]
+    words = [str(BIN / "endpoint-history"), "collect", *PATHS[:2]]
     done = subprocess.run(words, env=given, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.split("\n")[0]) == (0, "Targets    2 ok, 0 gone, 0 failed, of 2")
     without, asked = done.stderr.splitlines()

@@ -15,11 +15,12 @@ MODULES = {
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
 DOORS: dict[str, set[str]] = {
-    "httpx": {"flows/fetch.py"},
+    "httpx": {"flows/alert_receiver.py", "flows/fetch.py"},
     "httpx_aiohttp": {"flows/fetch.py"},
     "aiolimiter": {"flows/politeness.py"},
-    "stamina": {"flows/fetch.py"},
+    "stamina": {"flows/alert_outbox.py", "flows/fetch.py"},
     "prefect": {
+        "flows/alert_receiver.py",
         "flows/automations.py",
         "flows/backfill.py",
         "flows/collect.py",
