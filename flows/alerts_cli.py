@@ -91,4 +91,4 @@ def discard() -> None:
     url = Settings.read().database_url.get_secret_value()
     with opened(url) as engine, told(engine), writing(engine) as connection:
         count = discard_waiting(connection)
-    print(f"{count} alerts were given up")
+    print("1 alert was given up" if count == 1 else f"{count} alerts were given up")

@@ -14,7 +14,7 @@ from flows.prefect_run import PrefectUnavailableError, one_line
 if TYPE_CHECKING:
     from prefect.server.api.server import SubprocessASGIServer
 
-START_SECONDS = 60.0
+START_SECONDS = 90.0
 _QUIET_SECONDS = 3.0
 _POLL_SECONDS = 0.2
 

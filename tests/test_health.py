@@ -16,7 +16,9 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Scheduled
 
-from flows.database import upgrade
+from flows.alert_outbox import record_alerts
+from flows.database import opened, upgrade, writing
+from flows.events import STALE, event
 from flows.health import Health, health_lines, health_payload, read_health
 from flows.schedules import Schedules
 from flows.settings import Settings
@@ -90,6 +92,19 @@ def test_rules_of_alerts_that_can_not_be_read_are_told(collected: Settings) -> N
     Path("alerts.toml").write_text("[[rules]]\n")
     [problem] = health(collected).problems
     assert problem == "nobody is told of alerts: alerts.toml: 'rules' is not known; 'rule' is"
+
+
+def test_alerts_that_are_not_delivered_are_a_problem_until_they_are_given_up(
+    collected: Settings, command: Command
+) -> None:
+    with opened(URL) as engine, writing(engine) as connection:
+        record_alerts(connection, [event(STALE, None, {"text": "most targets fail"}, "run")], at(0))
+    found = health(collected)
+    [problem] = found.problems
+    assert problem.startswith("1 alert is not delivered, the first since 2026-05-16 09:00 UTC: not sent yet; the next")
+    assert health_payload(found)["undelivered_alerts"] == 1
+    assert command("alerts", "discard")[:2] == (0, "1 alert was given up\n")
+    assert health(collected).problems == []
 
 
 def test_a_disk_that_is_nearly_full_is_told_before_history_stops(
