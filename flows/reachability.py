@@ -22,6 +22,9 @@ async def check_reachable(settings: Settings, say: Callable[[str], None]) -> Non
         await asyncio.wait([asked], timeout=_QUIET_SECONDS)
         if not asked.done():
             say(f"Waiting for {settings.openrouter_base_url} to answer")
-        response = await asked
+        try:
+            response = await asked
+        except Exception:  # noqa: BLE001 - a fault of ours is no verdict: the run meets it too, and says what it is
+            return
     if not response.reached:
         raise UnreachableError(f"{settings.openrouter_base_url} can't be reached: {response.error}")
