@@ -11,8 +11,9 @@ import typer
 
 from flows.alert_events import alert_line, alert_payload
 from flows.alert_history import AlertHistory
+from flows.alert_outbox import discard_waiting
 from flows.alert_rules import read_rules
-from flows.database import opened, told
+from flows.database import opened, told, writing
 from flows.errors import ConfigurationError
 from flows.events import clock, iso
 from flows.settings import Settings
@@ -63,9 +64,9 @@ def install(
     ] = None,
     every: Annotated[int, typer.Option(help="Minutes between collects.", min=1, max=1440)] = 30,
 ) -> None:
-    """Make Prefect's automations that send alerts on, or bring those that are there up to date.
+    """Set up who receives alerts, and have the Prefect server send a message when no collect comes any more.
 
-    They are made on the server that PREFECT_API_URL names; doing it twice doubles nothing.
+    Both are kept on the server that PREFECT_API_URL names; doing it twice doubles nothing.
     """
     if (block is None) == (webhook_url is None):
         raise ConfigurationError("alerts install: --block or --webhook-url is needed, one of the two")
@@ -74,3 +75,20 @@ def install(
 
     for line in install_automations(block, webhook_url, every):
         show(line)
+
+
+@alerts.command(name="send-test")
+def send_test_message() -> None:
+    """Send one message to the receiver exactly as an alert is sent, and say whether it was delivered."""
+    from flows.automations import send_test  # noqa: PLC0415 - importing Prefect takes a second
+
+    show(send_test())
+
+
+@alerts.command()
+def discard() -> None:
+    """Give up the alerts that are not delivered; `status` names them until then."""
+    url = Settings.read().database_url.get_secret_value()
+    with opened(url) as engine, told(engine), writing(engine) as connection:
+        count = discard_waiting(connection)
+    show("1 alert was given up" if count == 1 else f"{count} alerts were given up")

@@ -1,33 +1,35 @@
-"""Prefect's automations that send alerts on: made on the server, or brought up to date, from the command line."""
+"""Set up on the Prefect server who receives alerts, and try the receiver, from the command line."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from flows.address import Address
-from flows.alert_events import FIRED, MORE, RETURNED
+from flows.alert_outbox import UndeliveredError
 from flows.errors import ConfigurationError, HistoryError
-from flows.events import COLLECTED, PREFIX, STALE
+from flows.events import COLLECTED, PREFIX
 from flows.prefect_run import one_line, set_defaults
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.events.actions import ActionTypes
-    from prefect.events.schemas.automations import AutomationCore, EventTrigger
+    from prefect.events.schemas.automations import AutomationCore
 
 BLOCK_NAME = "endpoint-history-alerts"
 _WEBHOOK = re.compile(r"https?://[^\s/]+[!-~]*", re.IGNORECASE)
 _SLACK = "https://hooks.slack.com/"
-_TEXT = "event.payload.text"
+_OLD = ("alerts", "most targets stale")  # earlier versions had the server send these, which retries nothing
 _MISSED = 3  # intervals without a collect
 
 
 def install_automations(block: str | None, webhook_url: str | None, every: int) -> Iterator[str]:
-    """Make or update the automations, with a block of the server or one that holds this address; says what was done.
+    """Make a block of the server, or one that holds this address, the receiver of alerts; says what was done.
 
     `every` is the minutes between collects. Raises HistoryError; no message holds the address.
     """
@@ -35,49 +37,73 @@ def install_automations(block: str | None, webhook_url: str | None, every: int) 
         raise ConfigurationError("--webhook-url: expected an http or https address")
     set_defaults()
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - importing Prefect takes a second
-    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415
+    from prefect.variables import Variable  # noqa: PLC0415
 
-    server = PREFECT_API_URL.value()
-    if not server:
-        raise ConfigurationError("alerts install: PREFECT_API_URL has to name a Prefect server")
-    server = Address(server).location
+    from flows.alert_receiver import RECEIVER_VARIABLE  # noqa: PLC0415
+
+    server = _server("alerts install")
     with _told(server, webhook_url), get_client(sync_client=True) as client:
         name = block or _keep(str(webhook_url))
         document = _read_block(client, name)
-        for automation in _automations(document, every):
-            yield f"{_put(client, automation)} {automation.name!r}"
+        automation = _automation(document, every)
+        yield f"{_put(client, automation)} {automation.name!r}"
+        yield from _remove_old(client)
+        Variable.set(RECEIVER_VARIABLE, name, overwrite=True)
     yield f"Alerts go to the block {name} of {server}"
 
 
-def _automations(document: Any, every: int) -> list[AutomationCore]:
+def _automation(document: Any, every: int) -> AutomationCore:
+    """The message that no collect came, which only the server can send."""
     from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture  # noqa: PLC0415
 
-    ours: dict[str, str | list[str]] = {"prefect.resource.id": f"{PREFIX}.*"}
-    alerts = EventTrigger(expect={FIRED, RETURNED, MORE}, match=ours)
-    # Each collect tells of it while it lasts: who was told once hears of it again a day later.
-    stale = EventTrigger(expect={STALE}, match=ours, within=timedelta(days=1))
+    said = f"No collect has ended for {_MISSED * every} minutes"
     # Begins with a collect, so that it comes once for each time that they stop.
     missing = EventTrigger(
         after={COLLECTED},
         expect={COLLECTED},
-        match=ours,
+        match={"prefect.resource.id": f"{PREFIX}.*"},
         posture=Posture.Proactive,
         within=timedelta(minutes=_MISSED * every),
     )
-    given: list[tuple[str, str, EventTrigger, str]] = [
-        ("alerts", "What the rules of alerts.toml alert, and that it is back to normal.", alerts, _TEXT),
-        ("most targets stale", "Most targets had no good look for three intervals.", stale, _TEXT),
-        (
-            "no collect",
-            f"No collect has ended for {_MISSED * every} minutes.",
-            missing,
-            f"'No collect has ended for {_MISSED * every} minutes'",
-        ),
-    ]
-    return [
-        AutomationCore(name=f"{PREFIX}: {name}", description=text, trigger=trigger, actions=[_action(document, said)])
-        for name, text, trigger, said in given
-    ]
+    name, action = f"{PREFIX}: no collect", _action(document, f"'{said}'")
+    return AutomationCore(name=name, description=f"{said}.", trigger=missing, actions=[action])
+
+
+def _remove_old(client: SyncPrefectClient) -> Iterator[str]:
+    for name in _OLD:
+        for automation in client.read_automations_by_name(f"{PREFIX}: {name}"):
+            client.delete_automation(automation.id)
+            yield f"Removed {automation.name!r}: collects send these themselves"
+
+
+def send_test() -> str:
+    """Send one message as an alert is sent, without retries, and say who took it. Raises HistoryError."""
+    set_defaults()
+    from flows.alert_receiver import TEST_EVENT, read_receiver, send_message  # noqa: PLC0415 - importing Prefect
+
+    async def sent() -> str:
+        receiver = await read_receiver()
+        if receiver is None:
+            raise ConfigurationError("this server knows no receiver of alerts; run: endpoint-history alerts install")
+        text = f"{PREFIX}: a test of alerts; nothing has happened"
+        try:
+            await send_message(
+                receiver, {"text": text, "id": str(uuid4()), "event": TEST_EVENT, "payload": {"text": text}}
+            )
+        except UndeliveredError as error:
+            raise HistoryError(f"the test message was not delivered to {receiver}: {error}") from None
+        return f"Delivered to {receiver}"
+
+    with _told(_server("alerts send-test"), None):
+        return asyncio.run(sent())
+
+
+def _server(command: str) -> str:
+    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - importing Prefect takes a second
+
+    if server := PREFECT_API_URL.value():
+        return Address(str(server)).location
+    raise ConfigurationError(f"{command}: PREFECT_API_URL has to name a Prefect server")
 
 
 def _action(document: Any, said: str) -> ActionTypes:

@@ -29,6 +29,7 @@ from flows.fetch import Fetcher
 from flows.health import health_lines, health_payload, read_health
 from flows.maintenance import maintain as maintain_history
 from flows.progress import shown_progress
+from flows.reachability import check_reachable
 from flows.report import lines
 from flows.runs_cli import runs
 from flows.settings import Settings
@@ -113,7 +114,7 @@ def collect(
     """Collect every target once: fetch, archive, store, report.
 
     With Prefect the run is seen on the configured server; without one, a temporary server is started, which takes some
-    seconds. --no-prefect runs the same steps without it.
+    seconds, and where that can't be, the same steps run without Prefect, as they do with --no-prefect.
     """
     run = _collect_with_prefect if prefect else _collect_plainly
     raise typer.Exit(run(targets, every))
@@ -136,7 +137,8 @@ def _collect_plainly(targets: list[str] | None, every: int | None) -> int:
 def _collect_with_prefect(targets: list[str] | None, every: int | None) -> int:
     settings = Settings.read()
     _entries(settings, targets)  # what is wrong with them is told before Prefect is started
-    from flows.prefect_run import run_collect  # noqa: PLC0415 - importing Prefect takes a second
+    asyncio.run(check_reachable(settings, show_note))
+    from flows.prefect_run import PrefectUnavailableError, run_collect  # noqa: PLC0415 - importing Prefect takes a second
 
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(shown_progress())
@@ -145,7 +147,11 @@ def _collect_with_prefect(targets: list[str] | None, every: int | None) -> int:
             stack.close()
             return _show(collected)
 
-        return run_collect(targets, every, progress, show)
+        try:
+            return run_collect(targets, every, progress, show, show_note)
+        except PrefectUnavailableError as error:
+            show_note(f"Collecting without Prefect: {error}")
+    return _collect_plainly(targets, every)
 
 
 def _show(collected: Collected) -> int:
@@ -204,7 +210,7 @@ def serve(
     _entries(settings, None)
     with opened(settings.database_url.get_secret_value()):
         pass
-    from flows.prefect_run import serve_collect  # noqa: PLC0415 - importing Prefect takes a second
+    from flows.prefect_serve import serve_collect  # noqa: PLC0415 - importing Prefect takes a second
 
     serve_collect(every)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
@@ -21,11 +22,16 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
+from flows.alert_outbox import deliver_waiting, record_alerts
+from flows.alert_receiver import read_receiver, send_message
 from flows.collection import Collected, collect_targets
 from flows.collection import collect_shard as collect_targets_of_shard
+from flows.database import opened, told, writing
 from flows.errors import HistoryError
-from flows.events import CHANGED, COLLECT_RESOURCE
+from flows.events import CHANGED, COLLECT_RESOURCE, Event
+from flows.fetch import now
 from flows.politeness import Politeness
+from flows.prefect_run import one_line
 from flows.progress import Pace
 from flows.report import failure, headline, markdown, payload
 from flows.settings import Settings
@@ -176,10 +182,28 @@ async def _publish(collected: Collected, site_url: str | None) -> None:
 
 
 async def _tell(settings: Settings, collected: Collected, since: datetime | None) -> None:
-    """Emit the events of what changed and alerts since then."""
+    """Send the alerts since then, and what waits of earlier ones, and emit the events of all that changed."""
     try:
-        for event in await events_of(settings, collected, since):
+        events = await events_of(settings, collected, since)
+        await _alert(settings, events)
+        for event in events:
             related = [dict(resource) for resource in event.related]
             emit_event(event.name, dict(event.resource), related=related, payload=dict(event.payload), id=event.id)
     except Exception as error:  # noqa: BLE001 - the data is stored by now, and no alert may fail its run
         get_run_logger().warning("all is stored, but nobody was told of alerts: %s", printable(str(error)))
+
+
+async def _alert(settings: Settings, events: Sequence[Event]) -> None:
+    """Record the alerts before anything is sent. Where no receiver is known to be set up, nothing is to be sent."""
+    try:
+        receiver = await read_receiver()
+    except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises: the alerts wait
+        get_run_logger().warning("the receiver of alerts can't be asked for, they wait: %s", one_line(error))
+        receiver = ""
+    if receiver is None:
+        return
+    with opened(settings.database_url.get_secret_value()) as engine, told(engine):
+        with writing(engine) as connection:
+            record_alerts(connection, events, now())
+        if receiver and (waiting := await deliver_waiting(engine, partial(send_message, receiver), now)):
+            get_run_logger().warning("%s", waiting)

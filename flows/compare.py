@@ -14,7 +14,7 @@ from sqlalchemy import select
 from flows.settled import LOOKED_BACK
 from models.listing import canonical_decimal
 from models.rollups import catalogue_daily, incident_spans, retention, uptime_daily, uptime_hourly
-from models.tables import metadata, runs, uptime_samples
+from models.tables import NO_HISTORY, metadata, runs, uptime_samples
 
 _SHOWN = 5
 _SHORT = 60
@@ -49,7 +49,7 @@ class Difference:
 
 def compare(connection: sa.Connection, schema: str, settled: datetime | None) -> list[Difference]:
     """The tables that differ from those of `schema`, in rows that thinning before `settled` can't have changed."""
-    tables = [table for table in metadata.sorted_tables if table is not retention]
+    tables = [table for table in metadata.sorted_tables if table not in {retention, *NO_HISTORY}]
     found = [_difference(connection, table, schema, settled) for table in tables]
     return [difference for difference in found if difference.only_database or difference.only_archive]
 

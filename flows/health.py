@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from flows.alert_outbox import Waiting, read_waiting
 from flows.alert_rules import read_rules
 from flows.archive import Archive
 from flows.database import location, opened, revisions, told
@@ -34,7 +35,8 @@ class Health:
     are elsewhere. `schedules` is what Prefect says: None where none is configured, a text where it can't be asked.
     `rules` says why those of alerts can't be read, and `targets` the same of the targets file; None where they can.
     `not_found` holds the targets of that file that the newest walk asked for and that were never seen.
-    `clock` says how far this machine's clock is ahead of the database's; None where it is not.
+    `clock` says how far this machine's clock is ahead of the database's; None where it is not. `undelivered` are the
+    alerts that wait, if any.
     """
 
     status: Status
@@ -44,6 +46,7 @@ class Health:
     not_found: Sequence[NotFound] = ()
     targets: str | None = None
     clock: str | None = None
+    undelivered: Waiting | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -58,12 +61,12 @@ class Health:
         found += [f"not found (never seen): {target}" for target in self.not_found]
         if self.rules:
             found.append(f"nobody is told of alerts: {self.rules}")
+        if self.undelivered:
+            found.append(str(self.undelivered))
         if isinstance(self.schedules, str):
             found.append(self.schedules)
         elif self.schedules:
-            found += [f"the schedule of {name} is paused" for name in self.schedules.paused]
-            if self.schedules.late:
-                found.append(f"{len(self.schedules.late)} runs are late, first {self.schedules.late[0]}")
+            found += self.schedules.problems
         return found
 
 
@@ -81,10 +84,11 @@ def read_health(settings: Settings, now: datetime) -> Health:
                 archive=archive.location,
             )
             models = known_models(connection)
+            undelivered = read_waiting(connection)
         folders = [archive.folder, _folder(engine)]
         clock = clock_ahead(engine, now)
     missing, targets = _not_found(settings, status, models)
-    return Health(status, _room(folders), _schedules(), _rules(settings), missing, targets, clock)
+    return Health(status, _room(folders), _schedules(), _rules(settings), missing, targets, clock, undelivered)
 
 
 def health_lines(health: Health) -> Iterator[str]:
@@ -94,7 +98,7 @@ def health_lines(health: Health) -> Iterator[str]:
         yield f"Disk       {_gigabytes(health.room)} free"
     if isinstance(health.schedules, Schedules):
         found = health.schedules
-        yield f"Prefect    {found.server}: {found.deployed} deployments, {len(found.late)} runs late"
+        yield f"Prefect    {found.server}: {found.deployed} deployments, {found.late} runs late"
     yield from (f"Trouble    {printable(problem)}" for problem in health.problems)
 
 
@@ -118,7 +122,8 @@ def health_payload(health: Health) -> dict[str, Any]:
         "schema": status.schema,
         "archive_bytes": status.archive_bytes,
         "free_bytes": health.room,
-        "late_runs": schedules and len(schedules.late),
+        "undelivered_alerts": health.undelivered.alerts if health.undelivered else 0,
+        "late_runs": schedules and schedules.late,
         "paused_schedules": schedules and list(schedules.paused),
     }
 

@@ -26,7 +26,7 @@ from flows.rollups import roll_up
 from flows.settled import settled_before
 from flows.sources.found import Refused
 from flows.stale import is_stale
-from models.tables import metadata, observations, runs
+from models.tables import NO_HISTORY, metadata, observations, runs
 
 _PATIENCE_SECONDS = 300.0
 _PAUSE_SECONDS = 2.0
@@ -155,10 +155,11 @@ def _refuse_withdrawn(connection: sa.Connection, schema: str, withdrawn: set[str
 
 def _put_in_place(connection: sa.Connection, schema: str, withdrawn: set[str]) -> None:
     begun = [row for row in _begun(connection, schema) if row["name"] not in withdrawn]
-    for table in reversed(metadata.sorted_tables):
+    made = [table for table in metadata.sorted_tables if table not in NO_HISTORY]
+    for table in reversed(made):
         connection.execute(table.delete())
     copy_months(connection, schema)
-    for table in metadata.sorted_tables:
+    for table in made:
         built = table_beside(table, schema)
         connection.execute(table.insert().from_select([column.name for column in table.c], select(*built.c)))
         if connection.dialect.name == "postgresql" and "id" in table.c:

@@ -43,7 +43,13 @@ def server(home: Path) -> Iterator[str]:
 
 
 def deploy(api: str, home: Path) -> None:
-    """Deploy all that is shipped, with its schedules."""
+    """Deploy all that is shipped, with its schedules, and resume what a test has paused."""
+    deploy_only(api, home)
+    resume(api)
+
+
+def deploy_only(api: str, home: Path) -> None:
+    """Deploy all that is shipped, as its users do."""
     for words in (
         ("work-pool", "create", "endpoint-history", "--type", "process", "--overwrite"),
         ("--no-prompt", "deploy", "--all"),
@@ -53,14 +59,23 @@ def deploy(api: str, home: Path) -> None:
             cwd=ROOT, env=environment(home, PREFECT_API_URL=api), capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-    for deployment in ask(api, "deployments"):  # what a test has paused, `deploy` leaves so
-        httpx.post(f"{api}/deployments/{deployment['id']}/resume_deployment").raise_for_status()
 
 
 def pause(api: str) -> None:
     """Let no schedule begin a run: a worker of a test would take it, were it due just then."""
     for deployment in ask(api, "deployments"):
         httpx.post(f"{api}/deployments/{deployment['id']}/pause_deployment").raise_for_status()
+
+
+def resume(api: str) -> None:
+    """Let all schedules begin runs again."""
+    for deployment in ask(api, "deployments"):
+        httpx.post(f"{api}/deployments/{deployment['id']}/resume_deployment").raise_for_status()
+
+
+def update(url: str, **fields: Any) -> None:
+    """Change these fields of one thing of Prefect's API."""
+    httpx.patch(url, json=fields, timeout=30).raise_for_status()
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

@@ -107,3 +107,9 @@ def test_alerts_are_installed_on_a_server_that_is_named(command: Command) -> Non
     code, out, err = command("install", "--block", "slack-webhook/team")
     assert (code, out) == (2, "")
     assert err == "endpoint-history: alerts install: PREFECT_API_URL has to name a Prefect server\n"
+
+
+def test_a_test_message_needs_a_server(command: Command) -> None:
+    code, out, err = command("send-test")
+    assert (code, out) == (2, "")
+    assert err == "endpoint-history: alerts send-test: PREFECT_API_URL has to name a Prefect server\n"

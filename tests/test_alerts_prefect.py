@@ -117,29 +117,41 @@ def events(api: str, since: datetime, name: str) -> list[dict[str, Any]]:
 def test_an_alert_comes_once_returns_and_comes_again(prefect_api: str, worker: Worker) -> None:
     since = datetime.now(UTC)
     Path("alerts.toml").write_text(RULES)
-    with receiving() as (url, came):
+    answers: list[int] = []
+    with receiving(answers) as (url, came):
         for _ in range(2):
             told = worker.run("install", block=None, webhook_url=url, every=30)
             assert "hunter2" not in "".join(told)
-        assert sorted(automations(prefect_api)) == [
-            "endpoint-history: alerts",
-            "endpoint-history: most targets stale",
-            "endpoint-history: no collect",
-        ]
-        for prompt in ("0.000001", "0.000003", "0.000003", "0.000001"):
+        assert automations(prefect_api) == ["endpoint-history: no collect"]
+        assert run("send-test", prefect_api).stdout == "Delivered to webhook/endpoint-history-alerts\n"
+        assert came.pop()["event"] == "endpoint-history.alert.test"
+        for prompt in ("0.000001", "0.000003", "0.000003"):
             worker.collect(prompt)
+        answers += [503] * 4
+        worker.collect("0.000001")
+        assert "1 alert is not delivered, the first since " in run("status", prefect_api).stdout
+        assert len(came) == 1
         backfill_old_moves(worker)
         worker.collect("0.000004")
-        # Those before it have come by then: the server does one after the other.
-        until(lambda: any(call["payload"]["after"] == {"prompt": "0.000004"} for call in came), 120)
+        assert "not delivered" not in run("status", prefect_api).stdout
     assert [(call["payload"]["kind"], call["payload"]["before"], call["payload"]["after"]) for call in came] == [
         ("fired", {"prompt": "0.000001"}, {"prompt": "0.000003"}),
-        ("returned", {"prompt": "0.000003"}, {"prompt": "0.000001"}),
         ("fired", {"prompt": "0.000001"}, {"prompt": "0.000004"}),
+        ("returned", {"prompt": "0.000003"}, {"prompt": "0.000001"}),
     ]
     assert came[0]["event"] == "endpoint-history.alert.fired"
     assert came[0]["text"] == "swift doubles: acme/swift-1 at North (north/fp8): prompt $1/M -> $3/M (+200 %)"
     told_plainly(prefect_api, since)
+
+
+def run(command: str, api: str) -> subprocess.CompletedProcess[str]:
+    """`endpoint-history COMMAND` in the folder of the test."""
+    own = {"DATABASE_URL": "sqlite:///history.db", "ARCHIVE_URL": "archive"}
+    given = prefect_server.environment(Path.cwd(), **own, PREFECT_API_URL=api)
+    words = ["alerts", command] if command == "send-test" else [command]
+    return subprocess.run(
+        [str(BIN / "endpoint-history"), *words], env=given, capture_output=True, text=True, check=False
+    )
 
 
 def backfill_old_moves(worker: Worker) -> None:
@@ -163,13 +175,17 @@ def told_plainly(api: str, since: datetime) -> None:
 
 def test_who_was_paused_stays_so_and_slack_gets_a_block_of_its_own(prefect_api: str, worker: Worker) -> None:
     worker.run("install", block=None, webhook_url="https://hooks.slack.com/services/T0/B0/hunter2", every=30)
-    [alerts] = [found for found in ask(prefect_api, "automations") if found["name"] == "endpoint-history: alerts"]
-    httpx.patch(f"{prefect_api}/automations/{alerts['id']}", json={"enabled": False}).raise_for_status()
+    [missing] = [found for found in ask(prefect_api, "automations") if found["name"] == "endpoint-history: no collect"]
+    httpx.patch(f"{prefect_api}/automations/{missing['id']}", json={"enabled": False}).raise_for_status()
+    old = {key: missing[key] for key in ("trigger", "actions")} | {"name": "endpoint-history: alerts"}
+    httpx.post(f"{prefect_api}/automations/", json=old).raise_for_status()
     told = worker.run("install", block="slack-webhook/endpoint-history-alerts", webhook_url=None, every=10)
-    assert told[0].split() == ["Updated", "'endpoint-history:", "alerts'"]
+    assert told[0].split() == ["Updated", "'endpoint-history:", "no", "collect'"]
+    assert told[1] == "Removed 'endpoint-history: alerts': collects send these themselves"
     found = {found["name"]: found for found in ask(prefect_api, "automations")}
-    assert found["endpoint-history: alerts"]["enabled"] is False
-    assert found["endpoint-history: alerts"]["actions"][0]["type"] == "send-notification"
+    assert "endpoint-history: alerts" not in found
+    assert found["endpoint-history: no collect"]["enabled"] is False
+    assert found["endpoint-history: no collect"]["actions"][0]["type"] == "send-notification"
     assert found["endpoint-history: no collect"]["trigger"]["within"] == 1800
     assert found["endpoint-history: no collect"]["trigger"]["posture"] == "Proactive"
 

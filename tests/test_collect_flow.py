@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from aiohttp import web
 
@@ -112,7 +115,7 @@ def test_one_event_tells_what_changed_and_none_that_nothing_did(prefect_api: str
 def test_a_temporary_server_leaves_no_word_of_its_own(simulator: Simulator) -> None:
     done = command("endpoint-history", "collect", PATHS[0], PATHS[1])
     assert done.returncode == 0
-    assert re.fullmatch(r"2 of 2 targets asked, [\d.,]+/s\n", done.stderr)
+    assert re.fullmatch(r"(Starting a temporary Prefect server\n)?2 of 2 targets asked, [\d.,]+/s\n", done.stderr)
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
         "Targets", "Endpoints", "Prices", "Database", "Archive",
     ]  # fmt: skip
@@ -132,7 +135,27 @@ def test_a_prefect_server_that_is_away_is_told_in_one_line(simulator: Simulator)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("endpoint-history: Prefect can't be used: ")
     assert done.stderr.endswith("--no-prefect collects without it\n")
-    assert (simulator.requests, count(URL, observations)) == ([], 0)
+    assert ([path for path, _ in simulator.requests], count(URL, observations)) == (["/api/v1"], 0)
+
+
+def test_without_a_network_prefect_is_not_even_started(simulator: Simulator, tmp_path: Path) -> None:
+    os.environ["OPENROUTER_BASE_URL"] = "http://127.0.0.1:9/api/v1"
+    done = command("endpoint-history", "collect", PREFECT_HOME=f"{tmp_path}/prefect-home")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "http://127.0.0.1:9/api/v1 can't be reached: connection refused" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "prefect-home").exists()
+
+
+@pytest.mark.parametrize("home", ["/proc/nowhere", "/dev/null/nowhere"])
+def test_where_prefect_has_no_home_it_is_done_without(simulator: Simulator, home: str) -> None:
+    given = {name: value for name, value in environment(HOME=home).items() if name != "PREFECT_HOME"}
+    words = [str(BIN / "endpoint-history"), "collect", *PATHS[:2]]
+    done = subprocess.run(words, env=given, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split("\n")[0]) == (0, "Targets    2 ok, 0 gone, 0 failed, of 2")
+    without, asked = done.stderr.splitlines()
+    assert without.startswith(f"Collecting without Prefect: the folder {home}/.prefect can't be written: ")
+    assert asked.startswith("2 of 2 targets asked")
+    assert count(URL, observations) == 2
 
 
 def test_a_server_that_dies_in_the_middle_costs_no_data(simulator: Simulator, tmp_path: Path) -> None:
@@ -219,24 +242,62 @@ def test_a_worker_runs_what_is_deployed_and_prefect_keeps_no_key(
     assert given["OPENROUTER_API_KEY"] not in prefect_server.kept(prefect_home)
 
 
-def test_serve_needs_no_server_and_leaves_its_schedule(simulator: Simulator) -> None:
-    served = {"deployments": {"name": {"any_": ["served"]}}}
+SERVED = {"deployments": {"name": {"any_": ["served"]}}}
+
+
+@contextmanager
+def serving_collects(stop_by: signal.Signals, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """`endpoint-history serve`, stopped by this signal in the end. What it says is to be read from its stdout."""
     words = [str(BIN / "endpoint-history"), "serve", "--every", "7"]
-    with subprocess.Popen(
-        words, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
+    given = environment(**variables)
+    with subprocess.Popen(words, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout
-            api = process.stdout.readline().split()[-1] + "/api"
-            scheduled = until(lambda: ask(api, "flow_runs", **served) if answered(api) else None, 90)
-            command("prefect", "deployment", "run", "collect/served", PREFECT_API_URL=api)
-            until(lambda: count(URL, observations) == len(PATHS), 60)
-            (deployment,) = ask(api, "deployments", **served)
+            yield process
         finally:
-            process.terminate()
+            process.send_signal(stop_by)
+            _, said = process.communicate(timeout=120)
+            assert "Traceback" not in said
+
+
+def scheduled_runs(api: str) -> list[dict[str, Any]]:
+    return ask(api, "flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}}, **SERVED)
+
+
+def test_serve_needs_no_server_and_leaves_no_schedule(simulator: Simulator, tmp_path: Path) -> None:
+    with serving_collects(signal.SIGINT) as process:
+        assert process.stdout
+        api = process.stdout.readline().split()[-1] + "/api"
+        scheduled = until(lambda: scheduled_runs(api) if answered(api) else None, 90)
+        command("prefect", "deployment", "run", "collect/served", PREFECT_API_URL=api)
+        until(lambda: count(URL, observations) == len(PATHS), 60)
+        (deployment,) = ask(api, "deployments", **SERVED)
     assert scheduled[0]["parameters"] == {"cadence_minutes": 7}
     assert [schedule["schedule"]["interval"] for schedule in deployment["schedules"]] == [420]
     assert deployment["concurrency_limit"] is None  # it would hold the place of a run that is stopped with the service
+    with closing(sqlite3.connect(tmp_path / "prefect.db")) as database:
+        assert database.execute("SELECT count(*) FROM deployment").fetchone() == (0,)
+        assert database.execute("SELECT count(*) FROM flow_run WHERE state_type = 'SCHEDULED'").fetchone() == (0,)
+
+
+def test_serve_stopped_leaves_no_schedule_and_killed_one_that_status_names(
+    prefect_api: str, simulator: Simulator
+) -> None:
+    command("endpoint-history", "collect", "--no-prefect", PREFECT_API_URL=prefect_api)
+    with serving_collects(signal.SIGKILL, PREFECT_API_URL=prefect_api):
+        (left,) = until(lambda: ask(prefect_api, "deployments", **SERVED), 90)
+        run = until(lambda: scheduled_runs(prefect_api), 30)[0]
+    late = {"type": "SCHEDULED", "name": "Late", "state_details": {"scheduled_time": run["expected_start_time"]}}
+    path = f"{prefect_api}/flow_runs/{run['id']}/set_state"
+    httpx.post(path, json={"state": late, "force": True}).raise_for_status()
+    done = command("endpoint-history", "status", PREFECT_API_URL=prefect_api)
+    assert "collect/served: 1 run is late, the first since " in done.stdout
+    assert "prefect deployment delete collect/served" in done.stdout
+    prefect_server.pause(prefect_api)
+    with serving_collects(signal.SIGTERM, PREFECT_API_URL=prefect_api):  # what was left is no hindrance
+        until(lambda: [one for one in ask(prefect_api, "deployments", **SERVED) if one["id"] != left["id"]], 90)
+        until(lambda: scheduled_runs(prefect_api), 30)
+    assert ask(prefect_api, "deployments", **SERVED) == []
+    assert "served" not in command("endpoint-history", "status", PREFECT_API_URL=prefect_api).stdout
 
 
 def test_serve_with_a_server_that_is_away_gets_one_line(simulator: Simulator) -> None:

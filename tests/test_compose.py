@@ -24,6 +24,7 @@ from tests.prefect_server import BIN, answered, ask, until
 
 MARKET = Market(models=3)
 PATHS = MARKET.paths()[:2]
+PATIENCE_SECONDS = 900  # for what never ends: how long each step takes is no matter of this test
 
 
 @dataclass
@@ -87,7 +88,7 @@ class Machine:
         out = self.app.with_name(f"{service}.log")
         with self.start(service, SERVICES[service]["command"], out) as process:
             try:
-                until(lambda: is_there() or process.poll() is not None, 150)
+                until(lambda: is_there() or process.poll() is not None, PATIENCE_SECONDS)
                 assert process.poll() is None, out.read_text()
                 self.check_health(service)
                 yield process
@@ -138,9 +139,9 @@ def test_the_services_work_as_they_are_written(machine: Machine) -> None:
         machine.run("setup", SERVICES["setup"]["command"])
         ask_for_a_run(machine.api)
         with machine.up("worker", lambda: answered(f"http://127.0.0.1:{machine.health_port}")) as worker:
-            (run,) = until(lambda: ended_runs(machine.api), 150)
+            (run,) = until(lambda: ended_runs(machine.api), PATIENCE_SECONDS)
             worker.terminate()
-            assert worker.wait(30) == 0
+            assert worker.wait(PATIENCE_SECONDS) == 0
     assert run["state"]["message"].startswith("2 of 2 targets observed (2 ok, 0 gone)"), run["state"]
     history = machine.database.url_of("history", "history", machine.given["HISTORY_PASSWORD"])
     assert count(history, observations) == len(PATHS)

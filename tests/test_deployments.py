@@ -13,7 +13,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tests.prefect_server import ROOT, ask, deploy, environment, until
+from tests.prefect_server import ROOT, ask, deploy, deploy_only, environment, pause, resume, until, update
 
 
 class Strict(BaseModel):
@@ -23,8 +23,7 @@ class Strict(BaseModel):
 class Schedule(Strict):
     slug: str
     cron: str
-    timezone: str
-    active: bool
+    timezone: str  # no `active`: `true` would end a pause at each deploy, `false` would start none
 
 
 class WorkPool(Strict):
@@ -39,6 +38,7 @@ class ConcurrencyLimit(Strict):
 class Deployment(Strict):
     name: str
     entrypoint: str
+    build: list[dict[str, Any]] = []
     description: str
     tags: list[str]
     parameters: dict[str, Any]
@@ -108,3 +108,42 @@ def test_deployed_to_a_real_server_the_schedule_makes_runs(prefect_api: str, tmp
     form = backfill["parameter_openapi_schema"]
     assert form["properties"]["mode"]["enum"] == ["load", "dry-run", "rebuild", "verify"]
     assert (form["required"], backfill["schedules"]) == (["source"], [])
+
+
+def schedules(api: str, **fields: Any) -> dict[str, Any]:
+    """The schedules of all shipped deployments by slug, after these fields were changed as the UI does."""
+    names = [deployment["name"] for deployment in shipped()["deployments"]]
+    found = {}
+    for deployment in ask(api, "deployments", deployments={"name": {"any_": names}}):
+        for schedule in deployment["schedules"]:
+            if fields:
+                update(f"{api}/deployments/{deployment['id']}/schedules/{schedule['id']}", **fields)
+            found[schedule["slug"]] = schedule
+    return found
+
+
+def test_each_deployment_with_a_schedule_keeps_its_pause() -> None:
+    for deployment in (one for one in shipped()["deployments"] if one["schedules"]):
+        name = f"{deployment['name']}/{deployment['name']}"
+        assert deployment["build"] == [{"flows.schedules.keep_pause": {"deployment": name}}]
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["schedules", "deployments"])
+def test_what_is_paused_stays_paused_when_it_is_deployed_again(prefect_api: str, tmp_path: Path, whole: bool) -> None:
+    slugs = {each["slug"]: each["cron"] for one in shipped()["deployments"] for each in one["schedules"]}
+    deploy(prefect_api, tmp_path)
+    assert {slug: found["active"] for slug, found in schedules(prefect_api).items()} == dict.fromkeys(slugs, True)
+    if whole:
+        pause(prefect_api)
+    else:
+        schedules(prefect_api, active=False, schedule={"cron": "1 1 1 1 *", "timezone": "Europe/Paris"})
+    try:
+        deploy_only(prefect_api, tmp_path)
+        again = schedules(prefect_api)
+        assert {slug: found["active"] for slug, found in again.items()} == dict.fromkeys(slugs, False)
+        assert {slug: found["schedule"]["cron"] for slug, found in again.items()} == slugs  # when: as the file says
+        due = {"state": {"type": {"any_": ["SCHEDULED"]}}, "deployment_id": {"is_null_": False}}
+        assert [run for run in ask(prefect_api, "flow_runs", flow_runs=due) if run["auto_scheduled"]] == []
+    finally:
+        schedules(prefect_api, active=True)
+        resume(prefect_api)

@@ -15,18 +15,21 @@ MODULES = {
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
 DOORS: dict[str, set[str]] = {
-    "httpx": {"flows/http_client.py", "flows/redirects.py"},
+    "httpx": {"flows/alert_receiver.py", "flows/http_client.py", "flows/redirects.py"},
     "httpx_aiohttp": {"flows/http_client.py"},
     "aiolimiter": {"flows/politeness.py"},
-    "stamina": {"flows/fetch.py"},
+    "stamina": {"flows/alert_outbox.py", "flows/fetch.py"},
     "prefect": {
+        "flows/alert_receiver.py",
         "flows/automations.py",
         "flows/backfill.py",
         "flows/collect.py",
         "flows/maintain.py",
         "flows/prefect_run.py",
+        "flows/prefect_serve.py",
         "flows/schedules.py",
         "flows/site.py",
+        "flows/temporary_server.py",
         "flows/workers.py",
     },
     "fsspec": {"flows/storage.py"},

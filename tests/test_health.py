@@ -10,12 +10,15 @@ from types import SimpleNamespace
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas import State
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Scheduled
 
-from flows.database import upgrade
+from flows.alert_outbox import record_alerts
+from flows.database import opened, upgrade, writing
+from flows.events import STALE, event
 from flows.health import Health, health_lines, health_payload, read_health
 from flows.schedules import Schedules
 from flows.settings import Settings
@@ -91,6 +94,19 @@ def test_rules_of_alerts_that_can_not_be_read_are_told(collected: Settings) -> N
     assert problem == "nobody is told of alerts: alerts.toml: 'rules' is not known; 'rule' is"
 
 
+def test_alerts_that_are_not_delivered_are_a_problem_until_they_are_given_up(
+    collected: Settings, command: Command
+) -> None:
+    with opened(URL) as engine, writing(engine) as connection:
+        record_alerts(connection, [event(STALE, None, {"text": "most targets fail"}, "run")], at(0))
+    found = health(collected)
+    [problem] = found.problems
+    assert problem.startswith("1 alert is not delivered, the first since 2026-05-16 09:00 UTC: not sent yet; the next")
+    assert health_payload(found)["undelivered_alerts"] == 1
+    assert command("alerts", "discard")[:2] == (0, "1 alert was given up\n")
+    assert health(collected).problems == []
+
+
 def test_a_disk_that_is_nearly_full_is_told_before_history_stops(
     collected: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,28 +130,39 @@ def test_what_is_on_other_machines_has_no_room_to_tell(
     assert health(Settings.read()).room is None
 
 
-def test_a_paused_schedule_and_late_runs_are_told(
+def test_what_prefect_does_not_run_is_named_with_what_helps(
     collected: Settings, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hourly = DeploymentScheduleCreate(schedule=IntervalSchedule(interval=timedelta(hours=1)), active=False)
-    with temporary_settings({PREFECT_API_URL: prefect_api}):
-        with get_client(sync_client=True) as client:
-            flow = client.create_flow_from_name("collect")
-            paused = client.create_deployment(flow, "put to sleep", schedules=[hourly])
-            by_hand = client.create_deployment(flow, "by hand")
-            late = client.create_flow_run_from_deployment(by_hand, name="waits for a worker")
-            client.set_flow_run_state(late.id, Scheduled(name="Late"), force=True)
+    due = at(0)
+    with temporary_settings({PREFECT_API_URL: prefect_api}), get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name="nobody-works", type="process"))
+        flow = client.create_flow_from_name("collect")
+        asleep = client.create_deployment(flow, "asleep", schedules=[hourly])
+        whole = client.create_deployment(flow, "whole", schedules=[hourly], paused=True)
+        left = client.create_deployment(flow, "left")
+        pool = client.create_deployment(flow, "pool", work_pool_name="nobody-works")
+        for deployment, minutes in [(left, 5), (left, 10), (pool, 15)]:
+            state: State[None] = Scheduled(name="Late", scheduled_time=due + timedelta(minutes=minutes))
+            run = client.create_flow_run_from_deployment(deployment, state=state)
+            client.set_flow_run_state(run.id, state, force=True)
+        schedule = client.read_deployment_by_name("collect/asleep").schedules[0].id
         monkeypatch.setenv("PREFECT_API_URL", prefect_api)
         found = health(collected)
-        assert isinstance(found.schedules, Schedules)
-        assert "put to sleep" in found.schedules.paused
-        assert "by hand" not in found.schedules.paused
-        assert "waits for a worker" in found.schedules.late
-        assert "the schedule of put to sleep is paused" in found.problems
-        assert any("runs are late" in problem for problem in found.problems)
-        with get_client(sync_client=True) as client:
-            client.delete_deployment(paused)
-            client.delete_deployment(by_hand)
+        for deployment in (asleep, whole, left, pool):
+            client.delete_deployment(deployment)
+        client.delete_work_pool("nobody-works")
+    assert isinstance(found.schedules, Schedules)
+    assert {"collect/asleep", "collect/whole"} <= set(found.schedules.paused)
+    assert {
+        "the schedule of collect/asleep is paused; to resume it:"
+        f" prefect deployment schedule resume collect/asleep {schedule}",
+        "the deployment collect/whole is paused; resume it in Prefect's UI",
+        "collect/left: 2 runs are late, the first since 2026-05-16 09:05 UTC; start what runs them:"
+        " endpoint-history serve, or remove the schedule: prefect deployment delete collect/left",
+        "collect/pool: 1 run is late, the first since 2026-05-16 09:15 UTC; start what runs them:"
+        " prefect worker start --pool nobody-works, or remove the schedule: prefect deployment delete collect/pool",
+    } <= set(found.problems)
 
 
 @pytest.mark.parametrize("place", ["environment", ".env"])

@@ -106,6 +106,12 @@ ROWS: dict[str, dict[str, Any]] = {
     },
     "stale_rollups": {"model_id": 1, "day": 20_589, "since": at(0)},
     "retention": {"settled_before": MORNING},
+    "alerts": {
+        "event_id": "1",
+        "event": "endpoint-history.alert.fired",
+        "payload": {"text": "t"},
+        "recorded_at": MORNING,
+    },
     "drift": {"path": "data.new", "value": "", "first_seen_at": MORNING, "last_seen_at": MORNING, "observations": 1},
 }
 ABSENT = {"listed": False, "prompt_usd": None, "completion_usd": None}
@@ -193,6 +199,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("retention", {}),
     ("stale_rollups", {"model_id": 7}),
     ("catalogue_daily", {}),
+    ("alerts", {}),
     ("drift", {}),
     ("drift", {"path": "data.newer", "last_seen_at": at(-1)}),
 ]

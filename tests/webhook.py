@@ -12,13 +12,20 @@ from aiohttp import web
 
 
 @contextmanager
-def receiving() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Serve from a thread; yields its address, and the list of JSON objects that have come so far."""
+def receiving(answers: list[int] | None = None) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Serve from a thread; yields its address, and the list of JSON objects that it has taken so far.
+
+    The first of `answers` is the status of the next answer, and goes; 0 takes the object and closes the connection.
+    """
     came: list[dict[str, Any]] = []
 
     async def take(request: web.Request) -> web.Response:
-        came.append(await request.json())
-        return web.Response(text="ok")
+        status = answers.pop(0) if answers else 200
+        if status in {0, 200}:
+            came.append(await request.json())
+        if not status and request.transport:
+            request.transport.close()
+        return web.Response(status=status or 200, text="answered")
 
     application = web.Application()
     application.add_routes([web.post("/hook/{secret}", take)])

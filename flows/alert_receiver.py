@@ -1,0 +1,70 @@
+"""Where alerts go: a block of the Prefect server, named by a variable there, and how one message is sent to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+from prefect.blocks import notifications, webhook
+from prefect.blocks.abstract import NotificationError
+from prefect.blocks.core import Block
+from prefect.types import SecretDict
+from prefect.variables import Variable
+
+from flows.alert_outbox import UndeliveredError
+from flows.events import PREFIX
+from flows.network_trouble import causes_of, connection_trouble
+from flows.prefect_run import one_line
+
+RECEIVER_VARIABLE = "endpoint_history_alerts"
+TEST_EVENT = f"{PREFIX}.alert.test"
+_SECONDS = 30.0
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_BUILT_IN = (notifications, webhook)  # imported, so that Prefect knows their blocks by name
+
+
+async def read_receiver() -> str | None:
+    """The block that `alerts install` chose on this server, as TYPE/NAME; None if there is none."""
+    name = await Variable.aget(RECEIVER_VARIABLE)
+    return str(name) if name else None
+
+
+async def send_message(receiver: str, message: dict[str, Any]) -> None:
+    """Send one message to this block. Raises UndeliveredError; what it says holds no address."""
+    try:
+        block = await Block.aload(receiver)
+    except Exception as error:  # noqa: BLE001 - Prefect's client raises what its many parts raise
+        raise UndeliveredError(f"the block {receiver} can't be loaded: {one_line(error)}") from None
+    if isinstance(block, webhook.Webhook):
+        await _call(block, message)
+    else:
+        await _notify(block, message)
+
+
+async def _call(block: webhook.Webhook, message: dict[str, Any]) -> None:
+    block._client.timeout = httpx.Timeout(_SECONDS)  # httpx's own 5 s are short for what starts a workflow
+    # Prefect keeps connections for the whole process, and the event loop of one run may be gone in the next.
+    block.headers = SecretDict({**block.headers.get_secret_value(), "Connection": "close"})
+    try:
+        response = await block.call(json.dumps(message))
+    except _NOT_SENT as error:
+        raise UndeliveredError(connection_trouble(causes_of(error))) from None
+    except httpx.TimeoutException:
+        raise UndeliveredError(f"no answer within {_SECONDS:.0f} s", unanswered=True) from None
+    except Exception as error:  # noqa: BLE001 - a block is a stranger's code; its message may hold the address
+        unanswered = isinstance(error, httpx.TransportError)
+        reason = "the connection was closed without an answer" if unanswered else type(error).__name__
+        raise UndeliveredError(reason, unanswered=unanswered) from None
+    if not response.is_success:
+        raise UndeliveredError(f"HTTP {response.status_code}")
+
+
+async def _notify(block: Any, message: dict[str, Any]) -> None:
+    try:
+        with block.raise_on_failure():
+            await block.notify(body=message["text"], subject=PREFIX)
+    except NotificationError:
+        raise UndeliveredError("the notification was refused, or could not be sent") from None
+    except Exception as error:  # noqa: BLE001 - a block is a stranger's code; its message may hold the address
+        raise UndeliveredError(type(error).__name__) from None
