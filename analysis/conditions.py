@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_FLOOR, Decimal
-from difflib import get_close_matches
 from typing import Final
 
 from analysis.cost import Usage, decimals, exact
 from analysis.uptime import SpanUptime
 from flows.errors import ConfigurationError
+from flows.suggestions import closest
 from models.listing import EndpointKey, Terms
 
 UNKNOWN: Final = "unknown"
@@ -107,15 +107,8 @@ def unknown_uptime(uptime: SpanUptime) -> str:
 
 def nearest(name: str, known: set[str]) -> str:
     """The end of a sentence that names what somebody may have meant; empty where nothing is near."""
-    by_case = {item.casefold(): item for item in sorted(known)}
-    asked = name.casefold()
-    # Who leaves the author out means a slug.
-    same_slug = [item for item in by_case if item.partition("/")[2] == asked]
-    close = [
-        *same_slug,
-        *(item for item in get_close_matches(asked, by_case, n=3, cutoff=0.5) if item not in same_slug),
-    ]
-    return "; nearest: " + ", ".join(by_case[item] for item in close[:3]) if close else ""
+    close = closest(name, known)
+    return "; nearest: " + ", ".join(close) if close else ""
 
 
 def _names(key: EndpointKey, terms: Terms) -> set[str]:

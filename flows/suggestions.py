@@ -16,6 +16,6 @@ def closest(name: str, known: Iterable[str], cutoff: float = 0.5) -> list[str]:
     by_case = {item.casefold(): item for item in sorted(set(known))}
     asked = name.casefold()
     slug = asked.rpartition("/")[2]
-    same_slug = [item for item in by_case if item.partition("/")[2] == slug]
+    same_slug = [item for item in by_case if slug and item.partition("/")[2] == slug]
     alike = get_close_matches(asked, by_case, n=_MOST, cutoff=cutoff)
     return [by_case[item] for item in dict.fromkeys([*same_slug, *alike])][:_MOST]
