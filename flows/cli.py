@@ -23,7 +23,7 @@ from flows.cheapest_cli import cheapest
 from flows.collection import Collected, collect_targets, resolve
 from flows.database import differences, downgrade, location, opened, told, upgrade
 from flows.env_file import exposed_secret
-from flows.errors import ConfigurationError, HistoryError, UnreachableError
+from flows.errors import ConfigurationError, HistoryError, UnreachableError, unexpected
 from flows.export_cli import export_history
 from flows.fetch import Fetcher
 from flows.health import health_lines, health_payload, read_health
@@ -77,6 +77,9 @@ def main() -> None:
         hint = "; to see it work without the network: make demo" if isinstance(error, UnreachableError) else ""
         show_note(f"endpoint-history: {error}{hint}")
         sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - a fault of ours, in one line that can be reported
+        show_note(f"endpoint-history: {unexpected(error)}; this should not happen: please report this line")
+        sys.exit(HistoryError.exit_code)
 
 
 def _stop(*_: object) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import resource
 import signal
@@ -21,7 +22,7 @@ from simulator import faults
 from simulator.market import Market
 from simulator.server import Simulator, serving
 from tests.factories import at
-from tests.prefect_server import until
+from tests.prefect_server import ROOT, until
 
 MARKET = Market(models=6)
 ONE = {"targets.toml": 'targets = ["a/b"]'}
@@ -206,6 +207,18 @@ def test_an_api_that_is_away_gets_one_line_with_a_way_to_try(command: Command) -
     assert err == (
         "endpoint-history: http://127.0.0.1:9/api/v1 can't be reached: connection refused;"
         " to see it work without the network: make demo\n"
+    )
+
+
+def test_a_fault_of_ours_is_one_line_that_can_be_reported() -> None:
+    program = "from flows import cli\ncli.read_health = lambda *_: [][0]\ncli.main()"
+    words = [sys.executable, "-c", program, "status"]
+    done = subprocess.run(
+        words, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(
+        "endpoint-history: unexpected error: IndexError: list index out of range (<string>, line 2)"
     )
 
 

@@ -22,10 +22,10 @@ from flows import cli, prefect_run
 prefect_run.set_defaults()
 from flows import fetch
 
-async def broken(self, url):
+async def broken(self, target):
     raise RuntimeError("nobody foresaw this")
 
-fetch.Fetcher._request = broken
+fetch.Fetcher.fetch_endpoints = broken
 cli.main()
 """
 
@@ -55,5 +55,6 @@ def test_an_error_nobody_foresaw_shows_no_secret(
     told, known = done.stdout + done.stderr, kept(prefect_home)
     assert done.returncode == 1
     assert "nobody foresaw this" in told
+    assert "Traceback" not in told
     assert "nobody foresaw this" in known or way == "--no-prefect"
     assert [secret for secret in secrets if secret in told or secret in known] == []
