@@ -19,7 +19,9 @@ from flows.events import clock, iso
 from flows.settings import Settings
 from flows.terminal import show
 
-alerts = typer.Typer(no_args_is_help=True, help="Rules of what to be told of: try them, and install them in Prefect.")
+alerts = typer.Typer(
+    no_args_is_help=True, help="Alert rules: try them, set up who receives them, and see to what was not delivered."
+)
 
 
 @alerts.command(name="test")

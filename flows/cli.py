@@ -38,7 +38,8 @@ from flows.targets import TargetList
 from flows.terminal import show, show_note
 
 _EXIT_CODES = """
-Exit codes: 0 all targets observed; 1 nothing could be done; 2 wrong usage or configuration; 3 some targets failed.
+Exit codes: 0 all targets observed; 1 nothing could be done; 2 wrong usage or configuration; 3 some targets failed or
+were not found.
 """
 
 app = typer.Typer(
