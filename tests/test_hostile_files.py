@@ -73,7 +73,7 @@ def test_what_is_held_is_a_small_multiple_of_the_file(kind: str) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 2 * 2**20 + 10 * len(content)
+    assert peak < 4 * 2**20 + 10 * len(content)
 
 
 def test_a_list_is_read_until_too_many_of_its_items_are_broken() -> None:

@@ -6,9 +6,8 @@ import base64
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import unquote
 
 from flows.sources.likeness import one_line
@@ -29,8 +28,7 @@ _DETAILS_PATH = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What is known beside a body. `time` is a text if it can't be read; `failure` says why it proves nothing."""
 
     target: Target | None = None
@@ -41,14 +39,11 @@ class Facts:
 
     def with_time(self, known: Known, names: Sequence[str], zone: tzinfo | None) -> Self:
         """The same with the time of the first of these fields that an object has."""
-        for name in names:
-            value = known.value(name)
-            if value is None:
-                continue
+        for name, value in known.found(names):
             try:
-                return replace(self, time=read_time(value, zone), time_field=name)
+                return self._replace(time=read_time(value, zone), time_field=name)
             except ValueError as error:
-                return replace(self, time=f"{name}: {error}", time_field=name)
+                return self._replace(time=f"{name}: {error}", time_field=name)
         return self
 
 
@@ -57,27 +52,36 @@ class Known:
 
     def __init__(self, scanned: Scanned) -> None:
         self._scanned = scanned
+        self._fields = scanned.fields
         self._meta: dict[str, Any] = {}
         for name in _META_FIELDS:
-            if name in scanned.fields and isinstance(meta := self._loaded(name), dict):
+            if name in self._fields and isinstance(meta := self._loaded(name), dict):
                 self._meta = meta | self._meta
 
     def value(self, name: str) -> Any:
         """The value of a field, also of one within another (`meta.fetched_at`); None without one."""
-        if name in self._scanned.fields:
+        if name in self._fields:
             return self._loaded(name)
         if "." in name:
             outer, _, inner = name.partition(".")
-            value = self._loaded(outer) if outer in self._scanned.fields else None
+            value = self._loaded(outer) if outer in self._fields else None
             return value.get(inner) if isinstance(value, dict) else None
         return self._meta.get(name)
 
-    def first(self, names: Sequence[str]) -> Iterator[Any]:
-        """The values that there are of these fields."""
-        return (value for name in names if (value := self.value(name)) is not None)
+    def found(self, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Those of these fields that have a value."""
+        for name in names:  # most of them are in no document: this is quicker than to ask for each value
+            if name in self._fields or name in self._meta or "." in name:
+                value = self.value(name)
+                if value is not None:
+                    yield name, value
+
+    def values(self, names: Sequence[str]) -> Iterator[Any]:
+        """The values of these fields, as far as there are any."""
+        return (value for _, value in self.found(names))
 
     def _loaded(self, name: str) -> Any:
-        part = self._scanned.fields[name]
+        part = self._fields[name]
         if part.value is not UNREAD:
             return part.value
         if part.holds:
@@ -91,8 +95,7 @@ def facts(scanned: Scanned, around: Facts, time_fields: Sequence[str], zone: tzi
     """What an object says, else what is around it. Raises ValueError if it names a target that can't be read."""
     known = Known(scanned)
     status = _status(known)
-    return replace(
-        around.with_time(known, time_fields, zone),
+    return around.with_time(known, time_fields, zone)._replace(
         target=_target(known) or around.target,
         status=status or around.status,
         failure=_failure(known, status) or around.failure,
@@ -122,7 +125,7 @@ def text_body(name: str, value: Any) -> bytes:
 
 
 def _status(known: Known) -> int | None:
-    for value in known.first(_STATUS_FIELDS):
+    for value in known.values(_STATUS_FIELDS):
         if isinstance(value, int) or (isinstance(value, str) and value.isdecimal() and len(value) <= len("200")):
             status = int(value)
             if status in _STATUS:
@@ -142,7 +145,7 @@ def _failure(known: Known, status: int | None) -> str | None:
 def _target(known: Known) -> Target | None:
     """The requested path, from an address or from a field that names the model. Raises ValueError."""
     details = known.value("detailsPath")
-    for path in (details, *known.first(_URL_FIELDS)):
+    for path in (details, *known.values(_URL_FIELDS)):
         match = _DETAILS_PATH.fullmatch(path) if isinstance(path, str) else None
         if match and (match["end"] or path == details):
             return Target.parse(unquote(match["target"]))
@@ -153,7 +156,7 @@ def _target(known: Known) -> Target | None:
         raise ValueError(one_line(f"the detailsPath {details!r} names no model"))
     if isinstance(author, str) and isinstance(slug, str):
         return Target.parse(slug if slug.startswith(f"{author}/") else f"{author}/{slug}")
-    for value in known.first(_TARGET_FIELDS):
+    for value in known.values(_TARGET_FIELDS):
         if isinstance(value, str) and TARGET_FORM.fullmatch(value) and len(value) <= TARGET_MAX_LENGTH:
             return Target.parse(value)
     return None

@@ -8,8 +8,9 @@ body within another document is taken as it is written there: no number changes 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from typing import NamedTuple
 
 from flows.decode import MAX_BODY_BYTES
 from flows.gzip_lines import RawLine
@@ -60,18 +61,17 @@ class Document:
     status: int = _OK
 
 
-@dataclass(frozen=True, slots=True)
-class _Around:
+class _Around(NamedTuple):
     """What is around a document, and how it is read. `levels` is how much deeper bodies are looked for."""
 
     where: str
     time_fields: tuple[str, ...]
     zone: tzinfo | None
-    facts: Facts = field(default_factory=Facts)
+    facts: Facts = Facts()
     levels: int = _MAX_LEVELS
 
     def at(self, where: str) -> _Around:
-        return replace(self, where=f"{self.where} {where}".lstrip(), levels=self.levels - 1)
+        return self._replace(where=f"{self.where} {where}".lstrip(), levels=self.levels - 1)
 
 
 def documents(
@@ -131,7 +131,7 @@ def _read(scanned: Scanned, around: _Around) -> Iterator[Document]:
         yield from _read_items(scanned, around)
     elif scanned.looks == ENDPOINTS_BODY and not scanned.trouble:
         timed = around.facts.with_time(Known(scanned), around.time_fields, around.zone)
-        yield _judged(scanned.written(), ENDPOINTS_BODY, replace(around, facts=timed))
+        yield _judged(scanned.written(), ENDPOINTS_BODY, around._replace(facts=timed))
     else:
         yield from _read_object(scanned, around)
 
@@ -147,7 +147,7 @@ def _read_items(scanned: Scanned, around: _Around) -> Iterator[Document]:
 def _read_object(scanned: Scanned, around: _Around) -> Iterator[Document]:
     """What an object holds that is no body itself: a record, a map, a list around bodies, or none of these."""
     try:
-        inner = replace(around, facts=facts(scanned, around.facts, around.time_fields, around.zone))
+        inner = around._replace(facts=facts(scanned, around.facts, around.time_fields, around.zone))
     except ValueError as error:  # NotJsonError is one
         yield _refused(around, str(error))
         return
@@ -175,7 +175,7 @@ def _read_map(scanned: Scanned, names: Sequence[str], around: _Around) -> Iterat
 
 def _keyed(scanned: Scanned, name: str, around: _Around) -> tuple[_Around, Iterator[Document]]:
     place = around.at(name)
-    place = replace(place, facts=replace(place.facts, target=Target.parse(name)))
+    place = place._replace(facts=place.facts._replace(target=Target.parse(name)))
     return place, _read(scanned.part(name), place)
 
 
@@ -187,7 +187,7 @@ def _read_within(scanned: Scanned, names: Sequence[str], around: _Around) -> Ite
         return
     for name in names:
         part = scanned.part(name)
-        yield from _read(part, around if part.is_list else replace(around, levels=around.levels - 1))
+        yield from _read(part, around if part.is_list else around._replace(levels=around.levels - 1))
     if scanned.trouble and not any(scanned.fields[name].end == scanned.end for name in names):
         yield _refused(around, f"{scanned.trouble}; the rest can't be read")
 
@@ -216,7 +216,7 @@ def _read_held(scanned: Scanned, name: str, around: _Around) -> Iterator[Documen
     if raw.startswith((b"{", b"[")):
         looks = part.looks or (looks_like(raw) if len(raw) <= MAX_PARSED else _TOO_LARGE)
         if looks != ENDPOINTS_BODY and not looks.startswith(ERROR_BODY) and part.holds:
-            yield from _read(scanned.part(name), replace(around, levels=around.levels - 1))
+            yield from _read(scanned.part(name), around._replace(levels=around.levels - 1))
         else:
             yield _judged(raw, looks, around)
         return
