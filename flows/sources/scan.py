@@ -88,11 +88,8 @@ class Scanned:
         """What a list of such objects is, if that tells."""
         if "data" in self.fields or self.trouble or self.twice:
             return None
-        return item_looks_like({name: [] if self.is_list_field(name) else None for name in self.fields})
-
-    def is_list_field(self, name: str) -> bool:
-        """True if the value of a field is a list."""
-        return self.text.startswith("[", self.fields[name].start)
+        is_list = {name: self.text.startswith("[", part.start) for name, part in self.fields.items()}
+        return item_looks_like({name: [] if is_list[name] else None for name in is_list})
 
     def items(self) -> Iterator[Scanned]:
         """The items of a list, one at a time; what ends it early comes last, as an item with `trouble` and no text."""
@@ -150,13 +147,15 @@ def _scan_list(cursor: Cursor, scanned: Scanned, levels: int) -> None:
             cursor.to_keep -= _ITEM + len(item.fields)
             scanned.kept.append(item)
             scanned.holds = scanned.holds or item.holds
-            scanned.looks = scanned.looks or item.looks_as_item()
+            if not scanned.holds:  # else what it looks like is not asked for
+                scanned.looks = scanned.looks or item.looks_as_item()
             continue
         if scanned.rest is None:
             scanned.rest = cursor.copy()
         value = cursor.skip().value
         scanned.holds = scanned.holds or value is UNREAD or holds_bodies(value)
-        scanned.looks = scanned.looks or item_looks_like(value)
+        if not scanned.holds:
+            scanned.looks = scanned.looks or item_looks_like(value)
 
 
 def _scan_fields(cursor: Cursor, scanned: Scanned, levels: int) -> None:
@@ -175,7 +174,8 @@ def _scan_fields(cursor: Cursor, scanned: Scanned, levels: int) -> None:
         span = cursor.skip()
         is_read &= span.value is not UNREAD
         data, error = (span.value if key == "data" else data), (span.value if key == "error" else error)
-        scanned.fields[key] = _field(cursor.text, span, is_body=key == "data" and _is_data(span.value))
+        is_body = key == "data" and value_looks_like({key: span.value}) == ENDPOINTS_BODY
+        scanned.fields[key] = _field(cursor.text, span, is_body=is_body)
     if is_read:
         scanned.looks = _looks(scanned, data, error, cursor.at)
     scanned.holds = not is_read or scanned.twice is not None or _holds(scanned, data, error)
@@ -205,10 +205,6 @@ def _holds(scanned: Scanned, data: Any, error: Any) -> bool:
     is_body = isinstance(data, dict) and isinstance(data.get("endpoints"), list)
     is_record = not fields.keys().isdisjoint(BODY_FIELDS)
     return is_body or is_record or is_error(error) or any(part.holds for part in fields.values())
-
-
-def _is_data(value: Any) -> bool:
-    return value_looks_like({"data": value}) == ENDPOINTS_BODY
 
 
 def _looks(scanned: Scanned, data: Any, error: Any, end: int) -> str | None:

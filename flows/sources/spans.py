@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from copy import copy
+from json.decoder import scanstring  # type: ignore[attr-defined] # json's own, which typeshed does not list
 from typing import Any, NamedTuple
 
 from flows.strict_json import DECODER, NotJsonError
@@ -107,14 +108,16 @@ class Cursor:
         if self.peek() != '"':
             raise self._unexpected("a key in quotes")
         try:
-            key, self.at = DECODER.raw_decode(self.text, self.at)
+            key, self.at = scanstring(self.text, self.at + 1)
         except ValueError:
             raise self._unexpected("a key in quotes") from None
         self._take(":")
         return str(key)
 
     def _take(self, expected: str) -> str:
-        found = self.peek()
+        found = self.text[self.at : self.at + 1]
+        if not found or found not in expected:  # there may be blanks before it
+            found = self.peek()
         if not found or found not in expected:
             raise self._unexpected(" or ".join(repr(one) for one in expected))
         self.at += 1
