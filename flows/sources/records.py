@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, tzinfo
+from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple, Self
 from urllib.parse import unquote
 
@@ -37,7 +39,7 @@ class Facts(NamedTuple):
     status: int | None = None
     failure: str | None = None
 
-    def with_time(self, known: Known, names: Sequence[str], zone: tzinfo | None) -> Self:
+    def with_time(self, known: Known, names: tuple[str, ...], zone: tzinfo | None) -> Self:
         """The same with the time of the first of these fields that an object has."""
         for name, value in known.found(names):
             try:
@@ -54,6 +56,8 @@ class Known:
         self._scanned = scanned
         self._fields = scanned.fields
         self._meta: dict[str, Any] = {}
+        if self._fields.keys().isdisjoint(_outer(_META_FIELDS)):
+            return
         for name in _META_FIELDS:
             if name in self._fields and isinstance(meta := self._loaded(name), dict):
                 self._meta = meta | self._meta
@@ -68,15 +72,13 @@ class Known:
             return value.get(inner) if isinstance(value, dict) else None
         return self._meta.get(name)
 
-    def found(self, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    def found(self, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
         """Those of these fields that have a value."""
-        for name in names:  # most of them are in no document: this is quicker than to ask for each value
-            if name in self._fields or name in self._meta or "." in name:
-                value = self.value(name)
-                if value is not None:
-                    yield name, value
+        if not self._meta and self._fields.keys().isdisjoint(_outer(names)):  # as for most fields of most documents
+            return iter(())
+        return ((name, value) for name in names if (value := self.value(name)) is not None)
 
-    def values(self, names: Sequence[str]) -> Iterator[Any]:
+    def values(self, names: tuple[str, ...]) -> Iterator[Any]:
         """The values of these fields, as far as there are any."""
         return (value for _, value in self.found(names))
 
@@ -91,14 +93,20 @@ class Known:
         return None
 
 
-def facts(scanned: Scanned, around: Facts, time_fields: Sequence[str], zone: tzinfo | None) -> Facts:
+@lru_cache
+def _outer(names: tuple[str, ...]) -> frozenset[str]:
+    """The fields in which these are, as `meta` for `meta.fetched_at`."""
+    return frozenset(name.partition(".")[0] for name in names).union(names)
+
+
+def facts(scanned: Scanned, around: Facts, time_fields: tuple[str, ...], zone: tzinfo | None) -> Facts:
     """What an object says, else what is around it. Raises ValueError if it names a target that can't be read."""
     known = Known(scanned)
     status = _status(known)
-    return around.with_time(known, time_fields, zone)._replace(
-        target=_target(known) or around.target,
-        status=status or around.status,
-        failure=_failure(known, status) or around.failure,
+    timed = around.with_time(known, time_fields, zone)
+    target = _target(known) or around.target
+    return Facts(
+        target, timed.time, timed.time_field, status or around.status, _failure(known, status) or around.failure
     )
 
 
@@ -145,7 +153,7 @@ def _failure(known: Known, status: int | None) -> str | None:
 def _target(known: Known) -> Target | None:
     """The requested path, from an address or from a field that names the model. Raises ValueError."""
     details = known.value("detailsPath")
-    for path in (details, *known.values(_URL_FIELDS)):
+    for path in chain((details,), known.values(_URL_FIELDS)):
         match = _DETAILS_PATH.fullmatch(path) if isinstance(path, str) else None
         if match and (match["end"] or path == details):
             return Target.parse(unquote(match["target"]))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from flows.decode import MAX_BODY_BYTES
 from flows.gzip_lines import RawLine
-from flows.sources.json_lines import whole_or_lines
+from flows.sources.json_lines import MAX_BYTES, whole_or_lines
 from flows.sources.likeness import (
     BODY_FIELDS,
     ENDPOINTS_BODY,
@@ -71,7 +71,8 @@ class _Around(NamedTuple):
     levels: int = _MAX_LEVELS
 
     def at(self, where: str) -> _Around:
-        return self._replace(where=f"{self.where} {where}".lstrip(), levels=self.levels - 1)
+        where = f"{self.where} {where}" if self.where else where
+        return _Around(where, self.time_fields, self.zone, self.facts, self.levels - 1)
 
 
 def documents(
@@ -82,6 +83,8 @@ def documents(
     The time of a body is that of the first of `time_fields` beside it, else around it. A time that can't be read
     refuses its bodies; without `time_fields` no time is looked for. `zone` is that of times which name none.
     """
+    if len(content) <= MAX_BYTES and content.find(b"\n", 0, -1) < 0:
+        return _read_line(RawLine(0, 0, content), _Around("", tuple(time_fields), zone))  # nothing to be split
     pieces = (content[at : at + _PIECE] for at in range(0, len(content), _PIECE))
     return documents_in(pieces, time_fields=time_fields, zone=zone)
 
@@ -104,7 +107,7 @@ def _limited(parts: Iterable[tuple[_Around, Iterator[Document]]], limit: int, wh
     for place, found in parts:
         for document in found:
             yield document
-            is_empty = (document.reason or "").startswith(("not JSON", NO_ENDPOINTS))
+            is_empty = document.reason is not None and document.reason.startswith(("not JSON", NO_ENDPOINTS))
             empty = empty + 1 if is_empty else 0
         if empty >= limit:
             yield _refused(place, f"{empty:,} {what} in a row hold no body; the rest is not read")
@@ -147,13 +150,14 @@ def _read_items(scanned: Scanned, around: _Around) -> Iterator[Document]:
 def _read_object(scanned: Scanned, around: _Around) -> Iterator[Document]:
     """What an object holds that is no body itself: a record, a map, a list around bodies, or none of these."""
     try:
-        inner = around._replace(facts=facts(scanned, around.facts, around.time_fields, around.zone))
+        told = facts(scanned, around.facts, around.time_fields, around.zone)
     except ValueError as error:  # NotJsonError is one
         yield _refused(around, str(error))
         return
-    keyed = [name for name, part in scanned.fields.items() if part.holds and _is_target(name)]
+    inner = _Around(around.where, around.time_fields, around.zone, told, around.levels)
     held = _body_field(scanned)
     holding = [name for name, part in scanned.fields.items() if part.holds]
+    keyed = [name for name in holding if _is_target(name)]
     if inner.facts.failure and (held or not holding):
         yield _refused(around, inner.facts.failure)
     elif keyed and not scanned.trouble:
