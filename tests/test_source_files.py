@@ -598,3 +598,20 @@ def test_recorded_bodies_come_out_of_one_walk_unchanged() -> None:
     walk = b'{"fetchedAt": 1778924831, "data": [%s]}' % b", ".join(b'{"response": %s}' % body for body in bodies)
     items = read(write("walk.json", walk))
     assert [item.body for item in items if isinstance(item, Found)] == bodies
+
+
+EXTREME_TIMES = [
+    *("1E+99999999", "-1E+99999999", "1E-99999999", "9" * 5000, "-1", "NaN", "-Infinity", "true", "[]", "{}"),
+    *('"1E+99999999"', '"9999-12-31T23:59:59-23:59"', '"0001-01-01T00:00:00+23:59"', '""', '"\\ud800"', '"+999999"'),
+]
+
+
+@pytest.mark.parametrize("time", EXTREME_TIMES, ids=lambda time: time[:20])
+def test_a_line_of_an_extreme_time_costs_itself_alone(time: str) -> None:
+    good = b'{"observed_at":"2026-11-01T01:00:00Z","response":%s}\n' % BODY
+    bad = b'{"observed_at":%s,"response":%s}\n' % (time.encode(), BODY)
+    first, second, third = read(write("x.jsonl", good + bad + good))
+    assert isinstance(first, Found)
+    assert isinstance(second, Refused)
+    assert "is no time" in second.reason or "no zone" in second.reason
+    assert isinstance(third, Found)

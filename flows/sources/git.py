@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, groupby, pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 from flows.sources.found import Found, Known, Refused, Source
@@ -50,7 +50,7 @@ def open_git(
     time_rule, target_rule = read_git_time_rule(time, zone), read_target_rule(target)
     opened = Repository(repository)
     reading = _Reading(opened, opened.list_changes(patterns), time_rule, target_rule, since, until)
-    return Source("git", sum(1 for _ in reading.changes()), reading)
+    return Source("git", sum(count for _, count in reading.commits()), reading)
 
 
 class _Undated(NamedTuple):
@@ -73,7 +73,7 @@ class _Reading:
     until: datetime | None
 
     def __iter__(self) -> Iterator[Item]:
-        commits = Counter(second for commit, _ in self._commits() if (second := self._second(commit)) is not None)
+        commits = Counter(second for commit, _ in self.commits() if (second := self._second(commit)) is not None)
         with (
             Blobs(self.repository) as blobs,
             Versions(self.repository, self._documents) as versions,
@@ -95,17 +95,18 @@ class _Reading:
 
     def changes(self) -> Iterator[Change]:
         """The changes to read, of commits within the time asked for."""
-        if self.time_rule.fields or self.time_rule.own or (self.since is None and self.until is None):
-            return iter(self.listing)
         return (change for change in self.listing if self._is_asked_for(change.commit))
 
-    def _commits(self) -> Iterator[tuple[Commit, Iterator[Change]]]:
-        return groupby(self.changes(), key=lambda change: change.commit)
+    def commits(self) -> Iterator[tuple[Commit, int]]:
+        """These commits, each with the number of its changes."""
+        return ((commit, count) for commit, count in self.listing.commits() if self._is_asked_for(commit))
 
     def _second(self, commit: Commit) -> int | None:
         return commit.committed_s if self.time_rule.commit == "committer" else commit.authored_s
 
     def _is_asked_for(self, commit: Commit) -> bool:
+        if self.time_rule.fields or self.time_rule.own or (self.since is None and self.until is None):
+            return True
         seconds = self._second(commit)
         if seconds is None:
             return True  # to be refused by name

@@ -52,6 +52,11 @@ class _Entry(NamedTuple):
     blob: str
     earlier: tuple[str, ...]
 
+    @property
+    def is_change(self) -> bool:
+        """True if the path has content now that it had in none of the parents."""
+        return self.mode != _GONE and self.blob not in self.earlier
+
 
 class Listing:
     """The changes that `git log` named, on disk for as long as this object lives: memory does not grow with them.
@@ -66,12 +71,18 @@ class Listing:
         for file in (self.asked, self.full):
             weakref.finalize(self, file.close)
 
+    def commits(self) -> Iterator[tuple[Commit, int]]:
+        """Each commit with the number of its changes: much faster than to iterate over the changes themselves."""
+        for commit, entries in groupby(_entries(self.asked, self._cuts), key=lambda entry: entry.commit):
+            if count := sum(1 for entry in entries if entry.is_change):
+                yield commit, count
+
     def __iter__(self) -> Iterator[Change]:
         overwritten = self._overwritten()
         for commit, entries in groupby(_entries(self.asked, self._cuts), key=lambda entry: entry.commit):
             moved = next((blobs for of, blobs in overwritten if of == commit.id), frozenset[str]())
             for entry in entries:
-                if entry.mode != _GONE and entry.blob not in entry.earlier:
+                if entry.is_change:
                     yield Change(*entry, is_moved=entry.blob in moved)
 
     def _overwritten(self) -> Iterator[tuple[str, frozenset[str]]]:

@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -80,13 +81,16 @@ class SameTime:
         if len(held) == 1:
             yield held[0].done, self._whole(held[0])
             return
+        owned = [(item, _owner(self._body(item), item.found.target), self._digest(item)) for item in held]
+        written: defaultdict[str, set[bytes]] = defaultdict(set)
+        for _, target, digest in owned:
+            written[target].add(digest)
         seen: defaultdict[str, dict[bytes, bytes]] = defaultdict(dict)
         judged = []
-        for item in held:
-            body = self._whole(item).body
-            target, content = _content(body, item.found.target)
-            first = seen[target].setdefault(content, hashlib.sha256(body).digest())
-            judged.append((item, target, first == hashlib.sha256(body).digest()))
+        for item, target, digest in owned:
+            # What bodies say is compared only where they differ in what is written.
+            content = _content(self._body(item)) if len(written[target]) > 1 else digest
+            judged.append((item, target, seen[target].setdefault(content, digest) == digest))
         for item, target, is_first in judged:
             if (count := len(seen[target])) > 1:
                 yield item.done, Refused(item.found.origin, _refusal(item, count, target))
@@ -95,8 +99,14 @@ class SameTime:
                 yield item.done, self._whole(item) if is_first else Known(item.found.origin)
 
     def _whole(self, item: _Held) -> Found:
+        return replace(item.found, body=self._body(item))
+
+    def _body(self, item: _Held) -> bytes:
         self._bodies.seek(item.start)
-        return replace(item.found, body=self._bodies.read(item.size))
+        return self._bodies.read(item.size)
+
+    def _digest(self, item: _Held) -> bytes:
+        return hashlib.sha256(self._body(item)).digest()
 
 
 def _refusal(item: _Held, count: int, target: str) -> str:
@@ -105,21 +115,23 @@ def _refusal(item: _Held, count: int, target: str) -> str:
     return f"{count} different bodies of {target} have only the one time {time} UTC, {source}: {item.hint}"
 
 
-def _content(body: bytes, target: Target | None) -> tuple[str, bytes]:
-    """Whose body it is, and a digest of what it says, whatever its layout.
-
-    Without a target it is the path that the body was asked for by, as far as it says: the id of its endpoints if all
-    are of one variant.
-    """
+def _owner(body: bytes, target: Target | None) -> str:
+    """Whose body it is: without a target, the path that it was asked for by, as far as it says."""
     try:
-        value = load_json(body)
-        digest = hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).digest()
-        return str(target or _own_target(value["data"])), digest
+        return str(target or _own_target(load_json(body)["data"]))
     except (NotJsonError, KeyError, TypeError, AttributeError, ValueError):
-        return str(target or ""), hashlib.sha256(body).digest()
+        return ""
+
+
+def _content(body: bytes) -> bytes:
+    """A digest of what a body says, whatever its layout."""
+    with suppress(NotJsonError, TypeError, ValueError):
+        body = json.dumps(load_json(body), sort_keys=True, default=str).encode()
+    return hashlib.sha256(body).digest()
 
 
 def _own_target(data: dict[str, Any]) -> str:
+    """The id of its endpoints if all are of one variant, else its own."""
     ids = {str(endpoint.get("model_id") or data["id"]) for endpoint in data["endpoints"]}
     only = ids.pop() if len(ids) == 1 else ""
     return only if only.startswith(f"{data['id']}:") else str(data["id"])

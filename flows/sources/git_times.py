@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal, cast, get_args
 
 from flows.errors import ConfigurationError
@@ -102,7 +103,7 @@ def read_git_time_rule(text: str | None, zone: str | None = None) -> GitTimeRule
 
 def option_hint(path: str, content: bytes) -> str:
     """The option that says where bodies of one commit have a time of their own; `content` is that of their file."""
-    head = _BODY.split(content[:_HEAD_BYTES].decode("utf-8", "replace"))[0]
+    head = _BODY.split(content[:_HEAD_BYTES].decode("utf-8", "replace"), maxsplit=1)[0]
     for name, text, number in _FIELD.findall(head):
         with suppress(ValueError, ArithmeticError):
             read_time(text or Decimal(number), UTC)
@@ -112,6 +113,7 @@ def option_hint(path: str, content: bytes) -> str:
     return "say where each has its own time, with --time field:NAME, name:PATTERN or path:PATTERN, or load fewer paths"
 
 
+@lru_cache
 def _pattern_of(path: str) -> str | None:
     """A pattern that reads the last date in a path, with the time of day behind it; None without a date."""
     found = list(_DAY.finditer(path))
@@ -151,16 +153,23 @@ def _contradiction(path: str, body: bytes, time: datetime) -> str | None:
 
     A date that the body holds, too, is a part of a model's name, such as `gpt-4o-2024-11-20`.
     """
-    days = [match for match in _DAY.finditer(path) if match[0].encode() not in body]
-    try:
-        stamp = time_in_folders(path) or time_in_name(path.rpartition("/")[2])
-    except ValueError:  # several: whether one of them agrees is checked by the days
-        stamp = None
+    dates, stamp = _dates_in(path)
+    days = [match for match in dates if match[0].encode() not in body]
     if stamp is not None and f"{stamp:%Y%m%d}".encode() not in body and f"{stamp:%Y-%m-%d}".encode() not in body:
         return None if abs(time - stamp) <= _LATER else f"{stamp:%Y-%m-%d %H:%M}"
     if not days or any(_is_on(match, time) for match in days):
         return None
     return days[-1][0]
+
+
+@lru_cache
+def _dates_in(path: str) -> tuple[Sequence[re.Match[str]], datetime | None]:
+    """The dates in a path, and its time if it holds one; of several, whether one agrees is checked by the dates."""
+    try:
+        stamp = time_in_folders(path) or time_in_name(path.rpartition("/")[2])
+    except ValueError:
+        stamp = None
+    return tuple(_DAY.finditer(path)), stamp
 
 
 def _is_on(match: re.Match[str], time: datetime) -> bool:

@@ -86,5 +86,6 @@ class Versions:
 
 
 def _digest(document: Document) -> bytes:
-    beside = f"{document.target} {document.observed_at} {document.reason} {document.status}"
+    time = document.observed_at and document.observed_at.timestamp()  # its text takes longer than all else here
+    beside = f"{document.target} {time} {document.reason} {document.status}"
     return hashlib.sha256(beside.encode() + b"\n" + (document.body or b"").strip()).digest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from flows.other_bodies import FROM_THE_WEBSITE, is_of_the_website
 from flows.strict_json import NotJsonError, clean_text, load_json
@@ -50,7 +50,7 @@ def item_looks_like(item: Any) -> str | None:
 
 def _object_looks_like(value: dict[str, Any]) -> str:
     data, error = value.get("data"), value.get("error")
-    if isinstance(error, dict) and ("code" in error or "message" in error):
+    if is_error(error):
         return one_line(f"{ERROR_BODY}: {error.get('message') or error.get('code')}")
     if isinstance(data, list):
         return value_looks_like(data)
@@ -63,6 +63,11 @@ def _object_looks_like(value: dict[str, Any]) -> str:
     return ENDPOINTS_BODY
 
 
+def is_error(error: Any) -> TypeGuard[dict[str, Any]]:
+    """True for what the API's own error body has under `error`."""
+    return isinstance(error, dict) and ("code" in error or "message" in error)
+
+
 def holds_bodies(value: Any, levels: int = _LEVELS) -> bool:
     """True if a body, or a record of one, may be somewhere within a value."""
     if isinstance(value, str):
@@ -73,7 +78,7 @@ def holds_bodies(value: Any, levels: int = _LEVELS) -> bool:
         return any(holds_bodies(item, levels - 1) for item in value)
     if isinstance(value.get("data"), dict) and isinstance(value["data"].get("endpoints"), list):
         return True
-    if not value.keys().isdisjoint(BODY_FIELDS) or _object_looks_like(value).startswith(ERROR_BODY):
+    if not value.keys().isdisjoint(BODY_FIELDS) or is_error(value.get("error")):
         return True
     return any(holds_bodies(item, levels - 1) for item in value.values())
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
-from typing import Any, Self
+from functools import lru_cache
+from itertools import chain
+from typing import Any, NamedTuple, Self
 from urllib.parse import unquote
 
 from flows.sources.likeness import one_line
@@ -29,8 +30,7 @@ _DETAILS_PATH = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What is known beside a body. `time` is a text if it can't be read; `failure` says why it proves nothing."""
 
     target: Target | None = None
@@ -39,16 +39,13 @@ class Facts:
     status: int | None = None
     failure: str | None = None
 
-    def with_time(self, known: Known, names: Sequence[str], zone: tzinfo | None) -> Self:
+    def with_time(self, known: Known, names: tuple[str, ...], zone: tzinfo | None) -> Self:
         """The same with the time of the first of these fields that an object has."""
-        for name in names:
-            value = known.value(name)
-            if value is None:
-                continue
+        for name, value in known.found(names):
             try:
-                return replace(self, time=read_time(value, zone), time_field=name)
+                return self._replace(time=read_time(value, zone), time_field=name)
             except ValueError as error:
-                return replace(self, time=f"{name}: {error}", time_field=name)
+                return self._replace(time=f"{name}: {error}", time_field=name)
         return self
 
 
@@ -57,27 +54,36 @@ class Known:
 
     def __init__(self, scanned: Scanned) -> None:
         self._scanned = scanned
+        self._fields = scanned.fields
         self._meta: dict[str, Any] = {}
+        if self._fields.keys().isdisjoint(_outer(_META_FIELDS)):
+            return
         for name in _META_FIELDS:
-            if name in scanned.fields and isinstance(meta := self._loaded(name), dict):
+            if name in self._fields and isinstance(meta := self._loaded(name), dict):
                 self._meta = meta | self._meta
 
     def value(self, name: str) -> Any:
         """The value of a field, also of one within another (`meta.fetched_at`); None without one."""
-        if name in self._scanned.fields:
+        if name in self._fields:
             return self._loaded(name)
         if "." in name:
             outer, _, inner = name.partition(".")
-            value = self._loaded(outer) if outer in self._scanned.fields else None
+            value = self._loaded(outer) if outer in self._fields else None
             return value.get(inner) if isinstance(value, dict) else None
         return self._meta.get(name)
 
-    def first(self, names: Sequence[str]) -> Iterator[Any]:
-        """The values that there are of these fields."""
-        return (value for name in names if (value := self.value(name)) is not None)
+    def found(self, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+        """Those of these fields that have a value."""
+        if not self._meta and self._fields.keys().isdisjoint(_outer(names)):  # as for most fields of most documents
+            return iter(())
+        return ((name, value) for name in names if (value := self.value(name)) is not None)
+
+    def values(self, names: tuple[str, ...]) -> Iterator[Any]:
+        """The values of these fields, as far as there are any."""
+        return (value for _, value in self.found(names))
 
     def _loaded(self, name: str) -> Any:
-        part = self._scanned.fields[name]
+        part = self._fields[name]
         if part.value is not UNREAD:
             return part.value
         if part.holds:
@@ -87,15 +93,20 @@ class Known:
         return None
 
 
-def facts(scanned: Scanned, around: Facts, time_fields: Sequence[str], zone: tzinfo | None) -> Facts:
+@lru_cache
+def _outer(names: tuple[str, ...]) -> frozenset[str]:
+    """The fields in which these are, as `meta` for `meta.fetched_at`."""
+    return frozenset(name.partition(".")[0] for name in names).union(names)
+
+
+def facts(scanned: Scanned, around: Facts, time_fields: tuple[str, ...], zone: tzinfo | None) -> Facts:
     """What an object says, else what is around it. Raises ValueError if it names a target that can't be read."""
     known = Known(scanned)
     status = _status(known)
-    return replace(
-        around.with_time(known, time_fields, zone),
-        target=_target(known) or around.target,
-        status=status or around.status,
-        failure=_failure(known, status) or around.failure,
+    timed = around.with_time(known, time_fields, zone)
+    target = _target(known) or around.target
+    return Facts(
+        target, timed.time, timed.time_field, status or around.status, _failure(known, status) or around.failure
     )
 
 
@@ -122,7 +133,7 @@ def text_body(name: str, value: Any) -> bytes:
 
 
 def _status(known: Known) -> int | None:
-    for value in known.first(_STATUS_FIELDS):
+    for value in known.values(_STATUS_FIELDS):
         if isinstance(value, int) or (isinstance(value, str) and value.isdecimal() and len(value) <= len("200")):
             status = int(value)
             if status in _STATUS:
@@ -142,7 +153,7 @@ def _failure(known: Known, status: int | None) -> str | None:
 def _target(known: Known) -> Target | None:
     """The requested path, from an address or from a field that names the model. Raises ValueError."""
     details = known.value("detailsPath")
-    for path in (details, *known.first(_URL_FIELDS)):
+    for path in chain((details,), known.values(_URL_FIELDS)):
         match = _DETAILS_PATH.fullmatch(path) if isinstance(path, str) else None
         if match and (match["end"] or path == details):
             return Target.parse(unquote(match["target"]))
@@ -153,7 +164,7 @@ def _target(known: Known) -> Target | None:
         raise ValueError(one_line(f"the detailsPath {details!r} names no model"))
     if isinstance(author, str) and isinstance(slug, str):
         return Target.parse(slug if slug.startswith(f"{author}/") else f"{author}/{slug}")
-    for value in known.first(_TARGET_FIELDS):
+    for value in known.values(_TARGET_FIELDS):
         if isinstance(value, str) and TARGET_FORM.fullmatch(value) and len(value) <= TARGET_MAX_LENGTH:
             return Target.parse(value)
     return None

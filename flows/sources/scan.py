@@ -7,11 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from flows.other_bodies import undecodable
-from flows.sources.likeness import ENDPOINTS_BODY, holds_bodies, item_looks_like, looks_like, value_looks_like
-from flows.sources.spans import MAX_PARSED, UNREAD, Cursor, Span
+from flows.sources.likeness import (
+    BODY_FIELDS,
+    ENDPOINTS_BODY,
+    holds_bodies,
+    is_error,
+    item_looks_like,
+    looks_like,
+    value_looks_like,
+)
+from flows.sources.spans import MAX_KEPT, MAX_PARSED, UNREAD, Cursor, Span
 from flows.strict_json import NotJsonError, clean_text, load_json, refuse_depth
 
 _MAX_FIELDS = 50_000  # each is held
+_LEVELS = 2  # of lists within each other whose items are kept, as in a list of walks
+_ITEM = 4  # as many fields take the memory of an item
 
 
 class Field(NamedTuple):
@@ -31,7 +41,8 @@ class Field(NamedTuple):
 class Scanned:
     """Where the parts of a document are: a whole file, or a part of one. `trouble` says what ends it early.
 
-    Of the items of a list only this is kept: what they look like, and whether one may hold a body (`holds`).
+    `holds` is true if there may be bodies somewhere within it. Of a list the first items are `kept`, so that they are
+    not read twice; `rest` is the place of the others, of which only what they look like and whether they hold is known.
     """
 
     text: str
@@ -39,7 +50,10 @@ class Scanned:
     end: int
     content: bytes | None = None
     fields: dict[str, Field] = field(default_factory=dict)
+    lists: dict[str, Scanned] = field(default_factory=dict)
     is_list: bool = False
+    kept: list[Scanned] = field(default_factory=list)
+    rest: Cursor | None = None
     holds: bool = False
     looks: str | None = None
     twice: str | None = None
@@ -68,16 +82,29 @@ class Scanned:
 
     def part(self, name: str) -> Scanned:
         """The value of a field as a document of its own."""
-        return _scan(Cursor(self.text, self.fields[name].start))
+        return self.lists.get(name) or _scan(Cursor(self.text, self.fields[name].start))
+
+    def looks_as_item(self) -> str | None:
+        """What a list of such objects is, if that tells."""
+        if "data" in self.fields or self.trouble or self.twice:
+            return None
+        is_list = {name: self.text.startswith("[", part.start) for name, part in self.fields.items()}
+        return item_looks_like({name: [] if is_list[name] else None for name in is_list})
 
     def items(self) -> Iterator[Scanned]:
         """The items of a list, one at a time; what ends it early comes last, as an item with `trouble` and no text."""
-        cursor = Cursor(self.text, self.start)
-        try:
-            for _ in cursor.items():
-                yield _scan_item(cursor)
-        except NotJsonError as error:
-            yield Scanned(self.text, cursor.at, cursor.at, trouble=f"{error}; the rest can't be read")
+        yield from self.kept
+        trouble, end = self.trouble, self.end
+        if self.rest is not None:
+            cursor = self.rest.copy()
+            try:
+                for _ in cursor.items(is_inside=True):
+                    cursor.to_keep = MAX_KEPT
+                    yield _scan_item(cursor, _LEVELS)
+            except NotJsonError as error:
+                trouble, end = str(error), cursor.at
+        if trouble:
+            yield Scanned(self.text, end, end, trouble=f"{trouble}; the rest can't be read")
 
 
 def scan(content: bytes) -> Scanned:
@@ -94,16 +121,15 @@ def scan(content: bytes) -> Scanned:
     return scanned
 
 
-def _scan(cursor: Cursor) -> Scanned:
+def _scan(cursor: Cursor, levels: int = _LEVELS) -> Scanned:
+    """One value. `levels` is how many levels of lists keep their items, here and in what is within."""
     first = cursor.peek()
     scanned = Scanned(cursor.text, cursor.at, cursor.at)
     try:
         if first == "[":
-            scanned.is_list = True
-            for scanned.holds, scanned.looks in _passed_items(cursor):
-                pass
+            _scan_list(cursor, scanned, levels)
         elif first == "{":
-            _scan_fields(cursor, scanned)
+            _scan_fields(cursor, scanned, levels)
         elif first and first != "<":
             scanned.trouble = "not JSON: expected a list or an object"
     except NotJsonError as error:
@@ -112,17 +138,27 @@ def _scan(cursor: Cursor) -> Scanned:
     return scanned
 
 
-def _passed_items(cursor: Cursor) -> Iterator[tuple[bool, str | None]]:
-    """Pass over the items of a list: whether one may hold a body until now, and what they look like."""
-    holds, looks = False, None
+def _scan_list(cursor: Cursor, scanned: Scanned, levels: int) -> None:
+    """Pass over the items of a list. Raises NotJsonError where it can't be followed; what was found is kept."""
+    scanned.is_list = True
     for _ in cursor.items():
+        if levels and cursor.to_keep > 0 and scanned.rest is None and cursor.peek() == "{":
+            item = _scan_item(cursor, levels - 1)
+            cursor.to_keep -= _ITEM + len(item.fields)
+            scanned.kept.append(item)
+            scanned.holds = scanned.holds or item.holds
+            if not scanned.holds:  # else what it looks like is not asked for
+                scanned.looks = scanned.looks or item.looks_as_item()
+            continue
+        if scanned.rest is None:
+            scanned.rest = cursor.copy()
         value = cursor.skip().value
-        holds = holds or value is UNREAD or holds_bodies(value)
-        looks = looks or item_looks_like(value)
-        yield holds, looks
+        scanned.holds = scanned.holds or value is UNREAD or holds_bodies(value)
+        if not scanned.holds:
+            scanned.looks = scanned.looks or item_looks_like(value)
 
 
-def _scan_fields(cursor: Cursor, scanned: Scanned) -> None:
+def _scan_fields(cursor: Cursor, scanned: Scanned, levels: int) -> None:
     """Raises NotJsonError where the object can't be followed; what was found until then is kept."""
     data: Any = None
     error: Any = None
@@ -133,17 +169,42 @@ def _scan_fields(cursor: Cursor, scanned: Scanned) -> None:
         if key in scanned.fields:
             scanned.twice = f"not JSON: the key {clean_text(key)[:100]!r} stands twice in one object"
         if cursor.peek() == "[":
-            scanned.fields[key] = _unread_list(cursor)
-            for holds, looks in _passed_items(cursor):
-                scanned.fields[key] = scanned.fields[key]._replace(holds=holds, looks=looks)
-            scanned.fields[key] = scanned.fields[key]._replace(end=cursor.at)
+            _scan_list_field(cursor, scanned, key, levels)
             continue
         span = cursor.skip()
         is_read &= span.value is not UNREAD
-        scanned.fields[key] = _field(cursor.text, span)
         data, error = (span.value if key == "data" else data), (span.value if key == "error" else error)
+        is_body = key == "data" and value_looks_like({key: span.value}) == ENDPOINTS_BODY
+        scanned.fields[key] = _field(cursor.text, span, is_body=is_body)
     if is_read:
         scanned.looks = _looks(scanned, data, error, cursor.at)
+    scanned.holds = not is_read or scanned.twice is not None or _holds(scanned, data, error)
+
+
+def _scan_list_field(cursor: Cursor, scanned: Scanned, key: str, levels: int) -> None:
+    """Raises NotJsonError, as _scan_fields."""
+    part = Scanned(cursor.text, cursor.at, len(cursor.text))
+    end = part.end
+    try:
+        _scan_list(cursor, part, levels)
+        end = cursor.at
+    except NotJsonError as error:
+        part.trouble = str(error)
+        raise
+    finally:
+        part.end = cursor.at
+        scanned.fields[key] = Field(part.start, end, UNREAD, part.looks, part.holds)
+        cursor.to_keep -= 1
+        if cursor.to_keep > 0:
+            scanned.lists[key] = part
+
+
+def _holds(scanned: Scanned, data: Any, error: Any) -> bool:
+    """True if an object is a body or a record of one, or if there may be one in its fields."""
+    fields = scanned.fields
+    is_body = isinstance(data, dict) and isinstance(data.get("endpoints"), list)
+    is_record = not fields.keys().isdisjoint(BODY_FIELDS)
+    return is_body or is_record or is_error(error) or any(part.holds for part in fields.values())
 
 
 def _looks(scanned: Scanned, data: Any, error: Any, end: int) -> str | None:
@@ -157,12 +218,9 @@ def _looks(scanned: Scanned, data: Any, error: Any, end: int) -> str | None:
     return _checked(scanned.text, scanned.start, end, {"data": data, "error": error, **known})
 
 
-def _unread_list(cursor: Cursor) -> Field:
-    return Field(cursor.at, len(cursor.text))
-
-
-def _field(text: str, span: Span) -> Field:
-    holds = holds_bodies(span.value) or span.end - span.start > MAX_PARSED
+def _field(text: str, span: Span, *, is_body: bool) -> Field:
+    """`is_body` is True for the data of an endpoints body, which are not searched for others."""
+    holds = span.end - span.start > MAX_PARSED or (not is_body and holds_bodies(span.value))
     if isinstance(span.value, dict):
         return Field(span.start, span.end, UNREAD, _checked(text, span.start, span.end, span.value), holds)
     return Field(span.start, span.end, span.value, None, holds)
@@ -178,11 +236,12 @@ def _checked(text: str, start: int, end: int, value: dict[str, Any]) -> str | No
     return looks
 
 
-def _scan_item(cursor: Cursor) -> Scanned:
+def _scan_item(cursor: Cursor, levels: int) -> Scanned:
     """One item of a list. An item that is broken within its brackets costs nothing but itself."""
     first, start = cursor.peek(), cursor.at
-    item = _scan(cursor)
+    item = _scan(cursor, levels)
     if item.trouble or first not in {"[", "{"}:
+        item.holds = True
         cursor.at = start
         cursor.skip()
     item.end = cursor.at

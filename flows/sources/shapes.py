@@ -8,12 +8,13 @@ body within another document is taken as it is written there: no number changes 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from typing import NamedTuple
 
 from flows.decode import MAX_BODY_BYTES
 from flows.gzip_lines import RawLine
-from flows.sources.json_lines import whole_or_lines
+from flows.sources.json_lines import MAX_BYTES, whole_or_lines
 from flows.sources.likeness import (
     BODY_FIELDS,
     ENDPOINTS_BODY,
@@ -60,18 +61,18 @@ class Document:
     status: int = _OK
 
 
-@dataclass(frozen=True, slots=True)
-class _Around:
+class _Around(NamedTuple):
     """What is around a document, and how it is read. `levels` is how much deeper bodies are looked for."""
 
     where: str
     time_fields: tuple[str, ...]
     zone: tzinfo | None
-    facts: Facts = field(default_factory=Facts)
+    facts: Facts = Facts()
     levels: int = _MAX_LEVELS
 
     def at(self, where: str) -> _Around:
-        return replace(self, where=f"{self.where} {where}".lstrip(), levels=self.levels - 1)
+        where = f"{self.where} {where}" if self.where else where
+        return _Around(where, self.time_fields, self.zone, self.facts, self.levels - 1)
 
 
 def documents(
@@ -82,6 +83,8 @@ def documents(
     The time of a body is that of the first of `time_fields` beside it, else around it. A time that can't be read
     refuses its bodies; without `time_fields` no time is looked for. `zone` is that of times which name none.
     """
+    if len(content) <= MAX_BYTES and content.find(b"\n", 0, -1) < 0:
+        return _read_line(RawLine(0, 0, content), _Around("", tuple(time_fields), zone))  # nothing to be split
     pieces = (content[at : at + _PIECE] for at in range(0, len(content), _PIECE))
     return documents_in(pieces, time_fields=time_fields, zone=zone)
 
@@ -104,7 +107,7 @@ def _limited(parts: Iterable[tuple[_Around, Iterator[Document]]], limit: int, wh
     for place, found in parts:
         for document in found:
             yield document
-            is_empty = (document.reason or "").startswith(("not JSON", NO_ENDPOINTS))
+            is_empty = document.reason is not None and document.reason.startswith(("not JSON", NO_ENDPOINTS))
             empty = empty + 1 if is_empty else 0
         if empty >= limit:
             yield _refused(place, f"{empty:,} {what} in a row hold no body; the rest is not read")
@@ -131,7 +134,7 @@ def _read(scanned: Scanned, around: _Around) -> Iterator[Document]:
         yield from _read_items(scanned, around)
     elif scanned.looks == ENDPOINTS_BODY and not scanned.trouble:
         timed = around.facts.with_time(Known(scanned), around.time_fields, around.zone)
-        yield _judged(scanned.written(), ENDPOINTS_BODY, replace(around, facts=timed))
+        yield _judged(scanned.written(), ENDPOINTS_BODY, around._replace(facts=timed))
     else:
         yield from _read_object(scanned, around)
 
@@ -147,13 +150,14 @@ def _read_items(scanned: Scanned, around: _Around) -> Iterator[Document]:
 def _read_object(scanned: Scanned, around: _Around) -> Iterator[Document]:
     """What an object holds that is no body itself: a record, a map, a list around bodies, or none of these."""
     try:
-        inner = replace(around, facts=facts(scanned, around.facts, around.time_fields, around.zone))
+        told = facts(scanned, around.facts, around.time_fields, around.zone)
     except ValueError as error:  # NotJsonError is one
         yield _refused(around, str(error))
         return
-    keyed = [name for name, part in scanned.fields.items() if part.holds and _is_target(name)]
+    inner = _Around(around.where, around.time_fields, around.zone, told, around.levels)
     held = _body_field(scanned)
     holding = [name for name, part in scanned.fields.items() if part.holds]
+    keyed = [name for name in holding if _is_target(name)]
     if inner.facts.failure and (held or not holding):
         yield _refused(around, inner.facts.failure)
     elif keyed and not scanned.trouble:
@@ -175,7 +179,7 @@ def _read_map(scanned: Scanned, names: Sequence[str], around: _Around) -> Iterat
 
 def _keyed(scanned: Scanned, name: str, around: _Around) -> tuple[_Around, Iterator[Document]]:
     place = around.at(name)
-    place = replace(place, facts=replace(place.facts, target=Target.parse(name)))
+    place = place._replace(facts=place.facts._replace(target=Target.parse(name)))
     return place, _read(scanned.part(name), place)
 
 
@@ -187,7 +191,7 @@ def _read_within(scanned: Scanned, names: Sequence[str], around: _Around) -> Ite
         return
     for name in names:
         part = scanned.part(name)
-        yield from _read(part, around if part.is_list else replace(around, levels=around.levels - 1))
+        yield from _read(part, around if part.is_list else around._replace(levels=around.levels - 1))
     if scanned.trouble and not any(scanned.fields[name].end == scanned.end for name in names):
         yield _refused(around, f"{scanned.trouble}; the rest can't be read")
 
@@ -216,7 +220,7 @@ def _read_held(scanned: Scanned, name: str, around: _Around) -> Iterator[Documen
     if raw.startswith((b"{", b"[")):
         looks = part.looks or (looks_like(raw) if len(raw) <= MAX_PARSED else _TOO_LARGE)
         if looks != ENDPOINTS_BODY and not looks.startswith(ERROR_BODY) and part.holds:
-            yield from _read(scanned.part(name), replace(around, levels=around.levels - 1))
+            yield from _read(scanned.part(name), around._replace(levels=around.levels - 1))
         else:
             yield _judged(raw, looks, around)
         return

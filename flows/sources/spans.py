@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from copy import copy
+from json.decoder import scanstring  # type: ignore[attr-defined] # json's own, which typeshed does not list
 from typing import Any, NamedTuple
 
 from flows.strict_json import DECODER, NotJsonError
@@ -14,6 +16,8 @@ UNREAD = object()  # the value of what load_json would refuse
 MAX_BROKEN = 100
 # Larger objects and lists are not parsed as a whole: they take thirty times their text. No body is as large.
 MAX_PARSED = 6 * 2**20
+# Of the parts of a document, fields and items, which are held for as long as it is read; others are scanned twice.
+MAX_KEPT = 10_000
 # For what load_json refuses: numbers as text can't be too long.
 _LENIENT = json.JSONDecoder(parse_float=str, parse_int=str)
 _BLANK = re.compile(r"[ \t\n\r]*")
@@ -43,7 +47,12 @@ class Cursor:
     def __init__(self, text: str, at: int = 0) -> None:
         self.text = text
         self.at = at
+        self.to_keep = MAX_KEPT
         self._broken = 0
+
+    def copy(self) -> Cursor:
+        """The same place, to go on from it by another way."""
+        return copy(self)
 
     def peek(self) -> str:
         """The next character that is not blank, which is then the next to be taken; empty at the end."""
@@ -71,12 +80,13 @@ class Cursor:
             value, self.at = UNREAD, self._end_of_unread(start)
         return Span(start, self.at, value)
 
-    def items(self) -> Iterator[None]:
-        """Stop at each value of the list that begins here."""
-        self._take("[")
-        if self.peek() == "]":
-            self.at += 1
-            return
+    def items(self, *, is_inside: bool = False) -> Iterator[None]:
+        """Stop at each value of the list that begins here, or, if `is_inside`, one of whose values begins here."""
+        if not is_inside:
+            self._take("[")
+            if self.peek() == "]":
+                self.at += 1
+                return
         while True:
             yield
             if self._take(",]") == "]":
@@ -98,14 +108,16 @@ class Cursor:
         if self.peek() != '"':
             raise self._unexpected("a key in quotes")
         try:
-            key, self.at = DECODER.raw_decode(self.text, self.at)
+            key, self.at = scanstring(self.text, self.at + 1)
         except ValueError:
             raise self._unexpected("a key in quotes") from None
         self._take(":")
         return str(key)
 
     def _take(self, expected: str) -> str:
-        found = self.peek()
+        found = self.text[self.at : self.at + 1]
+        if not found or found not in expected:  # there may be blanks before it
+            found = self.peek()
         if not found or found not in expected:
             raise self._unexpected(" or ".join(repr(one) for one in expected))
         self.at += 1
