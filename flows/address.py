@@ -55,6 +55,10 @@ class Address:
         text = (isinstance(error, OSError) and error.strerror) or str(error)
         if isinstance(error, FileNotFoundError) and not error.strerror:
             text = "it is not there"
+        return " ".join(self.hidden(text).split()) or type(error).__name__
+
+    def hidden(self, text: str) -> str:
+        """The same text with `***` for the credentials and the values of the query."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return " ".join(text.split()) or type(error).__name__
+        return text

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from flows.address import Address
 from flows.errors import HistoryError
 from flows.prefect_run import one_line, set_defaults
 from flows.settings import prefect_api_url
@@ -36,9 +37,10 @@ class Schedules:
 
 def read_schedules() -> Schedules | None:
     """Ask the server that PREFECT_API_URL or `.env` names, if any. Raises HistoryError where it can't be asked."""
-    server = prefect_api_url()
-    if not server:
+    url = prefect_api_url()
+    if not url:
         return None
+    server = Address(url).location
     set_defaults()
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - importing Prefect takes a second
     from prefect.client.schemas import filters  # noqa: PLC0415
