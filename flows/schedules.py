@@ -94,7 +94,9 @@ def _remedy(name: str, named: dict[str, DeploymentResponse], runs: Sequence[Flow
         return f"no deployment has them; to remove the first: prefect flow-run delete {runs[0].id}"
     pool = named[name].work_pool_name
     start = f"prefect worker start --pool {pool}" if pool else "endpoint-history serve"
-    return f"start what runs them: {start}, or remove the schedule: prefect deployment delete {name}"
+    return (
+        f"start what runs them: {start}, or delete the deployment with its schedule: prefect deployment delete {name}"
+    )
 
 
 def keep_pause(deployment: str) -> None:

@@ -160,9 +160,10 @@ def test_what_prefect_does_not_run_is_named_with_what_helps(
         f" prefect deployment schedule resume collect/asleep {schedule}",
         "the deployment collect/whole is paused; resume it in Prefect's UI",
         "collect/left: 2 runs are late, the first since 2026-05-16 09:05 UTC; start what runs them:"
-        " endpoint-history serve, or remove the schedule: prefect deployment delete collect/left",
+        " endpoint-history serve, or delete the deployment with its schedule: prefect deployment delete collect/left",
         "collect/pool: 1 run is late, the first since 2026-05-16 09:15 UTC; start what runs them:"
-        " prefect worker start --pool nobody-works, or remove the schedule: prefect deployment delete collect/pool",
+        " prefect worker start --pool nobody-works, or delete the deployment with its schedule:"
+        " prefect deployment delete collect/pool",
     } <= set(found.problems)
 
 
