@@ -25,6 +25,7 @@ class Address:
     """Where something is kept.
 
     `location` is the URL for people, without user, password and the values of its query; `public` has these values.
+    `has_password` is whether a password stands before the host.
     """
 
     def __init__(self, url: str) -> None:
@@ -33,6 +34,7 @@ class Address:
         match = _WITH_CREDENTIALS.search(url)
         credentials = match["credentials"] if match else ""
         password = credentials.partition(":")[2]
+        self.has_password = bool(password)
         query = _QUERY.search(url)
         values = [found["value"] for found in _VALUE.finditer(query["query"])] if query else []
         values = [value for value in values if len(value) >= _SHORTEST_SECRET]
@@ -55,6 +57,10 @@ class Address:
         text = (isinstance(error, OSError) and error.strerror) or str(error)
         if isinstance(error, FileNotFoundError) and not error.strerror:
             text = "it is not there"
+        return " ".join(self.hidden(text).split()) or type(error).__name__
+
+    def hidden(self, text: str) -> str:
+        """The same text with `***` for the credentials and the values of the query."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return " ".join(text.split()) or type(error).__name__
+        return text

@@ -8,7 +8,7 @@ by its `id`, and it is sent three times at most.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,20 +44,32 @@ class UndeliveredError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many alerts are not delivered, since when, and why the last attempt failed, if there was one."""
+    """How many alerts are not delivered, since when, and why the last attempt failed, if there was one.
+
+    `unconfirmed` of them are not sent again: each was sent as often as is allowed, and may have been delivered.
+    """
 
     alerts: int
+    unconfirmed: int
     since: datetime
     error: str | None
 
-    def __str__(self) -> str:
-        """One line for people."""
-        count = "1 alert is" if self.alerts == 1 else f"{self.alerts} alerts are"
-        return (
-            f"{count} not delivered, the first since {clock(self.since)}: {self.error or 'not sent yet'};"
-            " the next collect sends what waits; to try the receiver: endpoint-history alerts send-test;"
-            " to give up what waits: endpoint-history alerts discard"
-        )
+    @property
+    def problems(self) -> Iterator[str]:
+        """One line for people about what the next collect sends, and one about what is not sent again."""
+        if waiting := self.alerts - self.unconfirmed:
+            count = "1 alert is" if waiting == 1 else f"{waiting} alerts are"
+            yield (
+                f"{count} not delivered, the first since {clock(self.since)}: {self.error or 'not sent yet'};"
+                " the next collect tries again; to test the receiver: endpoint-history alerts send-test, to give up:"
+                " alerts discard"
+            )
+        if self.unconfirmed:
+            count, are = ("1 alert", "is") if self.unconfirmed == 1 else (f"{self.unconfirmed} alerts", "are")
+            yield (
+                f"{count} may have been delivered and {are} not sent again: no answer came to"
+                f" {_MOST_UNANSWERED} attempts; to clear this message: endpoint-history alerts discard"
+            )
 
 
 def record_alerts(connection: Connection, events: Iterable[Event], now: datetime) -> None:
@@ -77,11 +89,14 @@ def _was_stale(connection: Connection, since: datetime) -> bool:
 def read_waiting(connection: Connection) -> Waiting | None:
     """What is not delivered; None if nothing waits."""
     c = alerts.c
-    query = select(c.recorded_at, c.error).where(c.delivered_at.is_(None)).order_by(c.recorded_at)
+    query = select(c.recorded_at, c.error, c.unanswered).where(c.delivered_at.is_(None)).order_by(c.recorded_at)
     rows = connection.execute(query).all()
     if not rows:
         return None
-    return Waiting(len(rows), rows[0].recorded_at, next((row.error for row in rows if row.error), None))
+    unconfirmed = [row for row in rows if row.unanswered >= _MOST_UNANSWERED]
+    first = next((row for row in rows if row.unanswered < _MOST_UNANSWERED), rows[0])
+    error = next((row.error for row in [first, *rows] if row.error), None)
+    return Waiting(len(rows), len(unconfirmed), first.recorded_at, error)
 
 
 def discard_waiting(connection: Connection) -> int:

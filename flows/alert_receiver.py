@@ -20,7 +20,7 @@ from flows.prefect_run import one_line
 RECEIVER_VARIABLE = "endpoint_history_alerts"
 TEST_EVENT = f"{PREFIX}.alert.test"
 _SECONDS = 30.0
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _BUILT_IN = (notifications, webhook)  # imported, so that Prefect knows their blocks by name
 
 
@@ -48,6 +48,8 @@ async def _call(block: webhook.Webhook, message: dict[str, Any]) -> None:
     block.headers = SecretDict({**block.headers.get_secret_value(), "Connection": "close"})
     try:
         response = await block.call(json.dumps(message))
+    except httpx.UnsupportedProtocol:
+        raise UndeliveredError("the address in the block is not http or https") from None
     except _NOT_SENT as error:
         raise UndeliveredError(connection_trouble(causes_of(error))) from None
     except httpx.TimeoutException:

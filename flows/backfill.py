@@ -16,11 +16,12 @@ from prefect.events import emit_event
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.backfill_report import backfill_headline, backfill_lines, backfill_payload
+from flows.backfill_report import backfill_headline, backfill_markdown, backfill_payload
 from flows.backfilling import Job, Mode, Origin, Rebuilt, SourceName, run_job
 from flows.errors import ConfigurationError, HistoryError
 from flows.imported import Imported
 from flows.progress import Pace
+from flows.report import markdown_text
 from flows.settings import Settings
 from flows.targets import ENTRY_FORM
 from flows.text import printable
@@ -93,10 +94,9 @@ async def backfill(  # noqa: PLR0917 - a flow's parameters are its form
 
 async def _publish(ended: Imported | Rebuilt, job: Job) -> None:
     """Tell Prefect what came. The data is stored by now, so nothing that goes wrong here may fail the run."""
-    told = "\n".join(f"    {printable(line)}" for line in backfill_lines(ended))
-    headline = backfill_headline(ended)
+    headline = markdown_text(backfill_headline(ended))
     try:
-        await acreate_markdown_artifact(f"# {headline}\n\n{told}", key="backfill-outcome", description=headline)
+        await acreate_markdown_artifact(backfill_markdown(ended), key="backfill-outcome", description=headline)
     except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises
         get_run_logger().warning("all is stored, but the artifact could not be made: %s", printable(str(error)))
     if job.mode in {"load", "rebuild"}:

@@ -10,7 +10,7 @@ from flows.backfilling import Rebuilt
 from flows.compare import Difference
 from flows.grouped_reasons import ReasonGroup, Reasons
 from flows.imported import Dating, Imported
-from flows.report import outcome_lines
+from flows.report import markdown_text, outcome_lines
 from flows.sources.found import Refused
 from flows.text import printable
 
@@ -44,6 +44,12 @@ def backfill_headline(ended: Imported | Rebuilt) -> str:
 def backfill_lines(ended: Imported | Rebuilt) -> Iterator[str]:
     """The same with its details."""
     return _imported_lines(ended) if isinstance(ended, Imported) else _rebuilt_lines(ended)
+
+
+def backfill_markdown(ended: Imported | Rebuilt) -> str:
+    """The same as Markdown, for Prefect's artifact: the details are a block of code, in which nothing is markup."""
+    details = "\n".join(f"    {printable(line)}" for line in backfill_lines(ended))
+    return f"# {markdown_text(backfill_headline(ended))}\n\n{details}"
 
 
 def backfill_payload(ended: Imported | Rebuilt) -> dict[str, Any]:

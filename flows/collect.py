@@ -206,4 +206,5 @@ async def _alert(settings: Settings, events: Sequence[Event]) -> None:
         with writing(engine) as connection:
             record_alerts(connection, events, now())
         if receiver and (waiting := await deliver_waiting(engine, partial(send_message, receiver), now)):
-            get_run_logger().warning("%s", waiting)
+            for problem in waiting.problems:
+                get_run_logger().warning("%s", problem)

@@ -12,14 +12,13 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import sqlalchemy as sa
 
 from flows.archive import Archive, run_name
 from flows.catalogue import run_ids
 from flows.database import location, opened, told, writing
-from flows.database_clock import clock_ahead
+from flows.database_clock import refuse_clock_ahead
 from flows.errors import ClockError, ConfigurationError, HistoryError, reason_of
 from flows.fetch import Clock, Fetcher, now
 from flows.loading import seldom_collected, take_up
@@ -86,7 +85,7 @@ async def collect_targets(
     A database that is away is told so at the end: by then all that came waits in the archive.
     """
     with seldom_collected(), opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
-        _check_clock(engine, clock())
+        refuse_clock_ahead(engine, clock(), must_answer=False)  # the dates of the answers are checked anyway
         archive = Archive(settings.archive_url.get_secret_value())
         troubles = await asyncio.to_thread(take_up, engine, archive, clock())
         async with Fetcher(settings, clock=clock) as fetcher:
@@ -111,22 +110,12 @@ async def collect_shard(
     Raises as `collect_targets` does.
     """
     with seldom_collected(), opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
-        _check_clock(engine, now())
+        refuse_clock_ahead(engine, now(), must_answer=False)
         archive = Archive(settings.archive_url.get_secret_value())
         troubles = await asyncio.to_thread(_recover, archive)
         async with Fetcher(settings, politeness=politeness) as fetcher:
             walk = Walk(run, targets, fetcher, engine, settings.openrouter_base_url, progress)
             return await _collect(walk, archive, troubles, step)
-
-
-def _check_clock(engine: sa.Engine, at: datetime) -> None:
-    """Refuse a clock that is ahead of the database's, if that can be asked. The answers' dates are checked anyway."""
-    try:
-        ahead = clock_ahead(engine, at)
-    except HistoryError:
-        return
-    if ahead:
-        raise ClockError(f"nothing was asked: {ahead}; set this machine's clock")
 
 
 async def resolve(fetcher: Fetcher, entries: TargetList) -> list[Target]:

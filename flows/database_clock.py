@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from flows.answer_date import TOLERANCE
 from flows.database import told
-from flows.errors import ClockError
+from flows.errors import ClockError, HistoryError
 from models.observation import Observation
 
 
@@ -29,9 +29,18 @@ def ahead_of_clock(look: Observation) -> str:
     )
 
 
-def refuse_clock_ahead(engine: sa.Engine, now: datetime) -> None:
-    """Raise ClockError if this machine's clock, which says `now`, is more than a day ahead of the database's."""
-    if trouble := clock_ahead(engine, now):
+def refuse_clock_ahead(engine: sa.Engine, now: datetime, *, must_answer: bool = True) -> None:
+    """Raise ClockError if this machine's clock, which says `now`, is more than a day ahead of the database's.
+
+    Unless the database must answer, one that is away has no clock to differ from.
+    """
+    try:
+        trouble = clock_ahead(engine, now)
+    except HistoryError:
+        if must_answer:
+            raise
+        return
+    if trouble:
         raise ClockError(f"nothing was done: {trouble}; set this machine's clock")
 
 

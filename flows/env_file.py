@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 import stat
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl
 
+from flows.address import Address
 from flows.settings import env_file_values
 
 _OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
-_SECRET_NAME = re.compile("PASSWORD|SECRET|TOKEN|API_KEY|WEBHOOK|CONNECTION_URL", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    "PASSW|SECRET|TOKEN|API_KEY|(?<!SSL)KEY$|AUTH(?!OR)|AUTHORIZATION|CREDENTIAL|WEBHOOK|CONNECTION_(?:URL|STRING)|SIG$",
+    re.IGNORECASE,
+)
+_FILE_NAME = re.compile("_FILE$|^GOOGLE_APPLICATION_CREDENTIALS$", re.IGNORECASE)  # the secret is in another file
 
 
 def exposed_secret() -> str | None:
@@ -28,7 +33,9 @@ def exposed_secret() -> str | None:
 
 
 def _is_secret(name: str, value: str) -> bool:
-    try:
-        return bool(_SECRET_NAME.search(name) or urlsplit(value).password)
-    except ValueError:  # urlsplit refuses some texts that are no URL
+    """Whether the name says so, or the value is a URL with a password or such a name in its query."""
+    if _FILE_NAME.search(name):
         return False
+    query = value.partition("?")[2] if "://" in value else ""
+    names = [name, *(key for key, _ in parse_qsl(query))]
+    return Address(value).has_password or any(map(_SECRET_NAME.search, names))

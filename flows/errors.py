@@ -24,7 +24,7 @@ class ConfigurationError(HistoryError):
 
 
 class ClockError(HistoryError):
-    """This machine's clock and the answers of OpenRouter are far apart: nothing may be stored. Exit code 1."""
+    """This machine's clock is far from the dates of OpenRouter's answers, or ahead of the database's. Exit code 1."""
 
 
 class UnreachableError(HistoryError):

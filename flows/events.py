@@ -46,7 +46,8 @@ class Event:
 def collected_event(collected: Collected, left_out: int) -> Event:
     """That a collect came to its end, whatever it brought. `left_out` changes have no event of their own."""
     outcome = collected.outcome
-    looks = {"targets": collected.targets, "ok": outcome.ok, "gone": outcome.gone, "failed": len(outcome.failed)}
+    counts = {"ok": outcome.ok, "gone": collected.gone, "not_found": len(collected.not_found)}
+    looks = {"targets": collected.targets, **counts, "failed": len(outcome.failed)}
     seen = {"endpoints": outcome.endpoints, "prices_new": outcome.new_prices, "prices_changed": outcome.repriced}
     payload = {"run": outcome.run, **looks, **seen, "changes_left_out": left_out}
     return event(COLLECTED, None, payload, outcome.run)

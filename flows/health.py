@@ -62,7 +62,7 @@ class Health:
         if self.rules:
             found.append(f"nobody is told of alerts: {self.rules}")
         if self.undelivered:
-            found.append(str(self.undelivered))
+            found += self.undelivered.problems
         if isinstance(self.schedules, str):
             found.append(self.schedules)
         elif self.schedules:

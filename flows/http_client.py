@@ -13,7 +13,6 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
 import httpx
@@ -21,6 +20,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from flows.decode import MAX_BODY_BYTES, BodyRefusedError, BodyTooLargeError, Decoder
 from flows.errors import ConfigurationError
+from flows.local_path import local_path
 from flows.network_trouble import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
@@ -30,7 +30,7 @@ from flows.network_trouble import (
     malformed,
 )
 from flows.proxy_settings import proxy_for
-from flows.redirects import RedirectRefusedError, followed, page_of_host
+from flows.redirects import RedirectRefusedError, followed, refusal_of
 
 _MAX_REDIRECTS = 5
 _KEEP_ALIVE_SECONDS = 5.0
@@ -97,13 +97,13 @@ class HttpClient:
 
     def refusal_of(self, url: str) -> str | None:
         """Why this address may not be asked, None if it may."""
-        return page_of_host(url, self._base)
+        return refusal_of(url, self._base)
 
     async def get(self, url: str) -> Answer:
         """Ask for one address. Never raises for what the network or the server does."""
         answer = Answer(url)
         try:
-            async with asyncio.timeout(3 * self._timeout_seconds):
+            async with asyncio.timeout(3 * self._timeout_seconds) as whole:
                 await self._receive(answer)
         except (BodyRefusedError, RedirectRefusedError) as refusal:
             answer.error, answer.is_final = str(refusal), True
@@ -112,7 +112,7 @@ class HttpClient:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             answer.error, answer.is_final = "the address can't be asked for: it is not valid", True
         except Exception as trouble:  # noqa: BLE001 - httpx, aiohttp and yarl raise far more than they document
-            self._describe(trouble, answer)
+            self._describe(trouble, answer, self._timeout_seconds * (3 if whole.expired() else 1))
         return answer
 
     async def _receive(self, answer: Answer) -> None:
@@ -139,13 +139,13 @@ class HttpClient:
         request = httpx.Request("GET", url, headers=self._headers, extensions={"timeout": timeout})
         return await self._transport.handle_async_request(request)
 
-    def _describe(self, trouble: Exception, answer: Answer) -> None:
+    def _describe(self, trouble: Exception, answer: Answer, seconds: float) -> None:
         # The causes tell, not the class of httpx: its aiohttp transport gives ConnectTimeout for a refused connection.
         causes = causes_of(trouble)
         defect = malformed(causes)
         if any(isinstance(cause, TimeoutError) for cause in causes):
             part = "no whole answer" if answer.status else "no answer"
-            answer.error = f"{part} within {self._timeout_seconds:g} s"
+            answer.error = f"{part} within {seconds:g} s"
         elif defect:
             answer.error, answer.is_answered, answer.is_final = defect, True, is_other_protocol(defect)
         elif answer.decoder is not None:
@@ -167,14 +167,25 @@ async def _read_body(response: httpx.Response, answer: Answer) -> None:
     answer.decoder.finish()
 
 
+def _folders(places: str) -> str:
+    folders = [local_path(place) for place in places.split(os.pathsep)]
+    if not any(folder.is_dir() for folder in folders):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    return os.pathsep.join(map(str, folders))
+
+
 def _tls_context() -> ssl.SSLContext:
     """Trust what SSL_CERT_FILE or SSL_CERT_DIR names, else certifi's certificates."""
     name = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "certifi's certificates")
     place = os.environ.get(name, "")
     try:
-        if name == "SSL_CERT_DIR" and not any(Path(part).is_dir() for part in place.split(os.pathsep)):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        return httpx.create_ssl_context()
+        if name == "SSL_CERT_FILE":
+            return ssl.create_default_context(cafile=local_path(place))
+        if name == "SSL_CERT_DIR":
+            return ssl.create_default_context(capath=_folders(place))
+        return httpx.create_ssl_context(trust_env=False)
+    except ValueError as error:
+        reason = str(error)
     except ssl.SSLError:
         reason = "no certificates in it"
     except OSError as error:

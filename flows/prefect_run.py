@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from flows.address import Address
 from flows.collection import Collected
 from flows.errors import HistoryError
 from flows.proxy_settings import clean_no_proxy
@@ -74,7 +76,7 @@ def _prepare() -> str | None:
         configured = PREFECT_API_URL.value() or configured
         import flows.collect  # noqa: F401, PLC0415
     except Exception as error:  # noqa: BLE001 - importing Prefect reads its settings, and makes its folder
-        raise _unusable(error, configured) from None
+        raise _unusable(error, must_be_used=bool(configured)) from None
     return configured
 
 
@@ -99,10 +101,10 @@ def _run(
     try:
         return held, asyncio.run(run())
     except Exception as error:  # noqa: BLE001 - Prefect's client raises what its many parts raise
-        return held, _unusable(error, configured or asked or held)
+        return held, _unusable(error, must_be_used=bool(configured or asked or held))
 
 
-def _unusable(error: Exception, must_be_used: object) -> HistoryError:
+def _unusable(error: Exception, *, must_be_used: bool) -> HistoryError:
     if must_be_used:
         return HistoryError(f"Prefect can't be used: {one_line(error)}; --no-prefect collects without it")
     return PrefectUnavailableError(one_line(error))
@@ -140,7 +142,20 @@ async def _trouble(state: State[Any]) -> HistoryError | None:
 
 
 def one_line(error: BaseException) -> str:
-    """What Prefect's client raises, which may be nested and long, for people."""
+    """What Prefect's client raises, which may be nested and long, for people; no secret of the server's address."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return printable(" ".join(str(error).split()))[:300] or type(error).__name__
+    text = str(error)
+    for url in _server_urls():
+        text = Address(url).hidden(text)
+    return printable(" ".join(text.split()))[:300] or type(error).__name__
+
+
+def _server_urls() -> Iterator[str]:
+    """The server's address as we and as Prefect read it: it may be in a profile, and importing Prefect may fail."""
+    with contextlib.suppress(Exception):
+        yield prefect_api_url() or ""
+    with contextlib.suppress(Exception):
+        from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - importing Prefect takes a second
+
+        yield PREFECT_API_URL.value() or ""

@@ -22,9 +22,6 @@ async def check_reachable(settings: Settings, say: Callable[[str], None]) -> Non
         await asyncio.wait([asked], timeout=_QUIET_SECONDS)
         if not asked.done():
             say(f"Waiting for {settings.openrouter_base_url} to answer")
-        try:
-            response = await asked
-        except Exception:  # noqa: BLE001 - a fault of ours is no verdict: the run meets it too, and says what it is
-            return
+        response = await asked
     if not response.reached:
         raise UnreachableError(f"{settings.openrouter_base_url} can't be reached: {response.error}")

@@ -28,7 +28,7 @@ def followed(url: httpx.URL, location: str, base: httpx.URL) -> httpx.URL:
     return target
 
 
-def page_of_host(url: str, base: httpx.URL) -> str | None:
+def refusal_of(url: str, base: httpx.URL) -> str | None:
     """Why this address may not be asked, None if it may."""
     try:
         return refusal(httpx.URL(url), base)

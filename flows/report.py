@@ -194,7 +194,7 @@ def _summary(collected: Collected) -> str:
 
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], most: int = _MOST) -> str:
-    cells = [[_cell(cell) for cell in row] for row in rows]
+    cells = [[markdown_text(cell) for cell in row] for row in rows]
     if not cells:
         return ""
     shown = [head, ["---"] * len(head), *cells[:most]]
@@ -202,7 +202,8 @@ def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], most:
     return f"## {title} ({len(cells)})\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in shown) + more
 
 
-def _cell(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Text of strangers for Markdown: on one line, without links, and with its signs escaped."""
     return re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", unlinked(printable(text)))
 
 

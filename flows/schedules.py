@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from flows.address import Address
 from flows.errors import HistoryError
 from flows.prefect_run import one_line, set_defaults
 from flows.settings import prefect_api_url
@@ -36,9 +37,10 @@ class Schedules:
 
 def read_schedules() -> Schedules | None:
     """Ask the server that PREFECT_API_URL or `.env` names, if any. Raises HistoryError where it can't be asked."""
-    server = prefect_api_url()
-    if not server:
+    url = prefect_api_url()
+    if not url:
         return None
+    server = Address(url).location
     set_defaults()
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - importing Prefect takes a second
     from prefect.client.schemas import filters  # noqa: PLC0415
@@ -92,7 +94,9 @@ def _remedy(name: str, named: dict[str, DeploymentResponse], runs: Sequence[Flow
         return f"no deployment has them; to remove the first: prefect flow-run delete {runs[0].id}"
     pool = named[name].work_pool_name
     start = f"prefect worker start --pool {pool}" if pool else "endpoint-history serve"
-    return f"start what runs them: {start}, or remove the schedule: prefect deployment delete {name}"
+    return (
+        f"start what runs them: {start}, or delete the deployment with its schedule: prefect deployment delete {name}"
+    )
 
 
 def keep_pause(deployment: str) -> None:

@@ -7,7 +7,6 @@ any late data. Both can be repeated: what was killed half-way is finished.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +20,7 @@ from flows.loading import Loaded, load_bundles
 from flows.reading import Progress
 from flows.rebuild import rebuild
 from flows.run_list import kind_of, read_runs
+from flows.suggestions import closest
 from flows.withdrawal_note import MAX_REASON, WithdrawalNote
 from models.observation import Run
 from models.tables import observations, runs
@@ -121,9 +121,9 @@ def _named(names: Iterable[str], known: set[str]) -> list[str]:
     for name in names:
         of_name = {run for run in known if run == name or run.startswith(f"{name}-")}
         if not of_name or len(name.split("-")) < _PARTS_OF_A_NAME:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f", did you mean {close[0]}?" if close else ";"
-            raise ConfigurationError(f"there is no run {name}{hint} to list them: endpoint-history runs")
+            close = closest(name, known)
+            hint = f"; did you mean {close[0]}?" if close else "."
+            raise ConfigurationError(f"there is no run {name}{hint} All runs: endpoint-history runs")
         found |= of_name
     return sorted(found)
 

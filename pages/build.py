@@ -96,7 +96,7 @@ def _pages(folder: Folder, seen: Overview, progress: Progress, site_url: str | N
 def _put(folder: Folder, name: str, template: str, values: dict[str, Any], *, below: bool) -> None:
     page = Page(template, values, below=below)
     if folder.begins_with(name, page.head):
-        folder.unchanged += 1
+        folder.keep(name)
     else:
         folder.put(name, page.render())
 

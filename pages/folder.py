@@ -63,10 +63,16 @@ class Folder:
     def put(self, name: str, content: bytes) -> None:
         """Bring a file to this content, if it has another."""
         if self._sizes.get(name) == len(content) and self.begins_with(name, content):
-            self.unchanged += 1
+            self.keep(name)
         else:
             self._write(name, content)
             self.written += 1
+
+    def keep(self, name: str) -> None:
+        """Leave a file as it is, but let all read it, as one that is made now."""
+        with self._address.told(f"can't write {name} to {self.location}"):
+            self._folder.set_mode(name)
+        self.unchanged += 1
 
     def _begin(self) -> None:
         """Look at what is there, and put the mark of a site in an empty folder."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from flows.backfill_report import backfill_headline, backfill_lines, backfill_payload
+from flows.backfill_report import backfill_headline, backfill_lines, backfill_markdown, backfill_payload
 from flows.database import downgrade, opened, upgrade
 from flows.imported import Imported, Wanted
 from flows.importing import import_bodies, try_bodies
@@ -92,6 +92,15 @@ def test_a_thousand_refusals_of_one_kind_take_a_few_lines(engine: sa.Engine) -> 
         "  b.json: a web page",
     ]
     assert backfill_headline(imported).endswith("1001 refused (1000 × not JSON: not UTF-8 at byte …, 1 × a web page)")
+
+
+def test_reasons_of_strangers_are_no_markup_in_the_artifact(engine: sa.Engine) -> None:
+    reason = "an API error body: <img src=x> [click](http://evil.example) `"
+    told = backfill_markdown(load(engine, Refused("a.json", reason), Refused("b.json", f"{reason}\n# b")))
+    headline, empty, *details = told.split("\n")
+    assert "1 × an API error body: \\<img src=x\\> \\[click\\](http\uff1a//evil\u2024example) \\`" in headline
+    assert (empty, [line for line in details if not line.startswith("    ")]) == ("", [])
+    assert f"      a.json: {reason}" in details
 
 
 def test_a_dry_run_says_how_each_body_was_dated_and_from_when_to_when(engine: sa.Engine) -> None:

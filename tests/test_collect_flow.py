@@ -33,6 +33,7 @@ from tests.prefect_server import BIN, ROOT, answered, ask, until
 MARKET = Market(models=120)
 PATHS = MARKET.paths()
 URL = "sqlite:///history.db"
+AWAY = "http://bob:hunter2@127.0.0.1:9/api?token=sesame"
 
 
 @pytest.fixture
@@ -131,7 +132,8 @@ def test_what_is_wrong_is_told_in_one_line_through_prefect_too(prefect_api: str,
 
 
 def test_a_prefect_server_that_is_away_is_told_in_one_line(simulator: Simulator) -> None:
-    done = command("endpoint-history", "collect", PREFECT_API_URL="http://127.0.0.1:9/api")
+    done = command("endpoint-history", "collect", PREFECT_API_URL=AWAY)
+    assert not any(secret in done.stderr for secret in ("hunter2", "sesame"))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("endpoint-history: Prefect can't be used: ")
     assert done.stderr.endswith("--no-prefect collects without it\n")
@@ -301,7 +303,8 @@ def test_serve_stopped_leaves_no_schedule_and_killed_one_that_status_names(
 
 
 def test_serve_with_a_server_that_is_away_gets_one_line(simulator: Simulator) -> None:
-    done = command("endpoint-history", "serve", PREFECT_API_URL="http://127.0.0.1:9/api")
+    done = command("endpoint-history", "serve", PREFECT_API_URL=AWAY)
+    assert not any(secret in done.stderr for secret in ("hunter2", "sesame"))
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith("endpoint-history: Prefect can't be used: ")
 

@@ -144,7 +144,7 @@ def test_a_passing_trouble_is_asked_again_and_forgotten(simulator: Simulator, ki
         ("truncate", 200, "connection closed in the middle of the body"),
         ("hang", None, "no answer within 0.3 s"),
         ("hang-in-body", 200, "no whole answer within 0.3 s"),
-        ("drip", 200, "no whole answer within 0.3 s"),
+        ("drip", 200, "no whole answer within 0.9 s"),
     ],
 )
 def test_a_trouble_that_stays_is_told_in_a_line(

@@ -20,6 +20,7 @@ from flows.alert_outbox import record_alerts
 from flows.database import opened, upgrade, writing
 from flows.events import STALE, event
 from flows.health import Health, health_lines, health_payload, read_health
+from flows.prefect_run import one_line
 from flows.schedules import Schedules
 from flows.settings import Settings
 from simulator import faults
@@ -159,9 +160,10 @@ def test_what_prefect_does_not_run_is_named_with_what_helps(
         f" prefect deployment schedule resume collect/asleep {schedule}",
         "the deployment collect/whole is paused; resume it in Prefect's UI",
         "collect/left: 2 runs are late, the first since 2026-05-16 09:05 UTC; start what runs them:"
-        " endpoint-history serve, or remove the schedule: prefect deployment delete collect/left",
+        " endpoint-history serve, or delete the deployment with its schedule: prefect deployment delete collect/left",
         "collect/pool: 1 run is late, the first since 2026-05-16 09:15 UTC; start what runs them:"
-        " prefect worker start --pool nobody-works, or remove the schedule: prefect deployment delete collect/pool",
+        " prefect worker start --pool nobody-works, or delete the deployment with its schedule:"
+        " prefect deployment delete collect/pool",
     } <= set(found.problems)
 
 
@@ -169,13 +171,27 @@ def test_what_prefect_does_not_run_is_named_with_what_helps(
 def test_a_prefect_server_that_is_away_is_a_trouble(
     collected: Settings, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
+    url = "http://bob:hunter2@127.0.0.1:9/api?token=sesame"
     if place == "environment":
-        monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+        monkeypatch.setenv("PREFECT_API_URL", url)
     else:
-        Path(".env").write_text("PREFECT_API_URL=http://127.0.0.1:9/api\n")
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        Path(".env").write_text(f"PREFECT_API_URL={url}\n")
+    with temporary_settings({PREFECT_API_URL: url}):
         (problem,) = health(collected).problems
-    assert problem.startswith("Prefect's server http://127.0.0.1:9/api can't be asked: ")
+    assert problem.startswith("Prefect's server http://***@127.0.0.1:9/api?token=*** can't be asked: ")
+
+
+def test_the_secrets_of_prefect_s_address_are_in_no_message(collected: Settings, prefect_api: str) -> None:
+    url = prefect_api.replace("http://", "http://bob:hunter2@")
+    Path(".env").write_text(f"PREFECT_API_URL={url}?token=sesame\n")
+    assert one_line(ValueError(f"no API at {url}?token=sesame")) == (
+        f"no API at {prefect_api.replace('//', '//***@')}?token=***"
+    )
+    Path(".env").write_text(f"PREFECT_API_URL={url}\n")
+    with temporary_settings({PREFECT_API_URL: url}):
+        lines = "\n".join(health_lines(health(collected)))
+    assert f"Prefect    {prefect_api.replace('//', '//***@')}: " in lines
+    assert "hunter2" not in lines
 
 
 def test_a_probe_gets_json_and_an_exit_code(collected: Settings, command: Command) -> None:

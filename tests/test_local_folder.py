@@ -218,3 +218,17 @@ def test_the_home_folder_is_meant_by_a_tilde(
     with made.locked():
         assert (tmp_path / "home" / "out").is_dir()
     assert made.location == f"{tmp_path}/home/out"
+
+
+def test_every_file_of_a_site_is_readable_for_all_after_each_build(history_url: str, root: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        build_site(root, history_url)
+        assert modes(root) == {(True, 0o755), (False, 0o644)}
+        for path in root.rglob("*.*"):
+            path.chmod(0o600)
+        build_site(root, history_url)
+    finally:
+        os.umask(before)
+    closed = [path.name for path in root.rglob("*.*") if stat.S_IMODE(path.stat().st_mode) != 0o644]
+    assert closed == ["endpoint-history-site.txt"]  # the mark of the folder, which is no page

@@ -104,9 +104,9 @@ def test_a_reason_cannot_command_the_terminal(command: Command) -> None:
         (("withdraw", "--reason", REASON), "Missing argument 'RUN...'"),
         (
             ("withdraw", f"{FIRST.name}x", "--reason", REASON),
-            f"did you mean {FIRST.name}? to list them: endpoint-",
+            f"; did you mean {FIRST.name}? All runs: endpoint-history runs\n",
         ),
-        (("restore", "../../etc/passwd"), "there is no run ../../etc/passwd; to list them: endpoint-history runs"),
+        (("restore", "../../etc/passwd"), "there is no run ../../etc/passwd. All runs: endpoint-history runs\n"),
         (("--limit", "-1"), "Invalid value for '--limit'"),
     ],
 )

@@ -22,7 +22,8 @@ from flows.alerting import Alert
 from flows.backfill import BACKFILLED_EVENT
 from flows.collection import Collected
 from flows.database import opened, upgrade, writing
-from flows.events import Event, change_events
+from flows.events import Event, change_events, collected_event
+from flows.not_found import NotFound
 from flows.outcome import Offer, PriceMove
 from flows.settings import Settings
 from flows.telling import events_of, told_until
@@ -84,6 +85,7 @@ def test_the_first_collect_tells_its_end_and_no_news(teller: Teller) -> None:
         "targets": 1,
         "ok": 1,
         "gone": 0,
+        "not_found": 0,
         "failed": 0,
         "endpoints": 1,
         "prices_new": 1,
@@ -139,6 +141,12 @@ def test_rules_that_can_not_be_read_are_told(teller: Teller) -> None:
 
 def moves(count: int) -> list[PriceMove]:
     return [PriceMove(Offer(f"acme/m{n}", "North", "north"), "prompt", Decimal(1), Decimal(2)) for n in range(count)]
+
+
+def test_a_target_that_was_not_found_is_not_told_as_gone() -> None:
+    done = replace(collected(gone=3), not_found=[NotFound("acme/x", None), NotFound("acme/y", None)])
+    payload = collected_event(done, 0).payload
+    assert (payload["gone"], payload["not_found"], done.gone) == (1, 2, 1)
 
 
 def test_the_prices_of_one_endpoint_are_one_event() -> None:

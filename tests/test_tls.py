@@ -46,6 +46,16 @@ def test_a_certificate_of_ssl_cert_file_is_trusted(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     assert fetched(https).body == b"{}"
+    monkeypatch.setenv("HOME", str(certificate.parent))
+    monkeypatch.setenv("SSL_CERT_FILE", f"~/{certificate.name}")
+    assert fetched(https).body == b"{}"
+
+
+def test_a_folder_of_certificates_may_be_in_the_home_folder(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    Path("certificates").mkdir()
+    assert command("targets", "a/b", SSL_CERT_DIR="/nowhere:~/certificates")[0] == 0
 
 
 def test_a_server_that_speaks_tls_on_a_plain_port_is_named(https: str) -> None:
@@ -63,6 +73,7 @@ def test_a_server_that_speaks_tls_on_a_plain_port_is_named(https: str) -> None:
         ("SSL_CERT_FILE", ".", ".: is a directory"),
         ("SSL_CERT_FILE", "garbage.pem", "garbage.pem: no certificates in it"),
         ("SSL_CERT_FILE", "empty.pem", "empty.pem: no certificates in it"),
+        ("SSL_CERT_FILE", "$x/a.pem", "$x/a.pem: $x is not replaced here; write the path itself"),
         ("SSL_CERT_DIR", "missing", "missing: not a directory"),
         ("SSL_CERT_DIR", "garbage.pem", "garbage.pem: not a directory"),
     ],

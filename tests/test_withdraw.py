@@ -222,7 +222,7 @@ def test_a_walk_stands_for_its_shards(engine: sa.Engine, built_from: Callable[..
 )
 def test_a_run_that_nobody_knows_is_refused(engine: sa.Engine, full: Archive, name: str) -> None:
     before = tables(engine)
-    with pytest.raises(ConfigurationError, match=f"there is no run {name}.* to list them: endpoint-history runs"):
+    with pytest.raises(ConfigurationError, match=f"there is no run {name}.* All runs: endpoint-history runs"):
         take_back(engine, full, FIRST.name, name)
     with pytest.raises(ConfigurationError, match=f"there is no run {name}"):
         restore(engine, full, [name])

@@ -54,7 +54,7 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
 def test_a_collect_by_a_wrong_clock_stores_nothing_and_keeps_the_answers(
     database_url: str, base_url: str, minute: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.collection.clock_ahead", lambda *_: None)  # as on SQLite, which has no other clock
+    monkeypatch.setattr("flows.database_clock.clock_ahead", lambda *_: None)  # as on SQLite, which has no other clock
     with pytest.raises(
         ClockError, match=r"^nothing was stored: this machine's clock said \d{4}-.* set the clock that is"
     ):
@@ -95,7 +95,7 @@ def test_a_clock_ahead_of_the_database_begins_nothing(postgres_url: str, base_ur
     given = settings(postgres_url, base_url)
     job = Job.checked(Origin("files", ("nowhere",)))
     told = "this machine's clock says 9000-01-01 00:00 UTC, that of the database "
-    with pytest.raises(ClockError, match=f"nothing was asked: {told}"):
+    with pytest.raises(ClockError, match=f"nothing was done: {told}"):
         collect(given, MARKET.paths(), (YEAR_9000 - at(0)).total_seconds() / 60)
     with pytest.raises(ClockError, match=f"nothing was done: {told}"):
         run_job(given, job, at=YEAR_9000)
