@@ -32,6 +32,7 @@ class Scanned:
     """Where the parts of a document are: a whole file, or a part of one. `trouble` says what ends it early.
 
     Of the items of a list only this is kept: what they look like, and whether one may hold a body (`holds`).
+    `is_followed` is true if another document follows without a comma.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Scanned:
     looks: str | None = None
     twice: str | None = None
     trouble: str | None = None
+    is_followed: bool = False
 
     def written(self) -> bytes:
         """The document as it is written."""
@@ -91,7 +93,20 @@ def scan(content: bytes) -> Scanned:
     scanned.content, scanned.end = content, len(cursor.text)
     if first in {"[", "{"} and not scanned.trouble and cursor.peek():
         scanned.trouble = f"not JSON: Extra data at character {cursor.at}"
+        scanned.is_followed = cursor.peek() in {"[", "{"}
     return scanned
+
+
+def scan_sequence(text: str) -> Iterator[Scanned]:
+    """The parts of documents that follow one another, as `jq` and `cat` leave them, until one can't be read."""
+    cursor = Cursor(text)
+    while first := cursor.peek():
+        scanned = _scan(cursor)
+        if first not in {"[", "{"}:
+            scanned.trouble = f"not JSON: Extra data at character {cursor.at}; the rest can't be read"
+        yield scanned
+        if scanned.trouble:
+            return
 
 
 def _scan(cursor: Cursor) -> Scanned:
