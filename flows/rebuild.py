@@ -65,6 +65,7 @@ def verify(
     """
     with beside(engine) as aside:
         loaded = _load_all(aside, archive, progress)
+        loaded.damaged |= _half_withdrawn(engine, archive)
         with _caught_up(aside, archive, loaded, writing=False) as connection:
             settled = settled_before(connection)
             found = [] if loaded.damaged else compare(connection, aside.schema, settled)
@@ -144,6 +145,21 @@ def _lost(archive: Archive, missing: dict[str, bool], loaded: Loaded) -> dict[st
             reason += " (which is under way, or was cut off on another machine)" if is_open else ""
         lost[name] = loaded.damaged.get(name) or Refused(archive.path(name), reason)
     return lost
+
+
+def _half_withdrawn(engine: sa.Engine, archive: Archive) -> dict[str, Refused]:
+    """Runs that a note withdraws, but that the database still holds: a withdrawal was cut off, or the note is no such.
+
+    Nothing may be concluded from what only the database has of them.
+    """
+    proved = select(runs.c.name).where(sa.exists().where(observations.c.run_id == runs.c.id))
+    with engine.connect() as connection:
+        found = archive.withdrawn() & set(connection.execute(proved).scalars())
+    reason = (
+        "a note withdraws it, but the database still holds this run; to undo that: endpoint-history runs restore {0},"
+    )
+    reason += " to finish it: endpoint-history runs withdraw {0} --reason TEXT"
+    return {name: Refused(archive.path(name), reason.format(name)) for name in sorted(found)}
 
 
 def _refuse_withdrawn(connection: sa.Connection, schema: str, withdrawn: set[str]) -> None:

@@ -118,6 +118,17 @@ def test_a_run_that_the_archive_lacks_is_named_and_the_good_copy_is_not_blamed(c
     assert ({name: found.reason for name, found in loaded.damaged.items()}, differences) == ({lost: reason}, [])
 
 
+@pytest.mark.parametrize("note", ["", "{", '{"run": "another", "reason": "x", "withdrawn_at": null}'])
+def test_a_run_that_only_a_note_withdraws_is_named_and_the_database_is_not_blamed(collected: str, note: str) -> None:
+    name = archive().bundles()[1]
+    bundle = next(Path("archive").rglob(f"{name}*"))
+    bundle.with_name(f"{name}.withdrawn.json").write_text(note)
+    with opened(collected) as engine:
+        loaded, differences, _ = verify(engine, archive())
+    assert (list(loaded.damaged), differences) == ([name], [])
+    assert f"endpoint-history runs restore {name}" in loaded.damaged[name].reason
+
+
 def cut_off(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-300])
 

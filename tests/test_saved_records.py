@@ -92,6 +92,17 @@ def test_the_time_is_beside_the_body_or_in_the_records_meta(record: dict[str, An
     assert only(record | {"response": json.loads(BODY)}).observed_at == AT
 
 
+def test_entries_of_a_har_file_are_read() -> None:
+    entry = {
+        "startedDateTime": "2026-06-01T09:00:00.123Z",
+        "request": {"method": "GET", "url": URL},
+        "response": {"status": 200, "content": {"mimeType": "application/json", "text": BODY.decode()}},
+    }
+    found = only({"log": {"version": "1.2", "pages": [], "entries": [entry]}})
+    assert (found.observed_at, found.time_field, found.body) == (AT, "startedDateTime", BODY)
+    assert str(found.target) in URL
+
+
 def test_a_named_field_may_be_within_another() -> None:
     content = json.dumps({"http": {"when": 1780304400}, "response": json.loads(BODY)}).encode()
     assert [d.observed_at for d in documents(content, time_fields=("http.when",))] == [AT]

@@ -125,6 +125,23 @@ def test_json_lines_may_hold_any_of_these_shapes() -> None:
     ]
 
 
+@pytest.mark.parametrize("between", [b"", b" ", b"\r", b"\n\n"])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_documents_may_follow_one_another_in_any_layout(between: bytes, indent: int | None) -> None:
+    texts = [json.dumps({"ts": 1780304400 + n, "response": json.loads(BODY)}, indent=indent).encode() for n in range(3)]
+    found = read(between.join(texts))
+    assert [d.observed_at and int(d.observed_at.timestamp()) for d in found] == [1780304400, 1780304401, 1780304402]
+    assert [json.loads(d.body or b"") for d in found] == [json.loads(BODY)] * 3
+
+
+def test_what_follows_a_document_and_is_none_is_named_after_it() -> None:
+    assert [(d.where, d.body, d.reason) for d in read(BODY + OTHER + b"oops")] == [
+        ("document 1", BODY, None),
+        ("document 2", OTHER, None),
+        ("document 3", None, f"not JSON: Extra data at character {len(BODY + OTHER)}; the rest can't be read"),
+    ]
+
+
 def test_lines_of_our_own_archive_are_taken_whole() -> None:
     content = encode_line(a_look(body=EXACT)) + encode_line(a_look(minute=1, body=BODY, target="a/b:free"))
     assert read(content) == [

@@ -389,7 +389,9 @@ def test_links_and_devices_in_a_tar_are_refused() -> None:
             info.type, info.linkname = kind, "/etc/passwd"
             archive.addfile(info)
     reason = "a link, a device or a sparse file, not a whole file"
-    assert refused(read("x.tar")) == [(f"x.tar!kind-{kind}", reason) for kind in (2, 1, 6, 3)]
+    hard = "a hard link to another member: unpack the tar and load the folder"
+    reasons = {2: reason, 1: hard, 6: reason, 3: reason}
+    assert refused(read("x.tar")) == [(f"x.tar!kind-{kind}", said) for kind, said in reasons.items()]
 
 
 def test_links_and_secrets_in_a_zip_are_refused() -> None:
@@ -441,6 +443,17 @@ def test_stdin_is_read_line_by_line(pack: Callable[[bytes], bytes], monkeypatch:
     content = b'{"fetched_at": 1778924831, "response": %s}\n' % BODY
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(pack(content * 2))))
     assert read("-") == [Found(BODY, AT, None, f"stdin line {number}") for number in (1, 2)]
+
+
+def test_stdin_that_is_closed_is_an_empty_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert refused(read("-")) == [("stdin", "empty")]
+
+
+def test_a_pipe_given_as_a_file_is_refused_with_how_to_read_it() -> None:
+    os.mkfifo("pipe")
+    with pytest.raises(ConfigurationError, match=r"^pipe is not a file .*; for a pipe: … \| .* backfill files -$"):
+        read("pipe")
 
 
 def test_a_saved_404_is_evidence_if_its_target_is_known() -> None:

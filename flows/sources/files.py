@@ -53,13 +53,18 @@ def _expand(pattern: str) -> list[str]:
     if _is(Path.is_file, pattern):
         return [pattern]
     if os.path.lexists(pattern):
-        raise ConfigurationError(f"{pattern} is not a file or a folder that can be read")
+        piped = f"; for a pipe: … | endpoint-history backfill files {STDIN}" if _is(_is_pipe, pattern) else ""
+        raise ConfigurationError(f"{pattern} is not a file or a folder that can be read{piped}")
     if not glob.has_magic(pattern):
         raise ConfigurationError(f"there is no file {pattern}; expected a file, a folder or a pattern")
     matched = sorted(name for name in glob.glob(pattern, recursive=True) if _is(Path.is_file, name))  # noqa: PTH207
     if not matched:
         raise ConfigurationError(f"the pattern {pattern!r} matches no file")
     return matched
+
+
+def _is_pipe(path: Path) -> bool:
+    return path.is_fifo() or path.is_char_device()
 
 
 def _is(kind: Callable[[Path], bool], name: str) -> bool:
@@ -124,7 +129,7 @@ def _members(path: Path) -> Iterator[Member]:
     """What one file holds; a plain file holds itself. Raises OSError."""
     name = path.name.lower()
     if str(path) == STDIN:
-        yield unpack(Member("", in_pieces(sys.stdin.buffer)))
+        yield unpack(Member("", in_pieces(sys.stdin.buffer) if sys.stdin else ()))  # None: it is closed
     elif name.endswith(".zip"):
         yield from map(unpack, zip_members(path))
     elif name.endswith(TAR_SUFFIXES):

@@ -19,6 +19,11 @@ from flows.sources.times import read_time
 from flows.strict_json import NotJsonError, load_json
 from models.observation import TARGET_FORM, TARGET_MAX_LENGTH, Target
 
+TIME_FIELDS = (
+    *("observed_at", "fetched_at", "fetchedAt", "timestamp", "scraped_at", "scrapedAt", "retrieved_at", "retrievedAt"),
+    *("captured_at", "capturedAt", "collected_at", "collectedAt", "requested_at", "requestedAt", "observedAt", "ts"),
+    "startedDateTime",  # of an entry in a HAR file
+)
 _OK, _NOT_FOUND = 200, 404
 _STATUS = range(100, 600)
 _STATUS_FIELDS = ("status", "status_code", "statusCode", "http_status", "httpStatus")

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from flows.errors import ConfigurationError
 from flows.sources.path_times import time_in_folders, time_in_name
-from flows.sources.shapes import TIME_FIELDS
+from flows.sources.records import TIME_FIELDS
 from flows.sources.time_patterns import TimePattern, read_time_pattern
 from flows.sources.times import in_zone, read_zone, whole_seconds
 from models.observation import Target

@@ -43,6 +43,7 @@ class Scanned:
 
     `holds` is true if there may be bodies somewhere within it. Of a list the first items are `kept`, so that they are
     not read twice; `rest` is the place of the others, of which only what they look like and whether they hold is known.
+    `is_followed` is true if another document follows without a comma.
     """
 
     text: str
@@ -58,6 +59,7 @@ class Scanned:
     looks: str | None = None
     twice: str | None = None
     trouble: str | None = None
+    is_followed: bool = False
 
     def written(self) -> bytes:
         """The document as it is written."""
@@ -118,7 +120,20 @@ def scan(content: bytes) -> Scanned:
     scanned.content, scanned.end = content, len(cursor.text)
     if first in {"[", "{"} and not scanned.trouble and cursor.peek():
         scanned.trouble = f"not JSON: Extra data at character {cursor.at}"
+        scanned.is_followed = cursor.peek() in {"[", "{"}
     return scanned
+
+
+def scan_sequence(text: str) -> Iterator[Scanned]:
+    """The parts of documents that follow one another, as `jq` and `cat` leave them, until one can't be read."""
+    cursor = Cursor(text)
+    while first := cursor.peek():
+        scanned = _scan(cursor)
+        if first not in {"[", "{"}:
+            scanned.trouble = f"not JSON: Extra data at character {cursor.at}; the rest can't be read"
+        yield scanned
+        if scanned.trouble:
+            return
 
 
 def _scan(cursor: Cursor, levels: int = _LEVELS) -> Scanned:

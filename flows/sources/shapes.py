@@ -1,8 +1,8 @@
 """The shapes in which people save endpoints bodies. Pure: bytes in, values out.
 
 Taken are one body; a record that holds a body, as an object or as text, beside its time, address and status; a map
-from `author/slug` to any of these; a list of any of these, also within an object; and JSON Lines of any of these. A
-body within another document is taken as it is written there: no number changes its text.
+from `author/slug` to any of these; a list of any of these, also within an object; and JSON Lines of any of these, or
+one after the other in any layout. A body within another document is taken as it is written there: no number changes.
 """
 
 from __future__ import annotations
@@ -25,16 +25,12 @@ from flows.sources.likeness import (
     not_json,
     one_line,
 )
-from flows.sources.records import Facts, Known, error_status, facts, text_body
-from flows.sources.scan import Scanned, scan
+from flows.sources.records import TIME_FIELDS, Facts, Known, error_status, facts, text_body
+from flows.sources.scan import Scanned, scan, scan_sequence
 from flows.sources.spans import MAX_PARSED
 from flows.strict_json import NotJsonError
 from models.observation import TARGET_FORM, TARGET_MAX_LENGTH, Target
 
-TIME_FIELDS = (
-    *("observed_at", "fetched_at", "fetchedAt", "timestamp", "scraped_at", "scrapedAt", "retrieved_at", "retrievedAt"),
-    *("captured_at", "capturedAt", "collected_at", "collectedAt", "requested_at", "requestedAt", "observedAt", "ts"),
-)
 _OK, _NOT_FOUND = 200, 404
 _MAX_LEVELS = 5  # of lists, maps and records within each other
 _PIECE = 2**16
@@ -119,7 +115,14 @@ def _read_line(part: RawLine, around: _Around) -> Iterator[Document]:
         yield _refused(around, part.trouble)
     else:
         # A line is named by its number, not by the bytes around it; a whole file is its bytes.
-        yield from _read(scan(part.content.strip() if part.number else part.content), around)
+        scanned = scan(part.content.strip() if part.number else part.content)
+        yield from _read_sequence(scanned.text, around) if scanned.is_followed else _read(scanned, around)
+
+
+def _read_sequence(text: str, around: _Around) -> Iterator[Document]:
+    """Documents without a comma or a line end between them."""
+    places = ((around.at(f"document {number}"), each) for number, each in enumerate(scan_sequence(text), 1))
+    yield from _limited(((place, _read(each, place)) for place, each in places), _MAX_EMPTY_ITEMS, "documents")
 
 
 def _read(scanned: Scanned, around: _Around) -> Iterator[Document]:

@@ -102,6 +102,8 @@ def _members(file: _Forward) -> Iterator[Member]:
 def _member(file: _Forward, info: tarfile.TarInfo) -> Member:
     if escapes(info.name):
         return Member(info.name, reason="its path escapes the archive")
+    if info.islnk():
+        return Member(info.name, reason="a hard link to another member: unpack the tar and load the folder")
     if not info.isreg() or info.issparse():
         return Member(info.name, reason="a link, a device or a sparse file, not a whole file")
     try:
