@@ -19,16 +19,17 @@ from flows.sources.likeness import (
     BODY_FIELDS,
     ENDPOINTS_BODY,
     ERROR_BODY,
+    MAX_REASON,
     NO_ENDPOINTS,
     is_body_text,
     looks_like,
     not_json,
-    one_line,
 )
 from flows.sources.records import Facts, Known, error_status, facts, text_body
 from flows.sources.scan import Scanned, scan
 from flows.sources.spans import MAX_PARSED
 from flows.strict_json import NotJsonError
+from flows.text import one_line
 from models.observation import TARGET_FORM, TARGET_MAX_LENGTH, Target
 
 TIME_FIELDS = (
@@ -247,4 +248,4 @@ def _judged(body: bytes, looks: str, around: _Around) -> Document:
 
 
 def _refused(around: _Around, reason: str) -> Document:
-    return Document(None, where=one_line(around.where), reason=one_line(reason))
+    return Document(None, where=one_line(around.where, MAX_REASON), reason=one_line(reason, MAX_REASON))
