@@ -45,12 +45,6 @@ _INCOMPLETE = tuple(
     )
 )
 _NO_FIELD = f"no time in {', '.join(TIME_FIELDS[:3])} and the like; name the field with --time field:NAME"
-_SOURCES: dict[TimeSource, str] = {
-    "field": "a field of the document",
-    "name": "the file's name",
-    "path": "the file's path",
-    "modified": "the file's modification time",
-}
 
 
 class Dated(NamedTuple):
@@ -58,11 +52,6 @@ class Dated(NamedTuple):
 
     time: datetime
     source: TimeSource
-
-    @property
-    def is_guess(self) -> bool:
-        """True if nothing in the file says that this is when its body was fetched."""
-        return self.source == "modified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +72,6 @@ class TimeRule:
         if self.kind == "field" and self.field:
             return (self.field,)
         return TIME_FIELDS if self.kind in {"own", "field"} else ()
-
-    @property
-    def description(self) -> str:
-        """The rule in plain English, such as "a field of the document (fetched_at)"."""
-        match self.kind:
-            case "own":
-                return "a field of the document, else the file's name, else its path (no --time was given)"
-            case "field":
-                return f"{_SOURCES['field']} ({self.field or ', '.join((*TIME_FIELDS[:3], '…'))})"
-            case "mtime":
-                return _SOURCES["modified"]
-            case "name" | "path":
-                return f"{_SOURCES[self.kind]} ({self.pattern})"
 
     def read(self, path: str, given: datetime | None, modified: datetime | None) -> Dated:
         """The time of a body, in UTC and whole seconds. Raises ValueError or OverflowError.
@@ -189,17 +165,6 @@ class TargetRule:
     pattern: str = ""
     fixed: Target | None = None
     form: re.Pattern[str] | None = None
-
-    @property
-    def description(self) -> str:
-        """The rule in plain English."""
-        match self.kind:
-            case "body":
-                return "as the document says, else the body's own model id"
-            case "fixed":
-                return str(self.fixed)
-            case "name" | "path":
-                return f"{_SOURCES[self.kind]} ({self.pattern})"
 
     def read(self, path: str, given: Target | None) -> Target | None:
         """The target of a body, None: its own id. Raises ValueError.
