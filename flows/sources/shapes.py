@@ -169,7 +169,7 @@ def _read_object(scanned: Scanned, around: _Around) -> Iterator[Document]:
         yield from _read_within(scanned, holding, inner)
     else:
         looks = scanned.likeness()
-        if scanned.trouble and looks == ENDPOINTS_BODY:
+        if scanned.trouble and scanned.fields and looks in {ENDPOINTS_BODY, NO_ENDPOINTS}:
             looks = scanned.trouble
         yield _judged(b"" if scanned.trouble else scanned.written(), looks, inner)
 
