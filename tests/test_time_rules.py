@@ -147,7 +147,7 @@ def test_a_time_that_the_clocks_showed_twice_or_never_is_refused(clock: str) -> 
         (None, "../etc/passwd", "zone: '../etc/passwd' is not a known time zone"),
         (None, "", "zone: '' is not a known time zone"),
         ("path:", None, "time 'path:' is not known; expected"),
-        ("path:%H", None, "time 'path:%H' names no year (%Y); expected"),
+        ("path:%H", None, "time 'path:%H' names no year (%Y); see docs/backfill.md"),
         ("path:%Y/%s", None, "time 'path:%Y/%s': unix time (%s, %ms, %us, %ns) can't go together"),
     ],
 )

@@ -17,9 +17,9 @@ from flows.sources.times import in_zone, read_zone, whole_seconds
 from models.observation import Target
 
 TimeSource = Literal["field", "name", "path", "modified"]
-_TIME_EXPECTED = (
+IN_A_FILE = (
     "expected 'field', 'field:NAME', 'name:PATTERN' such as 'name:%Y%m%dT%H%M%SZ', "
-    "'path:PATTERN' such as 'path:dt=%Y-%m-%d/hour=%H', or 'mtime'"
+    "'path:PATTERN' such as 'path:dt=%Y-%m-%d/hour=%H'"
 )
 _TARGET_EXPECTED = (
     "expected 'body', 'author/slug', 'name:PATTERN' such as 'name:{author}__{slug}__', "
@@ -132,10 +132,12 @@ def _offered(patterns: Sequence[TimePattern], path: str) -> str:
     return ""
 
 
-def read_time_rule(text: str | None, zone: str | None = None) -> TimeRule:
+def read_time_rule(
+    text: str | None, zone: str | None = None, *, expected: str = f"{IN_A_FILE}, or 'mtime'"
+) -> TimeRule:
     """Read `field`, `field:NAME`, `name:PATTERN`, `path:PATTERN` or `mtime`; None: no rule was given.
 
-    Raises ConfigurationError.
+    `expected` is what the message about another text offers. Raises ConfigurationError.
     """
     try:
         read = read_zone(zone) if zone is not None else None
@@ -149,11 +151,11 @@ def read_time_rule(text: str | None, zone: str | None = None) -> TimeRule:
     if kind == "field" and bool(value) == bool(colon):
         return TimeRule("field", value, zone=read)
     if kind not in {"name", "path"} or not value:
-        raise ConfigurationError(f"time {text!r} is not known; {_TIME_EXPECTED}")
+        raise ConfigurationError(f"time {text!r} is not known; {expected}")
     try:
         pattern = read_time_pattern(value)
     except ValueError as error:
-        raise ConfigurationError(f"time {text!r}{error}; {_TIME_EXPECTED}") from None
+        raise ConfigurationError(f"time {text!r}{error}; see docs/backfill.md") from None
     return TimeRule("path" if kind == "path" else "name", pattern=pattern, zone=read)
 
 
