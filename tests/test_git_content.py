@@ -70,7 +70,7 @@ def test_a_compressed_blob_that_is_cut_off_or_too_large_is_refused(pack: Callabl
 def test_an_lfs_pointer_is_named_until_its_content_is_fetched(repo: Repo) -> None:
     repo.save(a_pointer(priced(1)))
     assert refused(opened(repo)) == [
-        "is a Git LFS pointer, not the file itself: run git lfs fetch --all in the repository, then this again"
+        "a Git LFS pointer, not the file itself: run git lfs fetch --all in the repository, then this again"
     ]
     digest = hashlib.sha256(priced(1)).hexdigest()
     stored = repo.folder / ".git/lfs/objects" / digest[:2] / digest[2:4] / digest

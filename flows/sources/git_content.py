@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from flows.sources.git_blobs import MAX_BLOB_BYTES, UnreadableError
+from flows.sources.likeness import LFS_POINTER, LFS_SIGN
 
-_LFS = re.compile(rb"version https://(?:git-lfs\.github|hawser\.github)\.com/spec/v1\n")
 _LFS_OBJECT = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
 _MAX_POINTER_BYTES = 1024
 _ANNEX = b"/annex/objects/"
@@ -48,7 +48,7 @@ def read_content(blob: bytes, lfs_objects: Path) -> bytes:
     `lfs_objects` is the folder of the LFS objects that are in this clone. Raises UnreadableError, with what it is and
     what to do, if there is nothing to be read.
     """
-    content = _unpacked(_lfs_object(blob, lfs_objects) if _LFS.match(blob) else blob)
+    content = _unpacked(_lfs_object(blob, lfs_objects) if LFS_SIGN.match(blob) else blob)
     if content.startswith(_ANNEX) and len(content) <= _MAX_POINTER_BYTES:
         raise UnreadableError(
             "a git-annex pointer, not the file itself: run git annex get, and load the files with backfill files"
@@ -79,7 +79,7 @@ def _lfs_object(pointer: bytes, folder: Path) -> bytes:
             content = file.read(MAX_BLOB_BYTES + 1)
     except FileNotFoundError:
         raise UnreadableError(
-            "is a Git LFS pointer, not the file itself: run git lfs fetch --all in the repository, then this again"
+            f"{LFS_POINTER}: run git lfs fetch --all in the repository, then this again"
         ) from None
     except OSError as error:
         raise UnreadableError(f"a Git LFS pointer, and its content can't be read: {error.strerror or error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeGuard
 
 from flows.other_bodies import FROM_THE_WEBSITE, is_of_the_website
@@ -16,15 +17,16 @@ NO_ENDPOINTS = "JSON without an endpoints list"
 _MODELS = "a list of models (a /models page), whose prices are only the cheapest provider's"
 _WHOLE_MESSAGES = ("empty", "not JSON", "a web page", "XML", "UTF-")
 _DATA_ALONE = "the content of data without the object around it; put that back, such as with jq '{data: .}'"
-_LFS = b"version https://git-lfs.github.com/spec/"
+LFS_SIGN = re.compile(rb"version https://(?:git-lfs\.github|hawser\.github)\.com/spec/v1\n")
+LFS_POINTER = "a Git LFS pointer, not the file itself"
 MAX_REASON = 300
 _LEVELS = 4  # a list in an object in a list, and a record in it
 
 
 def looks_like(content: bytes) -> str:
     """What one JSON document is in a few words: ENDPOINTS_BODY, or what else it looks like."""
-    if content.startswith(_LFS):
-        return "a pointer of Git LFS, not the file itself; git lfs pull fetches it"
+    if LFS_SIGN.match(content):
+        return f"{LFS_POINTER}: run git lfs pull"
     try:
         return value_looks_like(load_json(content))
     except NotJsonError as error:
