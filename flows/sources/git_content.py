@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from flows.sources.compression import decompressed
+from flows.sources.containers import TAR_SIGN
 from flows.sources.git_blobs import MAX_BLOB_BYTES, UnreadableError
 from flows.sources.likeness import LFS_POINTER, LFS_SIGN
 
@@ -24,7 +25,6 @@ _NAMED = {
     b"SQLite format 3\0": "an SQLite database, not a saved body",
     b"PAR1": "a Parquet file, not a saved body",
 }
-_TAR_SIGN = slice(257, 262)
 
 
 def read_content(blob: bytes, lfs_objects: Path) -> bytes:
@@ -41,7 +41,7 @@ def read_content(blob: bytes, lfs_objects: Path) -> bytes:
     for sign, what in _NAMED.items():
         if content.startswith(sign):
             raise UnreadableError(what)
-    if content[_TAR_SIGN] == b"ustar":
+    if content[TAR_SIGN] == b"ustar":
         raise UnreadableError(f"a tar archive: {_FROM_FILES}")
     return content
 
@@ -75,12 +75,14 @@ def _lfs_object(pointer: bytes, folder: Path) -> bytes:
 
 def _unpacked(blob: bytes) -> bytes:
     """Decompress a blob, completely, if its first bytes say how."""
-    content = bytearray()
+    pieces: list[bytes] = []
+    size = 0
     try:
         for piece in decompressed([blob]):
-            content += piece
-            if len(content) > MAX_BLOB_BYTES:
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_BLOB_BYTES:
                 raise UnreadableError(f"compressed, and its content is {_TOO_LARGE}")
     except ValueError as error:
         raise UnreadableError(str(error)) from None
-    return bytes(content)
+    return b"".join(pieces)
