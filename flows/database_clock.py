@@ -6,6 +6,8 @@ has come, the same observation is loaded.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -13,7 +15,13 @@ import sqlalchemy as sa
 from flows.answer_date import TOLERANCE
 from flows.database import told
 from flows.errors import ClockError, HistoryError
+from flows.sources.found import Refused
 from models.observation import Observation
+
+
+@dataclass(frozen=True, slots=True)
+class AheadOfClock(Refused):
+    """A bundle with observations of the future. Its reason names the command that helps."""
 
 
 def latest_loadable(engine: sa.Engine) -> datetime:
@@ -21,8 +29,21 @@ def latest_loadable(engine: sa.Engine) -> datetime:
     return _now(engine) + TOLERANCE
 
 
-def ahead_of_clock(look: Observation) -> str:
-    """Why an observation later than `latest_loadable` is refused."""
+def loadable(looks: Iterable[Observation | Refused], latest: datetime, path: str) -> Iterator[Observation | Refused]:
+    """Yield what a bundle holds, and a refusal in place of the first observation that is later than `latest`.
+
+    The other later ones are left out.
+    """
+    is_refused = False
+    for look in looks:
+        if isinstance(look, Refused) or look.observed_at <= latest:
+            yield look
+        elif not is_refused:
+            is_refused = True
+            yield AheadOfClock(path, _ahead_of_clock(look))
+
+
+def _ahead_of_clock(look: Observation) -> str:
     return (
         f"line {look.archive_line} is dated {look.observed_at:%Y-%m-%d %H:%M} UTC, more than a day ahead of the"
         f" database's clock; if a clock was wrong: endpoint-history runs withdraw {look.run.name} --reason TEXT"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from flows.text import printable
+from flows.text import one_line, printable
 
 
 class HistoryError(Exception):
@@ -35,10 +35,10 @@ def unexpected(error: BaseException) -> str:
     """One printable line for an error that nobody foresaw: its kind, its message, and where it was raised."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    message = printable(" ".join(str(error)[:1000].split()))
+    message = one_line(str(error), 200)
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno})" if frames else ""
-    return f"unexpected error: {type(error).__name__}: {message[:200]}{place}"
+    return f"unexpected error: {type(error).__name__}: {message}{place}"
 
 
 def reason_of(error: BaseException) -> str:

@@ -11,8 +11,8 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from flows.other_bodies import one_line
 from flows.strict_json import canonical, clean_text, plain
+from flows.text import one_line
 from models.listing import Drift
 
 MAX_TEXT = 200

@@ -17,7 +17,7 @@ from flows.archive import Archive
 from flows.database import location, opened, revisions, told
 from flows.database_clock import clock_ahead
 from flows.errors import HistoryError
-from flows.not_found import NotFound, known_models, with_suggestions
+from flows.not_found import NotFound, recorded_not_found
 from flows.schedules import Schedules, read_schedules
 from flows.settings import Settings
 from flows.status import Status, read_status, status_lines
@@ -34,7 +34,7 @@ class Health:
     `room` is how many bytes are free where the archive and a SQLite database lie, the least of the two; None where both
     are elsewhere. `schedules` is what Prefect says: None where none is configured, a text where it can't be asked.
     `rules` says why those of alerts can't be read, and `targets` the same of the targets file; None where they can.
-    `not_found` holds the targets of that file that the newest walk asked for and that were never seen.
+    `not_found` holds the targets of that file that the newest walk asked for and did not find.
     `clock` says how far this machine's clock is ahead of the database's; None where it is not. `undelivered` are the
     alerts that wait, if any.
     """
@@ -83,11 +83,11 @@ def read_health(settings: Settings, now: datetime) -> Health:
                 database=location(engine),
                 archive=archive.location,
             )
-            models = known_models(connection)
+            recorded = recorded_not_found(connection)
             undelivered = read_waiting(connection)
         folders = [archive.folder, _folder(engine)]
         clock = clock_ahead(engine, now)
-    missing, targets = _not_found(settings, status, models)
+    missing, targets = _not_found(settings, status, recorded)
     return Health(status, _room(folders), _schedules(), _rules(settings), missing, targets, clock, undelivered)
 
 
@@ -143,15 +143,15 @@ def _rules(settings: Settings) -> str | None:
     return None
 
 
-def _not_found(settings: Settings, status: Status, models: Sequence[str]) -> tuple[list[NotFound], str | None]:
+def _not_found(settings: Settings, status: Status, recorded: Sequence[NotFound]) -> tuple[list[NotFound], str | None]:
     """The misspelt targets, or why the targets file can't be read."""
     try:
         entries = TargetList.configured(settings)
     except HistoryError as error:
         return [], str(error)
     failing = {target for target, *_ in status.failing}  # nobody knows whether these exist
-    names = [target for target in status.never_seen if target not in failing and entries.names(target)]
-    return with_suggestions(names, models), None
+    names = {target for target in status.never_seen if target not in failing and entries.names(target)}
+    return [found for found in recorded if found.target in names], None
 
 
 def _size(archive: Archive) -> int | None:

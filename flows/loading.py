@@ -16,7 +16,7 @@ from flows.answer_date import TOLERANCE
 from flows.archive import Archive
 from flows.bundle import NAME_TIME
 from flows.database import told, writing
-from flows.database_clock import ahead_of_clock, latest_loadable
+from flows.database_clock import latest_loadable, loadable
 from flows.errors import ConfigurationError, HistoryError, reason_of
 from flows.instants import hour_of
 from flows.partly_read import PartlyRead
@@ -144,11 +144,9 @@ def load_bundles(
     with seldom_collected():
         for name in names:
             load.begin(name)
-            for look in reading.looks(name):
+            for look in loadable(reading.looks(name), latest, archive.path(name)):
                 if isinstance(look, Refused):
                     load.so_far.damaged[name] = look
-                elif look.observed_at > latest:
-                    load.so_far.damaged[name] = Refused(archive.path(name), ahead_of_clock(look))
                 elif takes(look):
                     load.take(name, look)
                 else:

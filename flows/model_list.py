@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from flows.other_bodies import MAX_MESSAGE
 from flows.strict_json import NotJsonError, load_json
+from flows.text import one_line
 
 _OK = 200
 
@@ -33,7 +35,7 @@ def _reason(body: bytes | None) -> str:
     try:
         match load_json(body or b""):
             case {"error": {"message": str(message)}} | {"error": str(message)} | {"message": str(message)}:
-                return "".join(sign if sign.isprintable() else " " for sign in message[:200])
+                return one_line(message, MAX_MESSAGE)
     except NotJsonError as error:
         return str(error)
     return "no error message"

@@ -2,7 +2,7 @@
 
 OpenRouter answers 404 for a model without endpoints and for one that never existed. A target that somebody wrote out by
 name, that has never shown a model and that OpenRouter does not list, is not found. One that a pattern matched is
-listed, so it exists.
+listed, so it exists. Only a collect asks for the listing, so it records what it did not find for whoever asks later.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from flows.database import told
+from flows.database import told, writing
 from flows.errors import HistoryError
 from flows.fetch import Fetcher
 from flows.suggestions import closest
 from flows.targets import TargetList
+from models.not_found import not_found
 from models.tables import models
 
 
@@ -37,7 +38,8 @@ async def find_not_found(
 ) -> list[NotFound]:
     """Return those of the targets without any model that were written out by name and that OpenRouter does not list.
 
-    Asks for the models listing if there are such targets. If it can't be fetched, all of them count as not found.
+    Asks for the models listing if there are such targets. If it can't be fetched, all of them count as not found. The
+    verdict is recorded for `recorded_not_found`.
     """
     names = [target for target in never_seen if entries.names(target)]
     if not names:
@@ -46,16 +48,27 @@ async def find_not_found(
         listed = await fetcher.fetch_models()
     except HistoryError:
         listed = []
-    with told(engine), engine.connect() as connection:
-        seen = known_models(connection)
-    return with_suggestions([name for name in names if name not in listed], [*listed, *seen])
+    with told(engine), writing(engine) as connection:
+        known = [*listed, *connection.execute(select(models.c.openrouter_id)).scalars()]
+        missing = [NotFound(name, _suggestion(name, known)) for name in names if name not in listed]
+        _record(connection, names, missing)
+    return missing
 
 
-def with_suggestions(names: Iterable[str], known: Sequence[str]) -> list[NotFound]:
-    """Give each of these names the closest of the known ones."""
-    return [NotFound(name, next(iter(closest(name, known, cutoff=0.6)), None)) for name in names]
+def recorded_not_found(connection: Connection) -> list[NotFound]:
+    """Return what the last collect that asked for each target did not find. It may have been seen since."""
+    query = select(not_found.c.target, not_found.c.suggestion).order_by(not_found.c.target)
+    return [NotFound(*row) for row in connection.execute(query)]
 
 
-def known_models(connection: Connection) -> list[str]:
-    """Return the ids of all models that this history has seen."""
-    return list(connection.execute(select(models.c.openrouter_id)).scalars())
+def _suggestion(name: str, known: Sequence[str]) -> str | None:
+    return next(iter(closest(name, known, cutoff=0.6)), None)
+
+
+def _record(connection: Connection, names: Sequence[str], missing: Sequence[NotFound]) -> None:
+    for name in names:
+        connection.execute(not_found.delete().where(not_found.c.target == name))
+    if missing:
+        connection.execute(
+            not_found.insert(), [{"target": one.target, "suggestion": one.suggestion} for one in missing]
+        )

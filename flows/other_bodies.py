@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from flows.text import one_line
+
 _BEGINNINGS = (
     (b"\x1f\x8b", "gzip"),
     (b"PK\x03\x04", "zip"),
@@ -30,17 +32,10 @@ _MESSAGE_KEYS = ("error", "errors", "message", "detail", "error_description", "t
 _OF_THE_WEBSITE = {"provider_info", "provider_display_name", "provider_name", "model_variant_slug", "endpoint"}
 _ASK = "ask /api/v1/models/AUTHOR/SLUG/endpoints"
 FROM_THE_WEBSITE = f"a list of endpoints as the website loads it, not the API's body, where 'data' is an object: {_ASK}"
-_MAX_LINE = 200
+MAX_MESSAGE = 200
 _MAX_QUOTE = 60
 _MAX_TITLE = 100
 _MAX_LEVELS = 4
-
-
-def one_line(text: str, length: int = _MAX_LINE) -> str:
-    """A stranger's text on one line without control characters, cut to this length."""
-    line = " ".join(text[: 10 * length].split())
-    printable = "".join(char if char.isprintable() else "\ufffd" for char in line)
-    return printable if len(printable) <= length else f"{printable[: length - 3]}..."
 
 
 def undecodable(body: bytes, at: int) -> str:
@@ -65,7 +60,7 @@ def not_json(text: str, reason: str) -> str:
 
 def error_text(body: Any) -> str | None:
     """The message of an error body of any shape, None where nothing in it is one."""
-    return next((line for text in _messages(body, _MAX_LEVELS) if (line := one_line(text))), None)
+    return next((line for text in _messages(body, _MAX_LEVELS) if (line := one_line(text, MAX_MESSAGE))), None)
 
 
 def other_json(body: Any) -> str:

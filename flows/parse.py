@@ -24,8 +24,9 @@ from flows.fields import (
     text_list,
     unknown_key,
 )
-from flows.other_bodies import error_text, one_line, other_json
+from flows.other_bodies import MAX_MESSAGE, error_text, other_json
 from flows.strict_json import NotJsonError, load_json
+from flows.text import one_line
 from models.listing import Drift, EndpointListing, ModelListing, Reading, Unread
 from models.observation import Observation, Target
 
@@ -64,7 +65,7 @@ def _error_message(body: Any) -> str | None:
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict) or "code" not in error:
         return None
-    return one_line(str(error.get("message") or "no message"))
+    return one_line(str(error.get("message") or "no message"), MAX_MESSAGE)
 
 
 def _why_refused(body: Any, status: int | None) -> str:

@@ -18,6 +18,7 @@ from flows.archive import Archive
 from flows.aside import Aside, beside
 from flows.compare import Difference, compare, table_beside
 from flows.database import lock_writers
+from flows.database_clock import AheadOfClock
 from flows.errors import HistoryError
 from flows.loading import Loaded, load_bundles, some_bundles, unloaded
 from flows.partitions import copy_months
@@ -42,11 +43,7 @@ def rebuild(engine: sa.Engine, archive: Archive, progress: Progress = lambda *_:
     with beside(engine) as aside:
         loaded = _load_all(aside, archive, progress)
         if loaded.damaged:
-            name, first = next(iter(loaded.damaged.items()))
-            others = f" (and {len(loaded.damaged) - 1} more)" if len(loaded.damaged) > 1 else ""
-            raise HistoryError(
-                f"nothing was changed, as the archive is damaged: {first}{others}; {_ADVICE} {name} --reason TEXT"
-            )
+            raise HistoryError(_refusal(loaded))
         with _caught_up(aside, archive, loaded, writing=True) as connection:
             withdrawn = archive.withdrawn()
             _refuse_withdrawn(connection, aside.schema, withdrawn)
@@ -76,6 +73,18 @@ def has_history(engine: sa.Engine) -> bool:
     """Whether anything has been loaded into the database."""
     with engine.connect() as connection:
         return connection.execute(select(observations.c.id).limit(1)).first() is not None
+
+
+def _refusal(loaded: Loaded) -> str:
+    name, first = next(iter(loaded.damaged.items()))
+    others = f" (and {len(loaded.damaged) - 1} more)" if len(loaded.damaged) > 1 else ""
+    if isinstance(first, AheadOfClock):
+        return f"nothing was changed{others and f', as {len(loaded.damaged)} bundles were refused'}: {first}"
+    return f"nothing was changed, as the archive is damaged: {first}{others}{_advice(name, first)}"
+
+
+def _advice(name: str, refused: Refused) -> str:
+    return "" if isinstance(refused, AheadOfClock) else f"; {_ADVICE} {name} --reason TEXT"
 
 
 def _load_all(aside: Aside, archive: Archive, progress: Progress) -> Loaded:
@@ -113,8 +122,8 @@ def _caught_up(aside: Aside, archive: Archive, loaded: Loaded, *, writing: bool)
         if is_lost:
             name, reason = min(_lost(archive, missing, loaded).items())
             raise HistoryError(
-                f"nothing was changed: the run {name} is in the database, but not whole in the archive: {reason};"
-                f" {_ADVICE} {name} --reason TEXT"
+                f"nothing was changed: the run {name} is in the database, but not whole in the archive: {reason}"
+                f"{_advice(name, reason)}"
             )
         if found == []:
             time.sleep(_PAUSE_SECONDS)

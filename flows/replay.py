@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from flows.archive import Archive
 from flows.database import told
+from flows.database_clock import latest_loadable, loadable
 from flows.errors import HistoryError
 from flows.imported import Imported, Wanted
 from flows.importing import Item, try_bodies
@@ -59,7 +60,8 @@ def try_replay(
     """What a replay would bring, and the first changes it would make. Nothing is written."""
     with told(engine):
         names = _names(engine, archive, everything=everything)
-    imported = try_bodies(engine, "archive", _items(Reading(archive, names)), wanted, at=at, progress=progress)
+    items = _items(archive, names, latest_loadable(engine))
+    imported = try_bodies(engine, "archive", items, wanted, at=at, progress=progress)
     imported.run, imported.bundles = None, len(names)
     return imported
 
@@ -69,7 +71,8 @@ def _names(engine: sa.Engine, archive: Archive, *, everything: bool) -> list[str
     return names if everything else unloaded(engine, archive)
 
 
-def _items(reading: Reading) -> Iterator[tuple[int, int, Item]]:
-    for name in reading.names:
-        for look in reading.looks(name):
+def _items(archive: Archive, names: Sequence[str], latest: datetime) -> Iterator[tuple[int, int, Item]]:
+    reading = Reading(archive, names)
+    for name in names:
+        for look in loadable(reading.looks(name), latest, archive.path(name)):
             yield (*reading.place, look)

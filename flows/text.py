@@ -22,6 +22,12 @@ def printable(text: str) -> str:
     return "".join(_REPLACEMENT if _is_unprintable(char) else char for char in text)
 
 
+def one_line(text: str, length: int) -> str:
+    """Return the text printable, each run of white space as one space, and cut to this length."""
+    line = printable(" ".join(text[: 10 * length].split()))
+    return line if len(line) <= length else f"{line[: length - 3]}..."
+
+
 def is_invisible(char: str) -> bool:
     """Whether a character leaves no mark on paper: a control, a format character, a space or a filler."""
     return char in _FILLERS or unicodedata.category(char) in _UNPRINTABLE | {"Zs"}

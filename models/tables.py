@@ -7,12 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from models import alerts, rollups
+from models import alerts, not_found, rollups
 from models.listing import PRICE_KEYS
 from models.types import ExactDecimal, Id, Json, UtcEpoch, UtcTime
 
 metadata = rollups.metadata  # one for all: whoever has these tables has those made from them, and the alerts
-NO_HISTORY = frozenset({alerts.alerts})  # not made from the archive
+NO_HISTORY = frozenset({alerts.alerts, not_found.not_found})  # not made from the archive
 
 
 PARTITION_NAME = re.compile("uptime_samples_[0-9]{4}_[0-9]{2}")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from flows.other_bodies import one_line
 from flows.override_conditions import clock_time, token_count
+from flows.text import one_line
 from models.listing import PRICE_KEYS, JsonObject, PriceSet
 from pages import figures
 

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -61,16 +62,29 @@ def test_all_members_of_a_compressed_blob_are_read(pack: Callable[[bytes], bytes
 
 @pytest.mark.parametrize("pack", PACKERS)
 def test_a_compressed_blob_that_is_cut_off_or_too_large_is_refused(pack: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(UnreadableError, match=r"^damaged (gzip|xz|bzip2): "):
+    with pytest.raises(UnreadableError, match=r"cut off here, byte [0-9]+ of its content$"):
         read_content(pack(priced(1))[:-12], NOWHERE)
-    with pytest.raises(UnreadableError, match=r"^(gzip|xz|bzip2) whose content is larger than 64 MiB$"):
+    with pytest.raises(UnreadableError, match=r"^compressed, and its content is larger than 64 MiB$"):
         read_content(pack(bytes(64 * 2**20 + 1)), NOWHERE)
+
+
+@pytest.mark.parametrize("pack", PACKERS)
+def test_a_blob_that_is_compressed_twice_is_read_as_files_are(pack: Callable[[bytes], bytes]) -> None:
+    assert read_content(pack(pack(priced(1))), NOWHERE) == priced(1)
+    with pytest.raises(UnreadableError, match="compressed more than 2 times over"):
+        read_content(pack(pack(pack(priced(1)))), NOWHERE)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="this Python reads zstd")
+def test_zstd_is_named_as_in_files() -> None:
+    with pytest.raises(UnreadableError, match=r"^compressed with zstd, which this Python can't read; decompress it"):
+        read_content(b"\x28\xb5\x2f\xfdabc", NOWHERE)
 
 
 def test_an_lfs_pointer_is_named_until_its_content_is_fetched(repo: Repo) -> None:
     repo.save(a_pointer(priced(1)))
     assert refused(opened(repo)) == [
-        "is a Git LFS pointer, not the file itself: run git lfs fetch --all in the repository, then this again"
+        "a Git LFS pointer, not the file itself: run git lfs fetch --all in the repository, then this again"
     ]
     digest = hashlib.sha256(priced(1)).hexdigest()
     stored = repo.folder / ".git/lfs/objects" / digest[:2] / digest[2:4] / digest
@@ -87,7 +101,6 @@ def test_an_lfs_pointer_is_named_until_its_content_is_fetched(repo: Repo) -> Non
         (b"version https://git-lfs.github.com/spec/v1\noid md5:1\n", "a damaged Git LFS pointer"),
         (b"/annex/objects/SHA256E-s12--ab.json\n", "a git-annex pointer, not the file itself: run git annex get"),
         (b"\0GITCRYPT\0abc", "encrypted with git-crypt: unlock a clone"),
-        (b"\x28\xb5\x2f\xfdabc", "compressed with zstd, which is not read here"),
         (a_zip(), "a zip archive: save it as a file (git show COMMIT:PATH > FILE)"),
         (a_tar(), "a tar archive: save it as a file"),
         (gzip.compress(a_tar()), "a tar archive: save it as a file"),

@@ -74,6 +74,28 @@ def test_a_misspelt_target_is_a_problem_until_it_is_taken_out_of_the_list(collec
     assert health(collected).problems == []
 
 
+def test_a_listed_target_without_endpoints_is_no_problem(collected: Settings) -> None:
+    simulator = Simulator(Market(models=20))
+    path = next(path for path in simulator.market.paths() if path not in MARKET.paths())
+    simulator.answers[path] = faults.answer(404, faults.error_body(404, "Model does not exist"))
+    Path("targets.toml").write_text(f"targets = ['{path}']")
+    with serving(simulator) as base_url:
+        found = collect(settings(URL, base_url), [MARKET.paths()[0], path], minute=1)
+    assert (found.exit_code, found.outcome.never_seen) == (0, [path])
+    assert health(collected).problems == []
+
+
+def test_a_target_that_is_listed_later_is_no_problem_any_more(collected: Settings) -> None:
+    simulator = Simulator(MARKET)
+    path = MARKET.paths()[0].replace("/", "/x")
+    Path("targets.toml").write_text(f"targets = ['{path}']")
+    for minute, listed, problems in ((1, ["other/model"], 1), (2, [path], 0)):
+        simulator.answers["models"] = faults.answer(200, json.dumps({"data": [{"id": id_} for id_ in listed]}).encode())
+        with serving(simulator) as base_url:
+            collect(settings(URL, base_url), [path], minute=minute)
+        assert len(health(collected, minute + 1).problems) == problems
+
+
 def test_a_misspelt_target_whose_newest_look_failed_may_exist(collected: Settings) -> None:
     simulator = Simulator(MARKET)
     simulator.answers["no/model"] = faults.KINDS["500"]

@@ -6,13 +6,19 @@ import bz2
 import gzip
 import json
 import lzma
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows.errors import unexpected
+from flows.model_list import read_page
 from flows.parse import read_observation
+from flows.sources.captures import error_text
+from flows.sources.likeness import looks_like
+from flows.text import printable
 from tests.factories import a_body, a_look, an_endpoint
 
 BODY = a_body(an_endpoint())
@@ -138,5 +144,17 @@ def test_a_reason_is_one_short_printable_line(body: bytes, status: int) -> None:
     reading = read_observation(a_look(body=body, status=status))
     if reading.outcome == "failed":
         assert reading.reason
-        assert reading.reason.isprintable()
+        assert printable(reading.reason) == reading.reason
         assert len(reading.reason) <= 300
+
+
+def test_a_message_reads_the_same_wherever_it_is_quoted() -> None:
+    message = "a\u200db \x1b[31m\n\tred"
+    body = json.dumps({"error": {"code": 400, "message": message}}).encode()
+    shown = "a\u200db \ufffd[31m red"
+    with pytest.raises(ValueError, match=re.escape(shown)):
+        read_page(400, None, body)
+    assert looks_like(body).startswith(f"an API error body: {shown}")
+    assert shown in reason(body, 400)
+    assert error_text(message.encode()).startswith("a\u200db \ufffd[31m")
+    assert shown in unexpected(ValueError(message))

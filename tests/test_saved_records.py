@@ -152,7 +152,10 @@ def test_two_bodies_under_names_that_mean_nothing_are_refused() -> None:
             {"data": [{"id": "1", "provider_name": "P", "model": {"slug": "a/b"}}]},
             "a list of endpoints as the website loads it",
         ),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a pointer of Git LFS"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+            "a Git LFS pointer, not the file itself",
+        ),
         (BODY.decode().encode("utf-16"), "UTF-16 text, expected UTF-8"),
     ],
 )

@@ -154,9 +154,9 @@ def test_the_source_counts_files_and_says_how_many_are_read() -> None:
         ([NAME], {"time": "field:"}, "time 'field:' is not known"),
         ([NAME], {"time": "mtime:x"}, "time 'mtime:x' is not known"),
         ([NAME], {"time": "name:"}, "time 'name:' is not known"),
-        ([NAME], {"time": "name:%Q"}, "time 'name:%Q': %Q is not known; expected"),
-        ([NAME], {"time": "name:%Y%"}, "time 'name:%Y%': % is not known; expected"),
-        ([NAME], {"time": "name:%H%M"}, "time 'name:%H%M' names no year (%Y); expected"),
+        ([NAME], {"time": "name:%Q"}, "time 'name:%Q': %Q is not known; see docs/backfill.md"),
+        ([NAME], {"time": "name:%Y%"}, "time 'name:%Y%': % is not known; see docs/backfill.md"),
+        ([NAME], {"time": "name:%H%M"}, "time 'name:%H%M' names no year (%Y); see docs/backfill.md"),
         ([NAME], {"target": "gpt"}, "target 'gpt' is not known; expected 'body', 'author/slug'"),
         ([NAME], {"target": "name:{author}"}, "target 'name:{author}' needs {author} and {slug} once each; expected"),
     ],
@@ -404,9 +404,10 @@ def test_links_and_secrets_in_a_zip_are_refused() -> None:
         archive.writestr("secret", b"x")
     data = bytearray(Path("x.zip").read_bytes())
     data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    remedy = "repack it as a tar, or with zip -Z deflate"
     assert refused(read(write("y.zip", bytes(data)))) == [
         ("y.zip!link", "a link or a device, not a file"),
-        ("y.zip!odd", "compressed in a way that is not read here (method 12)"),
+        ("y.zip!odd", f"compressed in a way that is not read here (method 12): {remedy}"),
         ("y.zip!secret", "encrypted"),
     ]
 
@@ -454,6 +455,26 @@ def test_a_pipe_given_as_a_file_is_refused_with_how_to_read_it() -> None:
     os.mkfifo("pipe")
     with pytest.raises(ConfigurationError, match=r"^pipe is not a file .*; for a pipe: … \| .* backfill files -$"):
         read("pipe")
+
+
+@pytest.mark.parametrize("make", [a_zip, a_tar])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_an_archive_under_another_name_is_named_with_what_to_do(
+    make: Make, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = make.__name__.removeprefix("a_")
+    content = pack(Path(make(f"x.{kind}", {NAME: BODY})).read_bytes())
+    said = f"a {kind} archive: save it as a file whose name ends in .{kind}"
+    assert refusal(write("x.ball", content)) == f"x.ball: {said}"
+    assert refused(read(a_zip("s.zip", {"in/x": content})))[0][1] == "an archive within an archive, which is not opened"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    assert refusal("-") == f"stdin: {said}"
+
+
+@pytest.mark.parametrize(("named", "packed"), [("tar", "gz"), ("tar.gz", "xz"), ("tbz", "z2"), ("tgz", "ar")])
+def test_a_tar_is_decompressed_by_its_bytes(named: str, packed: str) -> None:
+    content = PACK[packed](Path(a_tar("plain.tar", {NAME: BODY})).read_bytes())
+    assert origins(read(write(f"x.{named}", content))) == [f"x.{named}!{NAME}"]
 
 
 def test_a_saved_404_is_evidence_if_its_target_is_known() -> None:

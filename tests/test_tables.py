@@ -112,6 +112,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "payload": {"text": "t"},
         "recorded_at": MORNING,
     },
+    "not_found": {"target": "acme/swfit"},
     "drift": {"path": "data.new", "value": "", "first_seen_at": MORNING, "last_seen_at": MORNING, "observations": 1},
 }
 ABSENT = {"listed": False, "prompt_usd": None, "completion_usd": None}
@@ -200,6 +201,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("stale_rollups", {"model_id": 7}),
     ("catalogue_daily", {}),
     ("alerts", {}),
+    ("not_found", {}),
     ("drift", {}),
     ("drift", {"path": "data.newer", "last_seen_at": at(-1)}),
 ]

@@ -165,6 +165,6 @@ def test_an_unexpected_error_is_one_printable_line() -> None:
         return ""
 
     line = raised()
-    assert line.startswith("unexpected error: ValueError: two lines [31mxxx")
+    assert line.startswith("unexpected error: ValueError: two lines \ufffd[31mxxx")
     assert line.isprintable()
     assert len(line) < 300

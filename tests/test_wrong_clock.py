@@ -15,9 +15,11 @@ from flows.catalogue import run_ids
 from flows.database import opened, writing
 from flows.errors import ClockError, HistoryError
 from flows.health import read_health
+from flows.imported import Wanted
 from flows.loading import load_bundles, take_up, unloaded
 from flows.maintenance import maintain
 from flows.rebuild import rebuild, verify
+from flows.replay import replay, try_replay
 from flows.withdraw import restore, withdraw
 from models.observation import Run
 from models.tables import observations, runs
@@ -113,10 +115,24 @@ def test_a_bundle_from_the_future_is_named_and_not_loaded(engine: sa.Engine) -> 
     assert (list(loaded.damaged), told in loaded.damaged[AHEAD.name].reason) == ([AHEAD.name], True)
     assert unloaded(engine, given) == [AHEAD.name]
     assert list(verify(engine, given)[0].damaged) == [AHEAD.name]
-    with pytest.raises(HistoryError, match=f"endpoint-history runs withdraw {AHEAD.name} --reason TEXT"):
+    with pytest.raises(HistoryError) as refusal:
         rebuild(engine, given)
+    command = f"endpoint-history runs withdraw {AHEAD.name} --reason TEXT"
+    advice = f"; if a clock was wrong: {command}"
+    assert str(refusal.value) == f"nothing was changed: {given.path(AHEAD.name)}: {told}{advice}"
     withdraw(engine, given, [AHEAD.name], "clock", at=at(0))
     assert verify(engine, given)[1] == []
+
+
+def test_a_dry_run_refuses_a_bundle_from_the_future_as_the_load_does(engine: sa.Engine) -> None:
+    given = archive()
+    looks = [a_look(an_endpoint(), observed_at=YEAR_9000), a_look(an_endpoint("south"), observed_at=YEAR_9000)]
+    bundle(given, AHEAD, *looks)
+    dry = try_replay(engine, given, Wanted(), everything=False, at=at(0))
+    loaded = replay(engine, given, Wanted(), everything=False)
+    assert (dry.new, dry.exit_code) == (loaded.new, loaded.exit_code) == (0, 1)
+    assert dry.refused.examples == loaded.refused.examples
+    assert dry.refusals == 1
 
 
 def test_a_run_of_the_future_does_not_hide_what_was_missed(engine: sa.Engine) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 
 from flows.strict_json import NotJsonError, load_json
+from flows.text import one_line
 
 ROWS_AT_ONCE = 1000  # some 200 bytes each: far from the size at which a body is refused
 _SHOWN = 120
@@ -124,8 +125,7 @@ def error_text(body: bytes) -> str:
     first = body[:2000].decode("utf-8", "replace").strip().partition("\n")[0]
     if first.startswith("<"):
         return "a web page"
-    text = "".join(sign if sign.isprintable() else " " for sign in _JAVA_NAMES.sub("", first))
-    return text.strip()[:_SHOWN]
+    return one_line(_JAVA_NAMES.sub("", first), _SHOWN)
 
 
 def read_listing(body: bytes, page: str) -> Listing:

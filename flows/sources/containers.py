@@ -15,12 +15,15 @@ from typing import IO, BinaryIO
 from flows.sources.compression import decompressed
 
 MAX_MEMBERS = 1_000_000
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz")
 TOO_MANY = f"more than {MAX_MEMBERS:,} members; the rest is not read"
 PIECE = 2**16
 _ENCRYPTED = 1
 _MAX_DIRECTORY = 32 * 2**20  # of a zip, which is held as a whole, at ten times its size
 _TOO_LARGE = f"a zip whose directory is larger than {_MAX_DIRECTORY // 2**20} MiB; repack it as a tar"
+WITHIN = "an archive within an archive, which is not opened"
+TAR_SIGN = slice(257, 262)
+_ZIP_SIGN = b"PK\x03\x04"
 _END_OF_DIRECTORY = b"PK\x05\x06"
 
 
@@ -48,8 +51,26 @@ def unpack(member: Member) -> Member:
     if member.reason:
         return member
     if member.name.lower().endswith((".zip", *TAR_SUFFIXES)):
-        return replace(member, pieces=(), reason="an archive within an archive, which is not opened")
-    return replace(member, pieces=decompressed(member.pieces))
+        return replace(member, pieces=(), reason=WITHIN)
+    return replace(member, pieces=_no_archive(decompressed(member.pieces), is_within=bool(member.name)))
+
+
+def _no_archive(pieces: Iterator[bytes], *, is_within: bool) -> Iterator[bytes]:
+    """The pieces, if they don't begin as an archive does whose name does not say so. Raises ValueError."""
+    first = b""
+    try:
+        while len(first) < TAR_SIGN.stop and (piece := next(pieces, None)) is not None:
+            first += piece
+    except ValueError:
+        yield first
+        raise
+    for kind, is_one in (("zip", first.startswith(_ZIP_SIGN)), ("tar", first[TAR_SIGN] == b"ustar")):
+        if is_one and is_within:
+            raise ValueError(WITHIN)
+        if is_one:
+            raise ValueError(f"a {kind} archive: save it as a file whose name ends in .{kind}")
+    yield first
+    yield from pieces
 
 
 def escapes(name: str) -> bool:
@@ -115,5 +136,6 @@ def _zip_refusal(info: zipfile.ZipInfo) -> str | None:
     if info.flag_bits & _ENCRYPTED:
         return "encrypted"
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        return f"compressed in a way that is not read here (method {info.compress_type})"
+        method = f"compressed in a way that is not read here (method {info.compress_type})"
+        return f"{method}: repack it as a tar, or with zip -Z deflate"
     return None

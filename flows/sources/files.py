@@ -27,10 +27,8 @@ _OK = 200
 def open_files(patterns: Sequence[str], *, time: str | None, target: str | None, zone: str | None = None) -> Source:
     """Find the files that these names, folders and globs (`**` too) mean; containers count as one.
 
-    Folders are read with all below them but what is hidden. `time`: `field`, `field:NAME`, `name:PATTERN` (as for
-    strptime, UTC without a zone), `mtime` (UTC in a zip, which names no zone), or None: the document's own, else a
-    timestamp in the name. `target`: `body` (also None; as the document says, else the body's own id), `author/slug`, or
-    `name:PATTERN` with `{author}` and `{slug}`. Raises ConfigurationError before anything is read.
+    Folders are read with all below them but what is hidden; `-` is stdin. `time`, `zone` and `target` are the options
+    of the command, which docs/backfill.md explains. Raises ConfigurationError before anything is read.
     """
     time_rule, target_rule = read_time_rule(time, zone), read_target_rule(target)
     expanded = map(os.path.expanduser, patterns)  # a shell expands no ~ in quotes or behind a =

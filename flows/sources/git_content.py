@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
-import io
-import lzma
 import re
-import zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, cast
 
+from flows.sources.compression import decompressed
+from flows.sources.containers import TAR_SIGN
 from flows.sources.git_blobs import MAX_BLOB_BYTES, UnreadableError
+from flows.sources.likeness import LFS_POINTER, LFS_SIGN
 
-_LFS = re.compile(rb"version https://(?:git-lfs\.github|hawser\.github)\.com/spec/v1\n")
 _LFS_OBJECT = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
 _MAX_POINTER_BYTES = 1024
 _ANNEX = b"/annex/objects/"
@@ -25,30 +20,20 @@ _FROM_FILES = "save it as a file (git show COMMIT:PATH > FILE) and load that wit
 # By their first bytes, whatever the file is called.
 _NAMED = {
     b"PK\x03\x04": f"a zip archive: {_FROM_FILES}",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd, which is not read here: unpack it and load it with backfill files",
     b"\0GITCRYPT\0": "encrypted with git-crypt: unlock a clone, and load its files with backfill files",
     b"-----BEGIN PGP MESSAGE": "encrypted with PGP",
     b"SQLite format 3\0": "an SQLite database, not a saved body",
     b"PAR1": "a Parquet file, not a saved body",
 }
-_TAR_SIGN = slice(257, 262)
-
-
-# These read all members of such a file, no more at once than they are asked for, and raise EOFError if it is cut off.
-_COMPRESSED: dict[bytes, tuple[str, Callable[[IO[bytes]], IO[bytes]]]] = {
-    b"\x1f\x8b": ("gzip", lambda file: cast(IO[bytes], gzip.GzipFile(fileobj=file))),
-    b"\xfd7zXZ\0": ("xz", lambda file: cast(IO[bytes], lzma.LZMAFile(file))),  # noqa: SIM115 - closed by its user
-    b"BZh": ("bzip2", lambda file: cast(IO[bytes], bz2.BZ2File(file))),
-}
 
 
 def read_content(blob: bytes, lfs_objects: Path) -> bytes:
-    """Return what a blob holds: of Git LFS the object itself, of gzip, xz and bzip2 what is compressed in it.
+    """Return what a blob holds: of Git LFS the object itself, and what is compressed in it as files are.
 
     `lfs_objects` is the folder of the LFS objects that are in this clone. Raises UnreadableError, with what it is and
     what to do, if there is nothing to be read.
     """
-    content = _unpacked(_lfs_object(blob, lfs_objects) if _LFS.match(blob) else blob)
+    content = _unpacked(_lfs_object(blob, lfs_objects) if LFS_SIGN.match(blob) else blob)
     if content.startswith(_ANNEX) and len(content) <= _MAX_POINTER_BYTES:
         raise UnreadableError(
             "a git-annex pointer, not the file itself: run git annex get, and load the files with backfill files"
@@ -56,7 +41,7 @@ def read_content(blob: bytes, lfs_objects: Path) -> bytes:
     for sign, what in _NAMED.items():
         if content.startswith(sign):
             raise UnreadableError(what)
-    if content[_TAR_SIGN] == b"ustar":
+    if content[TAR_SIGN] == b"ustar":
         raise UnreadableError(f"a tar archive: {_FROM_FILES}")
     return content
 
@@ -78,9 +63,7 @@ def _lfs_object(pointer: bytes, folder: Path) -> bytes:
         with (folder / digest[:2] / digest[2:4] / digest).open("rb") as file:
             content = file.read(MAX_BLOB_BYTES + 1)
     except FileNotFoundError:
-        raise UnreadableError(
-            "is a Git LFS pointer, not the file itself: run git lfs fetch --all in the repository, then this again"
-        ) from None
+        raise UnreadableError(f"{LFS_POINTER}: run git lfs fetch --all in the repository, then this again") from None
     except OSError as error:
         raise UnreadableError(f"a Git LFS pointer, and its content can't be read: {error.strerror or error}") from None
     if len(content) > MAX_BLOB_BYTES:
@@ -91,15 +74,15 @@ def _lfs_object(pointer: bytes, folder: Path) -> bytes:
 
 
 def _unpacked(blob: bytes) -> bytes:
-    """Decompress a blob once, completely, if its first bytes say how."""
-    for sign, (name, opened) in _COMPRESSED.items():
-        if blob.startswith(sign):
-            try:
-                with opened(io.BytesIO(blob)) as file:
-                    content = file.read(MAX_BLOB_BYTES + 1)
-            except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
-                raise UnreadableError(f"damaged {name}: {error}") from None
-            if len(content) > MAX_BLOB_BYTES:
-                raise UnreadableError(f"{name} whose content is {_TOO_LARGE}")
-            return content
-    return blob
+    """Decompress a blob, completely, if its first bytes say how."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        for piece in decompressed([blob]):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_BLOB_BYTES:
+                raise UnreadableError(f"compressed, and its content is {_TOO_LARGE}")
+    except ValueError as error:
+        raise UnreadableError(str(error)) from None
+    return b"".join(pieces)

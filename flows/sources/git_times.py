@@ -14,7 +14,7 @@ from typing import Literal, cast, get_args
 from flows.errors import ConfigurationError
 from flows.sources.git_listing import Commit
 from flows.sources.path_times import time_in_folders, time_in_name
-from flows.sources.rules import TimeRule, read_time_rule
+from flows.sources.rules import IN_A_FILE, TimeRule, read_time_rule
 from flows.sources.shapes import Document
 from flows.sources.times import read_time
 
@@ -89,11 +89,7 @@ def read_git_time_rule(text: str | None, zone: str | None = None) -> GitTimeRule
         return GitTimeRule(base.fields, commit="author", is_checked=text is None, zone=base.zone)
     if text in get_args(CommitTime):
         return GitTimeRule((), commit=cast(CommitTime, text))
-    try:
-        rule = read_time_rule(text, zone)
-    except ConfigurationError as error:
-        said = str(error).removesuffix(", or 'mtime'")
-        raise ConfigurationError(f"{said}; {_OTHERS}") from None
+    rule = read_time_rule(text, zone, expected=f"{IN_A_FILE}; {_OTHERS}")
     if rule.kind == "mtime":
         raise ConfigurationError(
             f"time 'mtime' means nothing in git; expected field, name:PATTERN, path:PATTERN, {_OTHERS}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeGuard
 
 from flows.other_bodies import FROM_THE_WEBSITE, is_of_the_website
-from flows.strict_json import NotJsonError, clean_text, load_json
+from flows.strict_json import NotJsonError, load_json
+from flows.text import one_line
 
 ENDPOINTS_BODY = "an endpoints body"
 ERROR_BODY = "an API error body"
@@ -15,15 +17,16 @@ NO_ENDPOINTS = "JSON without an endpoints list"
 _MODELS = "a list of models (a /models page), whose prices are only the cheapest provider's"
 _WHOLE_MESSAGES = ("empty", "not JSON", "a web page", "XML", "UTF-")
 _DATA_ALONE = "the content of data without the object around it; put that back, such as with jq '{data: .}'"
-_LFS = b"version https://git-lfs.github.com/spec/"
-_MAX_LENGTH = 300
+LFS_SIGN = re.compile(rb"version https://(?:git-lfs\.github|hawser\.github)\.com/spec/v1\n")
+LFS_POINTER = "a Git LFS pointer, not the file itself"
+MAX_REASON = 300
 _LEVELS = 4  # a list in an object in a list, and a record in it
 
 
 def looks_like(content: bytes) -> str:
     """What one JSON document is in a few words: ENDPOINTS_BODY, or what else it looks like."""
-    if content.startswith(_LFS):
-        return "a pointer of Git LFS, not the file itself; git lfs pull fetches it"
+    if LFS_SIGN.match(content):
+        return f"{LFS_POINTER}: run git lfs pull"
     try:
         return value_looks_like(load_json(content))
     except NotJsonError as error:
@@ -51,7 +54,7 @@ def item_looks_like(item: Any) -> str | None:
 def _object_looks_like(value: dict[str, Any]) -> str:
     data, error = value.get("data"), value.get("error")
     if is_error(error):
-        return one_line(f"{ERROR_BODY}: {error.get('message') or error.get('code')}")
+        return one_line(f"{ERROR_BODY}: {error.get('message') or error.get('code')}", MAX_REASON)
     if isinstance(data, list):
         return value_looks_like(data)
     if isinstance(value.get("id"), str) and isinstance(value.get("endpoints"), list):
@@ -92,8 +95,3 @@ def not_json(error: NotJsonError) -> str:
     """What something looks like that can't be read."""
     message = str(error)
     return message if message.startswith(_WHOLE_MESSAGES) else f"not JSON: {message}"
-
-
-def one_line(text: str) -> str:
-    """A text for people in one short line."""
-    return " ".join(clean_text(text[: 10 * _MAX_LENGTH]).split())[:_MAX_LENGTH]

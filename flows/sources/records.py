@@ -12,11 +12,12 @@ from itertools import chain
 from typing import Any, NamedTuple, Self
 from urllib.parse import unquote
 
-from flows.sources.likeness import one_line
+from flows.sources.likeness import MAX_REASON
 from flows.sources.scan import Scanned
 from flows.sources.spans import UNREAD
 from flows.sources.times import read_time
 from flows.strict_json import NotJsonError, load_json
+from flows.text import one_line
 from models.observation import TARGET_FORM, TARGET_MAX_LENGTH, Target
 
 TIME_FIELDS = (
@@ -166,7 +167,7 @@ def _target(known: Known) -> Target | None:
     if isinstance(canonical, str):
         return Target.parse(canonical)
     if details is not None:
-        raise ValueError(one_line(f"the detailsPath {details!r} names no model"))
+        raise ValueError(one_line(f"the detailsPath {details!r} names no model", MAX_REASON))
     if isinstance(author, str) and isinstance(slug, str):
         return Target.parse(slug if slug.startswith(f"{author}/") else f"{author}/{slug}")
     for value in known.values(_TARGET_FIELDS):

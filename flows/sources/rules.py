@@ -17,9 +17,9 @@ from flows.sources.times import in_zone, read_zone, whole_seconds
 from models.observation import Target
 
 TimeSource = Literal["field", "name", "path", "modified"]
-_TIME_EXPECTED = (
+IN_A_FILE = (
     "expected 'field', 'field:NAME', 'name:PATTERN' such as 'name:%Y%m%dT%H%M%SZ', "
-    "'path:PATTERN' such as 'path:dt=%Y-%m-%d/hour=%H', or 'mtime'"
+    "'path:PATTERN' such as 'path:dt=%Y-%m-%d/hour=%H'"
 )
 _TARGET_EXPECTED = (
     "expected 'body', 'author/slug', 'name:PATTERN' such as 'name:{author}__{slug}__', "
@@ -45,12 +45,6 @@ _INCOMPLETE = tuple(
     )
 )
 _NO_FIELD = f"no time in {', '.join(TIME_FIELDS[:3])} and the like; name the field with --time field:NAME"
-_SOURCES: dict[TimeSource, str] = {
-    "field": "a field of the document",
-    "name": "the file's name",
-    "path": "the file's path",
-    "modified": "the file's modification time",
-}
 
 
 class Dated(NamedTuple):
@@ -58,11 +52,6 @@ class Dated(NamedTuple):
 
     time: datetime
     source: TimeSource
-
-    @property
-    def is_guess(self) -> bool:
-        """True if nothing in the file says that this is when its body was fetched."""
-        return self.source == "modified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +72,6 @@ class TimeRule:
         if self.kind == "field" and self.field:
             return (self.field,)
         return TIME_FIELDS if self.kind in {"own", "field"} else ()
-
-    @property
-    def description(self) -> str:
-        """The rule in plain English, such as "a field of the document (fetched_at)"."""
-        match self.kind:
-            case "own":
-                return "a field of the document, else the file's name, else its path (no --time was given)"
-            case "field":
-                return f"{_SOURCES['field']} ({self.field or ', '.join((*TIME_FIELDS[:3], '…'))})"
-            case "mtime":
-                return _SOURCES["modified"]
-            case "name" | "path":
-                return f"{_SOURCES[self.kind]} ({self.pattern})"
 
     def read(self, path: str, given: datetime | None, modified: datetime | None) -> Dated:
         """The time of a body, in UTC and whole seconds. Raises ValueError or OverflowError.
@@ -156,10 +132,12 @@ def _offered(patterns: Sequence[TimePattern], path: str) -> str:
     return ""
 
 
-def read_time_rule(text: str | None, zone: str | None = None) -> TimeRule:
+def read_time_rule(
+    text: str | None, zone: str | None = None, *, expected: str = f"{IN_A_FILE}, or 'mtime'"
+) -> TimeRule:
     """Read `field`, `field:NAME`, `name:PATTERN`, `path:PATTERN` or `mtime`; None: no rule was given.
 
-    Raises ConfigurationError.
+    `expected` is what the message about another text offers. Raises ConfigurationError.
     """
     try:
         read = read_zone(zone) if zone is not None else None
@@ -173,11 +151,11 @@ def read_time_rule(text: str | None, zone: str | None = None) -> TimeRule:
     if kind == "field" and bool(value) == bool(colon):
         return TimeRule("field", value, zone=read)
     if kind not in {"name", "path"} or not value:
-        raise ConfigurationError(f"time {text!r} is not known; {_TIME_EXPECTED}")
+        raise ConfigurationError(f"time {text!r} is not known; {expected}")
     try:
         pattern = read_time_pattern(value)
     except ValueError as error:
-        raise ConfigurationError(f"time {text!r}{error}; {_TIME_EXPECTED}") from None
+        raise ConfigurationError(f"time {text!r}{error}; see docs/backfill.md") from None
     return TimeRule("path" if kind == "path" else "name", pattern=pattern, zone=read)
 
 
@@ -189,17 +167,6 @@ class TargetRule:
     pattern: str = ""
     fixed: Target | None = None
     form: re.Pattern[str] | None = None
-
-    @property
-    def description(self) -> str:
-        """The rule in plain English."""
-        match self.kind:
-            case "body":
-                return "as the document says, else the body's own model id"
-            case "fixed":
-                return str(self.fixed)
-            case "name" | "path":
-                return f"{_SOURCES[self.kind]} ({self.pattern})"
 
     def read(self, path: str, given: Target | None) -> Target | None:
         """The target of a body, None: its own id. Raises ValueError.

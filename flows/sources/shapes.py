@@ -19,16 +19,17 @@ from flows.sources.likeness import (
     BODY_FIELDS,
     ENDPOINTS_BODY,
     ERROR_BODY,
+    MAX_REASON,
     NO_ENDPOINTS,
     is_body_text,
     looks_like,
     not_json,
-    one_line,
 )
 from flows.sources.records import TIME_FIELDS, Facts, Known, error_status, facts, text_body
 from flows.sources.scan import Scanned, scan, scan_sequence
 from flows.sources.spans import MAX_PARSED
 from flows.strict_json import NotJsonError
+from flows.text import one_line
 from models.observation import TARGET_FORM, TARGET_MAX_LENGTH, Target
 
 _OK, _NOT_FOUND = 200, 404
@@ -171,7 +172,7 @@ def _read_object(scanned: Scanned, around: _Around) -> Iterator[Document]:
         yield from _read_within(scanned, holding, inner)
     else:
         looks = scanned.likeness()
-        if scanned.trouble and looks == ENDPOINTS_BODY:
+        if scanned.trouble and scanned.fields and looks in {ENDPOINTS_BODY, NO_ENDPOINTS}:
             looks = scanned.trouble
         yield _judged(b"" if scanned.trouble else scanned.written(), looks, inner)
 
@@ -250,4 +251,4 @@ def _judged(body: bytes, looks: str, around: _Around) -> Document:
 
 
 def _refused(around: _Around, reason: str) -> Document:
-    return Document(None, where=one_line(around.where), reason=one_line(reason))
+    return Document(None, where=one_line(around.where, MAX_REASON), reason=one_line(reason, MAX_REASON))

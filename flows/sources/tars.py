@@ -9,11 +9,13 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from flows.sources.containers import MAX_MEMBERS, PIECE, TOO_MANY, Member, escapes
+from flows.sources.containers import MAX_MEMBERS, PIECE, TAR_SIGN, TOO_MANY, Member, escapes
 
+_SIGNS = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\0": "xz"}
 _BLOCK = 512
 _MAX_SKIPPED = 2**30  # what has to be decompressed only to be thrown away
 _CHUNK = 2**20
@@ -76,12 +78,16 @@ def _damage(error: Exception) -> str:
     return str(error) or "cut off"
 
 
-def _decompressed(name: str, raw: BinaryIO) -> BinaryIO:
-    if name.endswith("gz"):
+def _decompressed(name: str, raw: BufferedReader) -> BinaryIO:
+    """The tar in a file, by its first bytes, else by its name. These read no more at once than they are asked for."""
+    first = raw.peek(TAR_SIGN.stop)
+    is_tar = first[TAR_SIGN] == b"ustar"
+    kind = next((kind for sign, kind in _SIGNS.items() if first.startswith(sign)), "" if is_tar else name)
+    if kind.endswith("gz"):
         return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-    if name.endswith("bz2"):
+    if kind.endswith(("bz2", "tbz")):
         return cast(BinaryIO, bz2.BZ2File(raw))
-    return cast(BinaryIO, lzma.LZMAFile(raw)) if name.endswith("xz") else raw
+    return cast(BinaryIO, lzma.LZMAFile(raw)) if kind.endswith("xz") else raw
 
 
 def _members(file: _Forward) -> Iterator[Member]:
