@@ -90,6 +90,11 @@ class HttpClient:
             max_headers=MAX_HEADERS,
         )
 
+    def credentials(self) -> list[str]:
+        """The secrets that its requests carry: the API key, and user and password of a proxy as they are sent."""
+        named = (value for name, value in self._headers.items() if name.endswith("Authorization"))
+        return [value.partition(" ")[2] for value in named]
+
     async def aclose(self) -> None:
         """Close all connections; every answer has been read by now."""
         with contextlib.suppress(Exception):
