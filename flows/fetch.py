@@ -118,6 +118,8 @@ class Fetcher:
             except ValueError as error:
                 raise HistoryError(f"the models listing of {self._base} can't be had: {error}") from None
             found += ids
+        if not found:
+            raise HistoryError(f"the models listing of {self._base} can't be had: it lists no model")
         return found
 
     def _next_page(self, url: str, following: str | None, seen: set[str]) -> str | None:
