@@ -66,7 +66,7 @@ class HttpClient:
         self._headers = dict(headers)
         self._timeout_seconds = timeout_seconds
         self._max_connections = max_connections
-        self._tls = _tls_context()
+        self._tls = tls_context()
         self._transport = AiohttpTransport(verify=self._tls, proxy=self._proxy(), client=self._open_session)
 
     def _proxy(self) -> httpx.Proxy | None:
@@ -172,8 +172,8 @@ async def _read_body(response: httpx.Response, answer: Answer) -> None:
     answer.decoder.finish()
 
 
-def _tls_context() -> ssl.SSLContext:
-    """Trust what SSL_CERT_FILE or SSL_CERT_DIR names, else certifi's certificates."""
+def tls_context() -> ssl.SSLContext:
+    """Trust what SSL_CERT_FILE or SSL_CERT_DIR names, else certifi's certificates. Raises ConfigurationError."""
     name = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "certifi's certificates")
     place = os.environ.get(name, "")
     try:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from flows.address import Address
 from flows.errors import HistoryError
-from flows.prefect_run import one_line, set_defaults
+from flows.prefect_run import import_prefect, one_line
 from flows.settings import prefect_api_url
 
 if TYPE_CHECKING:
@@ -36,10 +37,11 @@ class Schedules:
 
 def read_schedules() -> Schedules | None:
     """Ask the server that PREFECT_API_URL or `.env` names, if any. Raises HistoryError where it can't be asked."""
-    server = prefect_api_url()
-    if not server:
+    url = prefect_api_url()
+    if not url:
         return None
-    set_defaults()
+    server = Address(url).location
+    import_prefect()
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - importing Prefect takes a second
     from prefect.client.schemas import filters  # noqa: PLC0415
 
