@@ -14,7 +14,7 @@ from flows.address import Address
 from flows.alert_outbox import UndeliveredError
 from flows.errors import ConfigurationError, HistoryError
 from flows.events import COLLECTED, PREFIX
-from flows.prefect_run import one_line, set_defaults
+from flows.prefect_run import import_prefect, one_line
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -35,7 +35,7 @@ def install_automations(block: str | None, webhook_url: str | None, every: int) 
     """
     if webhook_url is not None and not _WEBHOOK.fullmatch(webhook_url):
         raise ConfigurationError("--webhook-url: expected an http or https address")
-    set_defaults()
+    import_prefect()
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - importing Prefect takes a second
     from prefect.variables import Variable  # noqa: PLC0415
 
@@ -78,7 +78,7 @@ def _remove_old(client: SyncPrefectClient) -> Iterator[str]:
 
 def send_test() -> str:
     """Send one message as an alert is sent, without retries, and say who took it. Raises HistoryError."""
-    set_defaults()
+    import_prefect()
     from flows.alert_receiver import TEST_EVENT, read_receiver, send_message  # noqa: PLC0415 - importing Prefect
 
     async def sent() -> str:

@@ -127,18 +127,30 @@ async def resolve(fetcher: Fetcher, entries: TargetList) -> list[Target]:
 async def resolve_or_recall(
     fetcher: Fetcher, entries: TargetList, engine: sa.Engine, troubles: list[str]
 ) -> list[Target]:
-    """What the list means now; where the models listing fails, what it means among the targets asked for before."""
+    """What the list means now; where the models listing fails, what it means among the targets asked for before.
+
+    The same where the listing lacks all that a pattern means: a list that was cut must not stop the others.
+    """
+    listed: list[str] = []
     try:
-        return await resolve(fetcher, entries)
-    except ConfigurationError:
-        raise
+        listed = await fetcher.fetch_models() if entries.needs_listing else []
+        return entries.resolve(listed)
     except Exception as error:  # whatever the listing holds, the targets known before can be asked
-        with told(engine), engine.connect() as connection:
-            known = [f"{author}/{slug}" for author, slug in connection.execute(sa.select(asked.c.author, asked.c.slug))]
+        known = _asked_before(engine) if entries.needs_listing else []
         if not known:
             raise
-        troubles.append(f"{reason_of(error)}; the {len(known)} targets asked for before stand for it")
-        return entries.resolve(known)
+        try:
+            targets = entries.resolve(listed, known)
+        except ConfigurationError:
+            raise error from None
+        count = len({str(target) for target in targets} - set(listed))
+        troubles.append(f"{reason_of(error)}; the {count} targets asked for before stand for it")
+        return targets
+
+
+def _asked_before(engine: sa.Engine) -> list[str]:
+    with told(engine), engine.connect() as connection:
+        return [f"{author}/{slug}" for author, slug in connection.execute(sa.select(asked.c.author, asked.c.slug))]
 
 
 async def with_not_found(collected: Collected, fetcher: Fetcher, engine: sa.Engine, entries: TargetList) -> Collected:

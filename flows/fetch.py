@@ -18,6 +18,7 @@ from flows.errors import HistoryError, UnreachableError, unexpected
 from flows.http_client import HttpClient
 from flows.model_list import read_page
 from flows.politeness import Politeness, retry_after_seconds
+from flows.secret_echo import SecretEcho
 from flows.settings import Settings
 from models.observation import Target
 
@@ -84,10 +85,10 @@ class Fetcher:
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
         }
-        self._key = settings.api_key
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
+        if settings.api_key:
+            headers["Authorization"] = f"Bearer {settings.api_key}"
         self._client = HttpClient(self._base, headers, settings.request_timeout_seconds, most)
+        self._echo = SecretEcho(self._client.credentials())
 
     async def __aenter__(self) -> Self:
         return self
@@ -117,6 +118,8 @@ class Fetcher:
             except ValueError as error:
                 raise HistoryError(f"the models listing of {self._base} can't be had: {error}") from None
             found += ids
+        if not found:
+            raise HistoryError(f"the models listing of {self._base} can't be had: it lists no model")
         return found
 
     def _next_page(self, url: str, following: str | None, seen: set[str]) -> str | None:
@@ -196,14 +199,12 @@ class Fetcher:
             reached=answer.is_answered,
             url=answer.url,
         )
-        return (_without_content(response), True) if self._repeats_key(response) else (response, answer.is_final)
+        return (_without_content(response), True) if self._repeats_secret(response) else (response, answer.is_final)
 
-    def _repeats_key(self, response: Response) -> bool:
-        """Whether a server that echoes what it is sent put our API key into its answer."""
-        if not self._key:
-            return False
-        texts = (response.error or "", response.url, *response.headers.values())
-        return any(self._key in text for text in texts) or self._key.encode() in (response.body or b"")
+    def _repeats_secret(self, response: Response) -> bool:
+        """Whether a server that echoes what it is sent put our API key, or the proxy's password, into its answer."""
+        texts = "\n".join((response.error or "", response.url, *response.headers.values()))
+        return self._echo.is_in(texts.encode("utf-8", "replace")) or self._echo.is_in(response.body or b"")
 
 
 def _without_content(response: Response) -> Response:

@@ -66,7 +66,7 @@ class HttpClient:
         self._headers = dict(headers)
         self._timeout_seconds = timeout_seconds
         self._max_connections = max_connections
-        self._tls = _tls_context()
+        self._tls = tls_context()
         self._transport = AiohttpTransport(verify=self._tls, proxy=self._proxy(), client=self._open_session)
 
     def _proxy(self) -> httpx.Proxy | None:
@@ -89,6 +89,11 @@ class HttpClient:
             max_field_size=MAX_HEADER_BYTES,
             max_headers=MAX_HEADERS,
         )
+
+    def credentials(self) -> list[str]:
+        """The secrets that its requests carry: the API key, and user and password of a proxy as they are sent."""
+        named = (value for name, value in self._headers.items() if name.endswith("Authorization"))
+        return [value.partition(" ")[2] for value in named]
 
     async def aclose(self) -> None:
         """Close all connections; every answer has been read by now."""
@@ -174,8 +179,8 @@ def _folders(places: str) -> str:
     return os.pathsep.join(map(str, folders))
 
 
-def _tls_context() -> ssl.SSLContext:
-    """Trust what SSL_CERT_FILE or SSL_CERT_DIR names, else certifi's certificates."""
+def tls_context() -> ssl.SSLContext:
+    """Trust what SSL_CERT_FILE or SSL_CERT_DIR names, else certifi's certificates. Raises ConfigurationError."""
     name = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "certifi's certificates")
     place = os.environ.get(name, "")
     try:

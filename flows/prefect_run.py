@@ -11,9 +11,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from pydantic import ValidationError
+
 from flows.address import Address
 from flows.collection import Collected
-from flows.errors import HistoryError
+from flows.errors import ConfigurationError, HistoryError
+from flows.http_client import tls_context
 from flows.proxy_settings import clean_no_proxy
 from flows.settings import prefect_api_url
 from flows.terminal import show_note
@@ -69,6 +72,7 @@ def _prepare() -> str | None:
     set_defaults()
     logging.disable()
     warnings.filterwarnings("ignore", "Failed to create the Prefect home directory")  # told by us, where it matters
+    warnings.filterwarnings("ignore", "Failed to load profiles")  # the error says the same
     configured = prefect_api_url()
     try:
         from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - after the settings
@@ -131,6 +135,27 @@ def set_defaults(settings: dict[str, str] | None = None) -> None:
     clean_no_proxy()
 
 
+def import_prefect(settings: dict[str, str] | None = None) -> None:
+    """Import Prefect with these settings, as `set_defaults`. Raises ConfigurationError for what it can't be used with.
+
+    It logs a traceback of its own where its settings or the certificates can't be read, and fails at the next import.
+    """
+    set_defaults(settings)
+    tls_context()
+    disabled = logging.root.manager.disable
+    logging.disable()
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            from prefect.settings import get_current_settings  # noqa: PLC0415 - after the settings
+
+            get_current_settings()
+            import prefect.client.orchestration  # noqa: F401, PLC0415 - logs what its plugins meet
+    except Exception as error:  # noqa: BLE001 - importing Prefect reads its settings, and makes its folder
+        raise ConfigurationError(f"Prefect can't be used: {one_line(error)}") from None
+    finally:
+        logging.disable(disabled)
+
+
 async def _trouble(state: State[Any]) -> HistoryError | None:
     """What made the flow fail, if it failed."""
     result = await state.aresult(raise_on_failure=False)
@@ -146,6 +171,8 @@ def one_line(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     text = str(error)
+    if isinstance(error, ValidationError):  # its text holds the values, which may be secret
+        text = "; ".join(" ".join([error.title, *map(str, e["loc"]), e["msg"]]) for e in error.errors())
     for url in _server_urls():
         text = Address(url).hidden(text)
     return printable(" ".join(text.split()))[:300] or type(error).__name__

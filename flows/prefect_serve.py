@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from flows.errors import HistoryError
-from flows.prefect_run import SETTINGS, one_line, set_defaults
+from flows.prefect_run import SETTINGS, import_prefect, one_line
 from flows.terminal import show, show_note
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _REMOVAL_SECONDS = 4.0  # less than Ctrl-C waits for an orderly end
 def serve_collect(every: int) -> None:
     """Run the flow every so many minutes in this process, until stopped. Raises HistoryError."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # from the start, so that nothing is left behind
-    set_defaults(SETTINGS)
+    import_prefect(SETTINGS)
     with _server():
         _serve(every)
 

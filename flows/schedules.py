@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flows.address import Address
 from flows.errors import HistoryError
-from flows.prefect_run import one_line, set_defaults
+from flows.prefect_run import import_prefect, one_line
 from flows.settings import prefect_api_url
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def read_schedules() -> Schedules | None:
     if not url:
         return None
     server = Address(url).location
-    set_defaults()
+    import_prefect()
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - importing Prefect takes a second
     from prefect.client.schemas import filters  # noqa: PLC0415
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from flows.errors import ConfigurationError
 from flows.settings import Settings
+from flows.suggestions import closest
 from models.observation import TARGET_FORM, TARGET_MAX_LENGTH, Target
 
 EVERYTHING = "*"
@@ -84,22 +85,40 @@ class TargetList:
         included = any(_matches(entry, id_) for entry in self.include)
         return included and not any(_matches(entry, id_) for entry in self.exclude)
 
-    def resolve(self, listed: Iterable[str] = ()) -> list[Target]:
+    def resolve(self, listed: Iterable[str] = (), known: Iterable[str] = ()) -> list[Target]:
         """The targets, sorted and each once; patterns are matched with the listed model ids.
 
-        Raises ConfigurationError where a pattern matches nothing, or nothing is left.
+        A pattern that matches none of them is matched with the ids known before. Raises ConfigurationError where a
+        pattern matches nothing, or nothing is left.
         """
-        known = sorted(id_ for id_ in set(listed) if TARGET_FORM.fullmatch(id_) and len(id_) <= TARGET_MAX_LENGTH)
+        valid = _valid(listed)
         found: set[str] = set()
         for entry in self.include:
-            matched = {id_ for id_ in known if _matches(entry, id_)} if EVERYTHING in entry else {entry}
+            matched = _meant(entry, valid) or _meant(entry, known)
             if not matched:
-                raise ConfigurationError(f"{self.origin}: {entry!r} matches none of the {len(known)} listed models")
+                raise ConfigurationError(
+                    f"{self.origin}: {entry!r} matches none of the {len(valid)} listed models{_hint(entry, valid)}"
+                )
             found |= matched
         kept = {id_ for id_ in found if not any(_matches(entry, id_) for entry in self.exclude)}
         if not kept:
             raise ConfigurationError(f"{self.origin}: 'exclude' leaves no target")
         return sorted(Target.parse(id_) for id_ in kept)
+
+
+def _valid(ids: Iterable[str]) -> set[str]:
+    return {id_ for id_ in ids if TARGET_FORM.fullmatch(id_) and len(id_) <= TARGET_MAX_LENGTH}
+
+
+def _meant(entry: str, ids: Iterable[str]) -> set[str]:
+    return {id_ for id_ in ids if _matches(entry, id_)} if EVERYTHING in entry else {entry}
+
+
+def _hint(entry: str, ids: Iterable[str]) -> str:
+    """What the pattern may have meant, if its author is nearly one that is listed."""
+    author, _, slug = entry.partition("/")
+    near = closest(author, {id_.partition("/")[0] for id_ in ids}, cutoff=0.6)
+    return f"; did you mean '{near[0]}/{slug}'?" if near and near[0] != author else ""
 
 
 def _matches(pattern: str, model_id: str) -> bool:

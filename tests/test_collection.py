@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from models.tables import models, observations, pricing_snapshots, runs
 from simulator import faults
 from simulator.market import Market
 from simulator.server import Simulator, serving
-from tests.collecting import archive, collect, count, history, is_told_by_its_archive, settings
+from tests.collecting import archive, archived, collect, count, history, is_told_by_its_archive, settings
 from tests.factories import a_body, an_endpoint, at
 
 MARKET = Market(models=12)
@@ -189,6 +190,33 @@ def test_a_listing_that_fails_is_recalled_from_the_last_time(simulator: Simulato
     assert is_told_by_its_archive(url_of(given))
 
 
+@pytest.mark.parametrize("listing", ['{"data": []}', '{"data": [{"id": "no target"}]}'])
+def test_a_listing_of_no_models_is_recalled_from_the_last_time(
+    simulator: Simulator, given: Settings, listing: str
+) -> None:
+    collect(given)
+    simulator.answers["models"] = faults.answer(200, listing.encode())
+    collected = collect(given, minute=30)
+    assert (collected.outcome.ok, collected.exit_code) == (13, 0)
+    assert "the 13 targets asked for before stand for it" in collected.troubles[0]
+
+
+def test_a_pattern_of_models_that_are_listed_no_more_stops_no_other(simulator: Simulator, given: Settings) -> None:
+    first, last = PATHS[0], PATHS[-1]
+    patterns = [f"{path.partition('/')[0]}/*" for path in (first, last)]
+    collect(given, patterns)
+    simulator.answers["models"] = faults.answer(200, json.dumps({"data": [{"id": first}]}).encode())
+    collected = collect(given, patterns, minute=30)
+    assert {first, last} <= {str(look.target) for look in archived() if look.observed_at >= at(30)}
+    assert "matches none of the 1 listed models" in collected.troubles[0]
+
+
+def test_a_pattern_that_never_matched_is_refused_with_a_suggestion(given: Settings) -> None:
+    author = PATHS[0].partition("/")[0]
+    with pytest.raises(ConfigurationError, match=f"did you mean '{author}/\\*'"):
+        collect(given, [f"{author}x/*"])
+
+
 def test_a_misspelt_target_is_not_found_and_gets_a_suggestion(given: Settings) -> None:
     misspelt = PATHS[0].replace("/", "/x")
     collected = collect(given, [PATHS[0], misspelt, "no/model"])
@@ -336,7 +364,7 @@ def test_a_locked_database_gets_what_it_missed(
     with serving(simulator) as base_url:
         given = settings(url, base_url)
         collect(given, PATHS)
-        with opened(url) as engine, writing(engine), pytest.raises(HistoryError, match="database is locked; all "):
+        with opened(url) as engine, writing(engine), pytest.raises(HistoryError, match=r"database is locked; .*; all "):
             collect(given, PATHS, 30)
         assert collect(given, PATHS, 60).troubles == []
     assert count(url, observations, observations.c.outcome == "ok") == 3 * len(PATHS)

@@ -188,7 +188,9 @@ def test_a_listed_id_that_is_no_pair_is_left_out(id_: str) -> None:
 
 def test_a_pattern_that_matches_nothing_is_named() -> None:
     targets = TargetList(("openai/*", "opnai/*"), origin="targets.toml")
-    assert _unresolved(targets, LISTED) == "targets.toml: 'opnai/*' matches none of the 6 listed models"
+    assert _unresolved(targets, LISTED) == (
+        "targets.toml: 'opnai/*' matches none of the 6 listed models; did you mean 'openai/*'?"
+    )
 
 
 def test_an_exclude_that_leaves_nothing_is_told() -> None:
