@@ -33,7 +33,6 @@ from flows.proxy_settings import proxy_for
 from flows.redirects import RedirectRefusedError, followed, refusal_of
 
 _MAX_REDIRECTS = 5
-_KEEP_ALIVE_SECONDS = 5.0
 _KEPT_HEADERS = (
     "age", "cache-control", "cf-cache-status", "content-type", "date", "etag", "last-modified", "retry-after", "server",
     "x-request-id",
@@ -79,9 +78,9 @@ class HttpClient:
         return httpx.Proxy(proxy.url, headers=authorization)
 
     def _open_session(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE_SECONDS, ssl=self._tls
-        )
+        # A connection for each request: what a server or a proxy sends late, or twice, would be taken for the answer to
+        # the next request on the same connection, and so put the prices of one model under another.
+        connector = aiohttp.TCPConnector(limit=self._max_connections, force_close=True, ssl=self._tls)
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
