@@ -12,10 +12,10 @@ from models.tables import metadata
 from models.uptime_views import uptime_views
 from models.views import views
 
-# What another has with names beside, or the other way round; then what waits for its rollup.
+# What another has with names beside, or the other way round; then what is no history.
 LEFT_OUT = {
     *("uptime_daily", "hourly_uptime", "incident_spans", "evidence", "evidence_daily", "evidence_gaps"),
-    *("stale_rollups", "alerts"),
+    *("stale_rollups", "alerts", "not_found"),
 }
 
 
