@@ -161,7 +161,7 @@ def test_what_is_wrong_with_a_form_fails_with_one_line(prefect_api: str, saved: 
 def test_a_source_that_gives_nothing_fails(prefect_api: str) -> None:
     Path("page.html").write_text("<html>")
     assert run(prefect_api, {"source": "files", "paths": ["page.html"], "time": "mtime"}) == [
-        ["Failed", "1 read, 0 new, 0 known, 1 refused (1 × a web page)"]
+        ["Failed", "1 read, 0 new, 0 known, 1 refused (1 × a web page, not JSON)"]
     ]
 
 
