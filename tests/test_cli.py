@@ -141,7 +141,7 @@ def test_the_archive_fills_a_new_database(command: Command, simulator: Simulator
 def test_the_archive_rebuilds_and_verifies_the_database(command: Command, simulator: Simulator) -> None:
     command("db", "upgrade")
     command("collect", "--no-prefect")
-    read = f"Read       {len(PATHS)} observations of 1 bundles\nRefused    0\n"
+    read = f"Read       {len(PATHS)} observations of 1 bundles\n"
     compared = f"{read}Database   sqlite:///data/history.db, compared row for row: nothing differs\n"
     assert command("backfill", "archive", "--verify")[:2] == (0, compared)
     with sqlite3.connect("data/history.db") as connection:

@@ -86,7 +86,7 @@ def test_what_is_known_is_not_taken_again(engine: sa.Engine) -> None:
 
 def test_what_is_known_is_not_even_parsed(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     load(engine, a_found())
-    monkeypatch.setattr(importing, "read_observation", None)
+    monkeypatch.setattr(importing, "parse_or_fail", None)
     assert load(engine, a_found(), Known("c.json")).known == 2
 
 
