@@ -32,6 +32,7 @@ from flows.targets import TargetList
 from flows.walk import BatchStep, Progress, Walk, plainly, walked
 from flows.withdraw import set_aside
 from models.observation import Run, Target
+from models.tables import observations
 from models.tables import targets as asked
 
 
@@ -149,8 +150,12 @@ async def resolve_or_recall(
 
 
 def _asked_before(engine: sa.Engine) -> list[str]:
+    """The targets asked for before, without those that were answered with 404 and have never shown a model."""
+    looked = observations.c.target_id == asked.c.id
+    shown, missed = (sa.exists().where(looked, observations.c.outcome == outcome) for outcome in ("ok", "gone"))
+    query = sa.select(asked.c.author, asked.c.slug).where(shown | ~missed)
     with told(engine), engine.connect() as connection:
-        return [f"{author}/{slug}" for author, slug in connection.execute(sa.select(asked.c.author, asked.c.slug))]
+        return [f"{author}/{slug}" for author, slug in connection.execute(query)]
 
 
 async def with_not_found(collected: Collected, fetcher: Fetcher, engine: sa.Engine, entries: TargetList) -> Collected:

@@ -62,7 +62,7 @@ def outcome_lines(outcome: Outcome) -> Iterator[str]:
     yield f"Prices     {outcome.new_prices} new, {outcome.repriced} changed"
     yield from cut(f"  {_move(move)}" for move in outcome.price_moves)
     yield from (f"  failed: {target}: {printable(reason)}" for target, reason in outcome.failed)
-    yield from cut(f"  listed without endpoints, now and before: {target}" for target in outcome.never_seen)
+    yield from cut(f"  no endpoints, now or before: {target}" for target in outcome.never_seen)
     yield from cut(f"  read in part: {target}: {printable(reason)}" for target, reason in outcome.unread)
     yield from cut(f"  counted once: {target} is {printable(model)}" for target, model in outcome.same_model)
     yield from cut(f"  unknown upstream: {_drift(item)}" for item in outcome.drift)
@@ -83,7 +83,7 @@ def markdown(collected: Collected, site_url: str | None = None) -> str:
         _table("Endpoints", ("what", *_OFFER), ((kind, *_offer_cells(offer)) for kind, offer in outcome.arrivals)),
         _table("Failed targets", ("target", "reason"), outcome.failed, most=len(outcome.failed)),
         _table("Not found", ("never seen",), ((str(item),) for item in collected.not_found)),
-        _table("Listed without endpoints, now and before", ("target",), ((target,) for target in outcome.never_seen)),
+        _table("No endpoints, now or before", ("target",), ((target,) for target in outcome.never_seen)),
         _table("Read in part", ("target", "endpoints left out"), outcome.unread),
         _table("Counted once", ("target", "is the same model as"), outcome.same_model),
         _table("Unknown to this version", ("where", "value"), outcome.drift),

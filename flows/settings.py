@@ -23,7 +23,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 def checked_base_url(url: str) -> str:
     """An http or https address without its last slash. Raises ValueError for what is none, or holds a secret."""
     if not _BASE_URL.fullmatch(url) or not _has_host_and_port(url):
-        raise ValueError("expected an http or https address such as https://openrouter.ai/api/v1")
+        raise ValueError("expected an http or https address such as https://example.org/path")
     if any(sign in url for sign in "@?#"):
         raise ValueError(
             "an address without user, password, query or fragment is expected; the key has its own setting"

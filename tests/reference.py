@@ -21,7 +21,7 @@ from flows.rows import LISTINGS, PRICES, ChangeTable
 from models.listing import ABSENT, EndpointKey, EndpointListing, Reading, Uptime, canonical_decimal
 from models.observation import Observation
 from models.rollups import stale_rollups
-from models.tables import drift, endpoints, metadata, models, observations, targets, uptime_samples
+from models.tables import NO_HISTORY, drift, endpoints, metadata, models, observations, targets, uptime_samples
 
 FIFTEEN_MINUTES = timedelta(minutes=15)
 Key = tuple[str, str, str, int]  # model, variant, route, ordinal
@@ -198,7 +198,7 @@ def visible(connection: sa.Connection) -> dict[str, list[str]]:
     """
     names: dict[str, dict[int, str]] = {}
     found = {}
-    for table in [table for table in metadata.sorted_tables if table is not stale_rollups]:
+    for table in [table for table in metadata.sorted_tables if table not in {stale_rollups, *NO_HISTORY}]:
         rows = list(connection.execute(sa.select(table)).mappings())
         texts = [_text(table, row, names) for row in rows]
         found[table.name] = sorted(texts)

@@ -217,6 +217,14 @@ def test_a_pattern_that_never_matched_is_refused_with_a_suggestion(given: Settin
         collect(given, [f"{author}x/*"])
 
 
+def test_a_target_that_was_never_seen_is_not_asked_for_where_the_listing_fails(
+    simulator: Simulator, given: Settings
+) -> None:
+    collect(given, [*PATHS[:2], PATHS[0].replace("/", "/x")])
+    simulator.answers["models"] = faults.KINDS["503"]
+    assert collect(given, ["*"], minute=30).targets == 2
+
+
 def test_a_misspelt_target_is_not_found_and_gets_a_suggestion(given: Settings) -> None:
     misspelt = PATHS[0].replace("/", "/x")
     collected = collect(given, [PATHS[0], misspelt, "no/model"])
