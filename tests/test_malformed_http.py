@@ -208,7 +208,7 @@ def test_every_malformed_answer_fails_alone(database_url: str) -> None:
         (b"", CLOSED),
         (redirect(b"http://[::1"), NO_ADDRESS),
         (response(b"<html>Just a moment...</html>", status=b"403 Forbidden"), "HTTP 403: a web page, not JSON"),
-        (response(b'{"error": {"message": "No\\u001b[31m"}}', status=b"402 Pay"), "HTTP 402: No [31m"),
+        (response(b'{"error": {"message": "No\\u001b[31m"}}', status=b"402 Pay"), "HTTP 402: No\ufffd[31m"),
         (response(b'{"data": [{"id": "a/b"}], "links": {"next": "http://u:secret-word@127.0.0.1/"}}'), "its next page"),
     ],
 )
