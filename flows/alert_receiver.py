@@ -9,7 +9,7 @@ import httpx
 from prefect.blocks import notifications, webhook
 from prefect.blocks.abstract import NotificationError
 from prefect.blocks.core import Block
-from prefect.types import SecretDict
+from prefect.utilities.urls import SSRFProtectedAsyncHTTPTransport
 from prefect.variables import Variable
 
 from flows.alert_outbox import UndeliveredError
@@ -43,9 +43,10 @@ async def send_message(receiver: str, message: dict[str, Any]) -> None:
 
 
 async def _call(block: webhook.Webhook, message: dict[str, Any]) -> None:
-    block._client.timeout = httpx.Timeout(_SECONDS)  # httpx's own 5 s are short for what starts a workflow
-    # Prefect keeps connections for the whole process, and the event loop of one run may be gone in the next.
-    block.headers = SecretDict({**block.headers.get_secret_value(), "Connection": "close"})
+    # Prefect's own client is shared by the whole process: whoever has its answer closes the connections of all others.
+    transport = httpx.AsyncHTTPTransport if block.allow_private_urls else SSRFProtectedAsyncHTTPTransport
+    # httpx's own time-out of 5 s is short for a receiver that starts a workflow.
+    block._client = httpx.AsyncClient(transport=transport(verify=block.verify), timeout=_SECONDS)
     try:
         response = await block.call(json.dumps(message))
     except httpx.UnsupportedProtocol:

@@ -71,6 +71,9 @@ def resume(api: str) -> None:
     """Let all schedules begin runs again."""
     for deployment in ask(api, "deployments"):
         httpx.post(f"{api}/deployments/{deployment['id']}/resume_deployment").raise_for_status()
+        for schedule in deployment["schedules"]:
+            if not schedule["active"]:  # deploying a paused deployment pauses its schedules instead
+                update(f"{api}/deployments/{deployment['id']}/schedules/{schedule['id']}", active=True)
 
 
 def update(url: str, **fields: Any) -> None:

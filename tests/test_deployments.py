@@ -99,7 +99,7 @@ def test_deployed_to_a_real_server_the_schedule_makes_runs(prefect_api: str, tmp
     deploy(prefect_api, tmp_path)
     of_deployment = {"deployments": {"name": {"any_": ["collect"]}}}
     due = {"state": {"type": {"any_": ["SCHEDULED"]}}}
-    scheduled = until(lambda: ask(prefect_api, "flow_runs", flow_runs=due, **of_deployment), 30)
+    scheduled = until(lambda: ask(prefect_api, "flow_runs", flow_runs=due, **of_deployment), 120)
     assert {"targets": None, "cadence_minutes": 30, "shards": None} in [run["parameters"] for run in scheduled]
     (deployment,) = ask(prefect_api, "deployments", **of_deployment)
     assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -25,7 +26,8 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *words: str) -> str:
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True).stdout
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(words, cwd=folder, env=variables, capture_output=True, text=True, check=True).stdout
 
 
 def commit(folder: Path) -> None:

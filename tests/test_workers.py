@@ -118,7 +118,7 @@ def took(api: str, *names: str) -> Counter[str]:
         workers = Counter(event["resource"]["prefect.resource.name"] for event in ask(api, "events", filter=submitted))
         return Counter({name: workers[name] for name in names}) if set(names) <= set(workers) else None
 
-    return until(taken, 30)
+    return until(taken, 120)
 
 
 def python(code: str, *words: str) -> str:
