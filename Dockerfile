@@ -19,7 +19,7 @@ RUN if [ -n "$EXTRA" ]; then \
 
 COPY . ./
 RUN pip install --no-cache-dir --no-deps --no-build-isolation --editable . \
-    && python -m compileall -q analysis flows migrations models pages simulator \
+    && python -m compileall -q endpoint_history flows migrations models simulator \
     && useradd --create-home --uid 10001 history \
     && install --directory --owner history --mode 700 data
 

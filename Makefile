@@ -41,6 +41,7 @@ test: lint types unit  ## Run every check: linter, formatter, strict types, all 
 lint: $(VENV)/dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
 
 types: $(VENV)/dev
 	@$(BIN)/mypy

@@ -27,8 +27,8 @@ from benchmarks.conditions import (
 )
 from benchmarks.simulated_year import ENDPOINTS, MODELS, Year, fill
 from benchmarks.tick import collect, served_bodies, settings_of
-from flows.database import opened
-from flows.rollups import roll_up
+from endpoint_history.database.engine import opened
+from endpoint_history.rollups.refresh import roll_up
 
 
 def main(arguments: list[str] | None = None) -> None:

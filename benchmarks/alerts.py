@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from benchmarks.analysts import mark_all
 from benchmarks.conditions import machine, scratch_database, servers, stopwatch
 from benchmarks.simulated_year import CADENCE, Year, fill
-from flows.alert_history import AlertHistory
-from flows.alert_rules import On, Rule
-from flows.alerting import Direction
-from flows.database import opened
-from flows.rollups import roll_up
+from endpoint_history.alerts.engine import Direction
+from endpoint_history.alerts.history import AlertHistory
+from endpoint_history.alerts.rules import On, Rule
+from endpoint_history.database.engine import opened
+from endpoint_history.rollups.refresh import roll_up
 
 _KINDS: tuple[tuple[On, Direction], ...] = (
     ("price", "both"),

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from benchmarks.conditions import machine, scratch_database, servers, stopwatch
 from benchmarks.simulated_year import Year, fill
-from flows.database import opened
-from flows.rollups import roll_up
+from endpoint_history.database.engine import opened
+from endpoint_history.rollups.refresh import roll_up
 from models.rollups import stale_rollups
 from models.tables import uptime_samples
 from models.uptime_views import uptime_views

@@ -24,11 +24,11 @@ from typing import ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
-from flows.archive import Archive, run_name
-from flows.database import upgrade
+from endpoint_history.archive.bundles import Archive, run_name
+from endpoint_history.database.engine import upgrade
 from models.observation import Observation, Run, Target
 from simulator.market import Market
-from tests import postgres
+from tests.support import postgres
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -1,4 +1,4 @@
-"""What this project, dlt and git-history tell of four cases, against what was so (tests/correctness_cases.py).
+"""What this project, dlt and git-history tell of four cases, against what was so (tests/support/correctness_cases.py).
 
 All are fed the same bodies in the same order: we over HTTP, the others straight. Right is who tells each price of each
 endpoint at each instant as it was. Ends with 1 where we are not.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import told_by_dlt, told_by_git_history, told_by_us
 from benchmarks.conditions import command, empty_database, machine, scratch_database, scratch_folder, servers
-from tests.correctness_cases import CASES, Case, Interval, differences
+from tests.support.correctness_cases import CASES, Case, Interval, differences
 
 Teller = Callable[[Case, Path], list[Interval]]
 

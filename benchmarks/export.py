@@ -16,12 +16,6 @@ from typing import Any
 import duckdb
 import sqlalchemy as sa
 
-from analysis.datasets import DATASETS, lay_out
-from analysis.destination import Destination
-from analysis.export import export
-from analysis.manifest import Manifest
-from analysis.parquet import write
-from analysis.renewal import Exported
 from benchmarks.conditions import (
     Took,
     command,
@@ -35,7 +29,13 @@ from benchmarks.conditions import (
     stopwatch,
 )
 from benchmarks.simulated_year import Year, fill
-from flows.database import opened
+from endpoint_history.analysis.export.datasets import DATASETS, lay_out
+from endpoint_history.analysis.export.destination import Destination
+from endpoint_history.analysis.export.manifest import Manifest
+from endpoint_history.analysis.export.parquet import write
+from endpoint_history.analysis.export.plan import Exported
+from endpoint_history.analysis.export.write import export
+from endpoint_history.database.engine import opened
 
 Answer = list[tuple[Any, ...]]
 

@@ -25,12 +25,13 @@ from benchmarks.conditions import (
     servers,
     stopwatch,
 )
-from flows.archive import Archive
-from flows.database import opened
-from flows.imported import Wanted
-from flows.importing import import_bodies
-from flows.sources.found import Refused, Source
-from flows.sources.git import open_git
+from endpoint_history.archive.bundles import Archive
+from endpoint_history.backfilling.imported import Wanted
+from endpoint_history.backfilling.importer import import_bodies
+from endpoint_history.database.engine import opened
+from endpoint_history.refusals import Refused
+from endpoint_history.sources.git.source import open_git
+from endpoint_history.sources.items import Source
 from simulator.market import Market
 
 _MARKET = Market(models=154)

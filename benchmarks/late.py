@@ -28,12 +28,12 @@ from benchmarks.conditions import (
     scratch_folder,
     servers,
 )
-from flows.archive import Archive
-from flows.bundle import run_name
-from flows.database import opened, writing
-from flows.loading import load_bundles
-from flows.parse import read_observation
-from flows.store import store
+from endpoint_history.archive.bundle_format import run_name
+from endpoint_history.archive.bundles import Archive
+from endpoint_history.database.engine import opened, writing
+from endpoint_history.loading.bundles import load_bundles
+from endpoint_history.parsing.body import read_observation
+from endpoint_history.store.writer import store
 from models.observation import Observation, Run
 
 _LATE = Run(run_name("backfill", START, "late"), "backfill", "files")

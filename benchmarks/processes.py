@@ -30,8 +30,8 @@ from benchmarks.conditions import (
 )
 from benchmarks.tick import collect, served, settings_of
 from simulator.market import Market
-from tests import prefect_server
-from tests.prefect_server import BIN, environment
+from tests.support import prefect_server
+from tests.support.prefect_server import BIN, environment
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -23,12 +23,12 @@ from benchmarks.conditions import (
     scratch_folder,
     servers,
 )
-from flows.archive import Archive
-from flows.database import opened
-from flows.imported import Wanted
-from flows.importing import import_bodies
-from flows.sources.files import open_files
-from tests.reference import visible
+from endpoint_history.archive.bundles import Archive
+from endpoint_history.backfilling.imported import Wanted
+from endpoint_history.backfilling.importer import import_bodies
+from endpoint_history.database.engine import opened
+from endpoint_history.sources.files.source import open_files
+from tests.reference.store import visible
 
 _TIME = "name:%Y%m%dT%H%M%SZ"
 _TARGET = "name:{author}__{slug}__"

@@ -30,9 +30,9 @@ from benchmarks.conditions import (
     servers,
     stopwatch,
 )
-from flows.archive import Archive
-from flows.database import opened
-from flows.rebuild import rebuild
+from endpoint_history.archive.bundles import Archive
+from endpoint_history.database.engine import opened
+from endpoint_history.loading.rebuild import rebuild
 from models.tables import metadata
 
 _BATCH = 500  # bodies for each transaction of the floor

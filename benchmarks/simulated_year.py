@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from flows.partitions import make_months
+from endpoint_history.database.partitions import make_months
 from models.tables import metadata
 
 BEGIN = datetime(2025, 11, 1, tzinfo=UTC)

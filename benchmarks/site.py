@@ -25,11 +25,11 @@ from benchmarks.conditions import (
     stopwatch,
 )
 from benchmarks.simulated_year import Year, fill
-from flows.database import opened
-from flows.rollups import roll_up
-from pages.build import Built, build
-from pages.names import file_name
-from tests.browser import BrowserMissing, chromium
+from endpoint_history.database.engine import opened
+from endpoint_history.rollups.refresh import roll_up
+from endpoint_history.site.build import Built, build
+from endpoint_history.site.output.slugs import file_name
+from tests.support.browser import BrowserMissing, chromium
 
 MODELS = ("maker/model-7", "maker/model-100", "maker/model-302")
 VIEWS = 5

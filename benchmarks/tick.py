@@ -36,10 +36,10 @@ from benchmarks.conditions import (
     servers,
     stopwatch,
 )
-from flows.archive import Archive
-from flows.collection import collect_targets
-from flows.settings import Settings
-from flows.targets import TargetList
+from endpoint_history.archive.bundles import Archive
+from endpoint_history.collecting.run import collect_targets
+from endpoint_history.settings import Settings
+from endpoint_history.targets import TargetList
 from simulator import faults
 from simulator.market import Market
 from simulator.server import Simulator, serving

@@ -18,7 +18,7 @@ import dlt
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from benchmarks.dlt_pipeline import SCD2, dlt_pipeline
-from tests.correctness_cases import Answer, Case, Interval, Walk
+from tests.support.correctness_cases import Answer, Case, Interval, Walk
 
 _OK, _NOT_FOUND = 200, 404
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from git_history.cli import cli
 
-from tests.correctness_cases import Case, Interval, Walk, intervals
+from tests.support.correctness_cases import Case, Interval, Walk, intervals
 
 Seen = dict[str, Decimal]  # the price in USD for a million tokens, by endpoint
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from flows.backfilling import Job, Origin, run_job
-from flows.collection import collect_targets
-from flows.database import opened
-from flows.settings import Settings
-from flows.targets import TargetList
+from endpoint_history.backfilling.job import Job, Origin, run_job
+from endpoint_history.collecting.run import collect_targets
+from endpoint_history.database.engine import opened
+from endpoint_history.settings import Settings
+from endpoint_history.targets import TargetList
 from models.views import price_intervals
 from simulator import faults
 from simulator.server import Simulator, serving
-from tests.correctness_cases import Answer, Case, Interval, Walk
+from tests.support.correctness_cases import Answer, Case, Interval, Walk
 
 _TIME = "name:%Y%m%dT%H%M%SZ"
 _TARGET = "name:{author}__{slug}__"

@@ -20,8 +20,8 @@ from pathlib import Path
 from benchmarks.conditions import command, count, machine, scratch_database, scratch_folder, servers
 from benchmarks.tick import bodies, served_bodies
 from simulator.market import Market
-from tests import prefect_server
-from tests.prefect_server import BIN, ROOT, environment
+from tests.support import prefect_server
+from tests.support.prefect_server import BIN, ROOT, environment
 
 _WALK = """
 import asyncio, json, sys, time

@@ -12,10 +12,10 @@ from prefect.blocks.core import Block
 from prefect.utilities.urls import SSRFProtectedAsyncHTTPTransport
 from prefect.variables import Variable
 
-from flows.alert_outbox import UndeliveredError
-from flows.events import PREFIX
-from flows.network_trouble import causes_of, connection_trouble
-from flows.prefect_run import one_line
+from endpoint_history.alerts.collect_events import PREFIX
+from endpoint_history.alerts.outbox import UndeliveredError
+from endpoint_history.openrouter.network_errors import causes_of, connection_trouble
+from flows.prefect_client import one_line
 
 RECEIVER_VARIABLE = "endpoint_history_alerts"
 TEST_EVENT = f"{PREFIX}.alert.test"

@@ -10,11 +10,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from flows.address import Address
-from flows.alert_outbox import UndeliveredError
-from flows.errors import ConfigurationError, HistoryError
-from flows.events import COLLECTED, PREFIX
-from flows.prefect_run import import_prefect, one_line
+from endpoint_history.alerts.collect_events import COLLECTED, PREFIX
+from endpoint_history.alerts.outbox import UndeliveredError
+from endpoint_history.errors import ConfigurationError, HistoryError
+from endpoint_history.io.url import Address
+from flows.prefect_client import import_prefect, one_line
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

@@ -16,15 +16,15 @@ from prefect.events import emit_event
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.backfill_report import backfill_headline, backfill_markdown, backfill_payload
-from flows.backfilling import Job, Mode, Origin, Rebuilt, SourceName, run_job
-from flows.errors import ConfigurationError, HistoryError
-from flows.imported import Imported
-from flows.progress import Pace
-from flows.report import markdown_text
-from flows.settings import Settings
-from flows.targets import ENTRY_FORM
-from flows.text import printable
+from endpoint_history.backfilling.imported import Imported
+from endpoint_history.backfilling.job import Job, Mode, Origin, Rebuilt, SourceName, run_job
+from endpoint_history.errors import ConfigurationError, HistoryError
+from endpoint_history.progress import Pace
+from endpoint_history.reporting.backfill_report import backfill_headline, backfill_markdown, backfill_payload
+from endpoint_history.reporting.collect_report import markdown_text
+from endpoint_history.settings import Settings
+from endpoint_history.targets import ENTRY_FORM
+from endpoint_history.text import printable
 
 BACKFILLED_EVENT = "endpoint-history.backfilled"
 BACKFILL_RESOURCE = "endpoint-history.backfill"

@@ -1,4 +1,4 @@
-"""The Prefect flows `collect` and `collect-shard`: the steps of flows.collection with a task around each batch.
+"""The Prefect flows `collect` and `collect-shard`: the steps of `collecting.run`, with a task for each batch.
 
 Of a large target list, `collect` hands shards to other workers, which each run `collect-shard`. The data never depends
 on Prefect: what a batch stored stays stored when Prefect's server is gone, and an artifact or an event that can't be
@@ -22,24 +22,24 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.alert_outbox import deliver_waiting, record_alerts
+from endpoint_history.alerts.collect_events import CHANGED, COLLECT_RESOURCE, Event
+from endpoint_history.alerts.outbox import deliver_waiting, record_alerts
+from endpoint_history.collecting.batch import BatchStep, Progress, Walk
+from endpoint_history.collecting.run import Collected, collect_targets
+from endpoint_history.collecting.run import collect_shard as collect_targets_of_shard
+from endpoint_history.collecting.shards import collect_sharded
+from endpoint_history.database.engine import opened, told, writing
+from endpoint_history.errors import HistoryError
+from endpoint_history.openrouter.client import now
+from endpoint_history.openrouter.rate_limit import Politeness
+from endpoint_history.progress import Pace
+from endpoint_history.reporting.collect_report import failure, headline, markdown, payload
+from endpoint_history.settings import Settings
+from endpoint_history.targets import ENTRY_FORM, TargetList
+from endpoint_history.text import printable
 from flows.alert_receiver import read_receiver, send_message
-from flows.collection import Collected, collect_targets
-from flows.collection import collect_shard as collect_targets_of_shard
-from flows.database import opened, told, writing
-from flows.errors import HistoryError
-from flows.events import CHANGED, COLLECT_RESOURCE, Event
-from flows.fetch import now
-from flows.politeness import Politeness
-from flows.prefect_run import one_line
-from flows.progress import Pace
-from flows.report import failure, headline, markdown, payload
-from flows.settings import Settings
-from flows.shards import collect_sharded
-from flows.targets import ENTRY_FORM, TargetList
-from flows.telling import events_of, told_until
-from flows.text import printable
-from flows.walk import BatchStep, Progress, Walk
+from flows.notify import events_of, told_until
+from flows.prefect_client import one_line
 from flows.workers import SharedRate, Workers, limit_requests
 from models.observation import Run, Target
 

@@ -1,4 +1,4 @@
-"""The Prefect flow `maintain`: flows.maintenance on a schedule."""
+"""The Prefect flow `maintain`: endpoint_history.rollups.maintenance on a schedule."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.errors import HistoryError
-from flows.maintenance import maintain as maintain_history
-from flows.settings import Settings
+from endpoint_history.errors import HistoryError
+from endpoint_history.rollups.maintenance import maintain as maintain_history
+from endpoint_history.settings import Settings
 
 
 @flow(name="maintain", validate_parameters=True)

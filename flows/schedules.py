@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from flows.address import Address
-from flows.errors import HistoryError
-from flows.prefect_run import import_prefect, one_line
-from flows.settings import prefect_api_url
+from endpoint_history.errors import HistoryError
+from endpoint_history.io.url import Address
+from endpoint_history.monitoring.schedules import Schedules
+from endpoint_history.settings import prefect_api_url
+from flows.prefect_client import import_prefect, one_line
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -19,20 +19,6 @@ if TYPE_CHECKING:
 
 _FLOWS = ["backfill", "collect", "collect-shard", "maintain", "site"]
 _MOST = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Schedules:
-    """What the `server` answered: how many deployments and late runs there are, and which deployments are paused.
-
-    `problems` has one line for each deployment that is paused or has late runs, with the command that helps.
-    """
-
-    server: str
-    deployed: int
-    paused: Sequence[str]
-    late: int
-    problems: Sequence[str]
 
 
 def read_schedules() -> Schedules | None:

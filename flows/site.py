@@ -1,4 +1,4 @@
-"""The Prefect flow `site`: flows.publishing on a schedule."""
+"""The Prefect flow `site`: endpoint_history.site.publish on a schedule."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.errors import HistoryError
-from flows.publishing import FOLDER, lines, publish
-from flows.settings import Settings
+from endpoint_history.errors import HistoryError
+from endpoint_history.settings import Settings
+from endpoint_history.site.publish import FOLDER, lines, publish
 
 
 @flow(name="site", validate_parameters=True)

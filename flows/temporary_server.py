@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from flows.prefect_run import PrefectUnavailableError, one_line
+from flows.prefect_client import PrefectUnavailableError, one_line
 
 if TYPE_CHECKING:
     from prefect.server.api.server import SubprocessASGIServer

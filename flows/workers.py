@@ -18,10 +18,10 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from prefect.states import Cancelled, Cancelling, Crashed
 
-from flows.errors import HistoryError
-from flows.politeness import Rate, dripping
-from flows.prefect_run import one_line
-from flows.shards import Left, Shard
+from endpoint_history.collecting.shards import Left, Shard
+from endpoint_history.errors import HistoryError
+from endpoint_history.openrouter.rate_limit import Rate, dripping
+from flows.prefect_client import one_line
 
 RATE_LIMIT = "endpoint-history-requests"
 _DEPLOYMENT = "collect-shard/collect-shard"

@@ -16,16 +16,16 @@ from contextlib import suppress
 import atheris
 import stamina
 
-with atheris.instrument_imports(include=["flows", "models"]):
+with atheris.instrument_imports(include=["endpoint_history", "models"]):
     from pydantic import SecretStr
 
-    from flows.errors import HistoryError
-    from flows.fetch import Fetcher, Response
-    from flows.politeness import Politeness
-    from flows.settings import Settings
+    from endpoint_history.errors import HistoryError
+    from endpoint_history.openrouter.client import Fetcher, Response
+    from endpoint_history.openrouter.rate_limit import Politeness
+    from endpoint_history.settings import Settings
     from models.observation import Target
 
-from tests.raw_http import raw_server, response
+from tests.support.raw_http import raw_server, response
 
 _KEY = "sk-or-v1-0123456789abcdef"
 _MAX_LINE = 200

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["flows", "models"]):
-    from flows.sources.files import open_files
-    from flows.sources.found import Refused
+with atheris.instrument_imports(include=["endpoint_history", "models"]):
+    from endpoint_history.refusals import Refused
+    from endpoint_history.sources.files.source import open_files
 
 _NAME_BYTES = 20
 _MOST_ITEMS = 100_000

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 import atheris
 
-with atheris.instrument_imports(include=["flows", "models"]):
-    from flows.parse import read_observation
+with atheris.instrument_imports(include=["endpoint_history", "models"]):
+    from endpoint_history.parsing.body import read_observation
     from models.observation import Observation, Run, Target
 
 _STATUSES = (200, 200, 404, 500, None)

@@ -1,4 +1,4 @@
-"""Run migrations on the connection that `flows.database` hands over, or alone on DATABASE_URL."""
+"""Run migrations on the connection that `endpoint_history.database.engine` hands over, or alone on DATABASE_URL."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from alembic import context
 
-from flows.database import is_ours, migrating
-from flows.settings import Settings
+from endpoint_history.database.engine import is_ours, migrating
+from endpoint_history.settings import Settings
 from models.tables import metadata
 
 

@@ -285,7 +285,7 @@ uptime_samples = sa.Table(
     *_percent("uptime_30m_pct", "30 minutes"),
     *_percent("uptime_1d_pct", "day"),
     sqlite_with_rowid=False,
-    postgresql_partition_by="RANGE (observed_at)",  # flows.partitions makes the months
+    postgresql_partition_by="RANGE (observed_at)",  # endpoint_history.database.partitions makes the months
     comment="One row for one endpoint in one look that counts. Share of requests; from 2026-10-08 on, of minutes.",
 )
 

@@ -8,7 +8,7 @@ import threading
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from flows.terminal import safe_output, show, show_note
+from endpoint_history.terminal import safe_output, show, show_note
 from simulator.demo import run_demo
 from simulator.faults import KINDS, Faults
 from simulator.market import Market

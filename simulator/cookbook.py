@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from flows.database import opened
+from endpoint_history.database.engine import opened
 from models.listing import canonical_decimal
 from simulator.history import make_history
 

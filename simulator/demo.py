@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from flows.private_files import make_folder
-from flows.settings import Settings
-from flows.terminal import show, show_note, show_text
+from endpoint_history.io.private_files import make_folder
+from endpoint_history.settings import Settings
+from endpoint_history.terminal import show, show_note, show_text
 from simulator.market import Market
 from simulator.past import write_past
 from simulator.server import Simulator, serving
@@ -164,7 +164,7 @@ def _run(folder: Path, words: list[str], heading: str, base_url: str = "", also:
     """Run the product's command, and show what it says."""
     with _told(heading):
         done = subprocess.run(  # noqa: S603 - only our own interpreter is started
-            [sys.executable, "-m", "flows", *words],
+            [sys.executable, "-m", "endpoint_history", *words],
             cwd=folder,
             env=_variables(folder, base_url),
             stdout=subprocess.PIPE,

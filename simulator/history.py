@@ -14,13 +14,13 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from flows.database import opened, upgrade, writing
-from flows.errors import ConfigurationError, HistoryError
-from flows.parse import read_observation
-from flows.rollups import roll_up
-from flows.run_end import finish_run
-from flows.store import store
-from flows.terminal import safe_output, show_note
+from endpoint_history.database.engine import opened, upgrade, writing
+from endpoint_history.errors import ConfigurationError, HistoryError
+from endpoint_history.parsing.body import read_observation
+from endpoint_history.rollups.refresh import roll_up
+from endpoint_history.store.run_end import finish_run
+from endpoint_history.store.writer import store
+from endpoint_history.terminal import safe_output, show_note
 from models.observation import Observation, Run, Target
 from models.tables import runs
 from simulator.market import Market

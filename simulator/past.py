@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from flows.archive import Archive, run_name
-from flows.bundle import encode_line
-from flows.private_files import make_folder, open_private
+from endpoint_history.archive.bundle_format import encode_line
+from endpoint_history.archive.bundles import Archive, run_name
+from endpoint_history.io.private_files import make_folder, open_private
 from models.observation import Observation, Run, Target
 from simulator.market import Market
 

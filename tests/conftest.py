@@ -14,10 +14,10 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import settings
 
-from flows.database import upgrade
-from flows.settings import Settings
-from tests import exporting, network, postgres, prefect_server
-from tests.oldest_sqlite import refuse_newer_sql
+from endpoint_history.database.engine import upgrade
+from endpoint_history.settings import Settings
+from tests.support import exporting, network, postgres, prefect_server
+from tests.support.oldest_sqlite import refuse_newer_sql
 
 _OWN_SETTINGS = {name.upper() for name in Settings.model_fields}
 _OTHERS_SETTINGS = ("OPENROUTER_", "PREFECT_", "PG")

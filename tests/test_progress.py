@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.progress import Pace, shown_progress
+from endpoint_history.progress import Pace, shown_progress
 
 
 class Clock:
@@ -120,7 +120,7 @@ def test_a_terminal_shows_the_same_words_beside_a_bar(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setattr("flows.progress._BAR_SECONDS", 0)
+    monkeypatch.setattr("endpoint_history.progress._BAR_SECONDS", 0)
     with shown_progress("items read") as progress:
         for number in (1, 2, 3):
             progress(number, 4)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from flows.errors import ConfigurationError
-from flows.settings import Settings
+from endpoint_history.errors import ConfigurationError
+from endpoint_history.settings import Settings
 
 DEFAULTS = {
     "database_url": "sqlite:///data/history.db",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.suggestions import closest
+from endpoint_history.suggestions import closest
 
 KNOWN = ["openai/gpt-4o", "openai/gpt-4o-mini", "anthropic/claude-sonnet-4", "deepseek/deepseek-r1:free"]
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.errors import ConfigurationError
-from flows.settings import Settings
-from flows.targets import TargetList
+from endpoint_history.errors import ConfigurationError
+from endpoint_history.settings import Settings
+from endpoint_history.targets import TargetList
 from models.observation import Target
 
 ROOT = Path(__file__).parent.parent

@@ -13,22 +13,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.errors import HistoryError
-from flows.terminal import show, show_note, show_text
-from flows.text import printable, unlinked
-from tests.exporting import load
-from tests.factories import a_look, an_endpoint
-from tests.prefect_server import BIN, ROOT
+from endpoint_history.errors import HistoryError
+from endpoint_history.terminal import show, show_note, show_text
+from endpoint_history.text import printable, unlinked
+from tests.support.exporting import load
+from tests.support.factories import a_look, an_endpoint
+from tests.support.prefect_server import BIN, ROOT
 
 HOSTILE = "m/a\x1b]0;title\x07\x1b[2J\x9b31m\u202e\u200b\ufeff"
 FOREIGN = "模型 Ünïcode"
 CHEAPEST = ["cheapest", "--input-tokens", "1", "--output-tokens", "1", "--model"]
 MODULES = [
-    path for folder in ("analysis", "flows", "models", "pages", "simulator") for path in (ROOT / folder).rglob("*.py")
+    path for folder in ("endpoint_history", "flows", "models", "simulator") for path in (ROOT / folder).rglob("*.py")
 ]
-DOOR = ROOT / "flows" / "terminal.py"
+DOOR = ROOT / "endpoint_history" / "terminal.py"
 # These hand the standard streams on, and write nothing.
-FLUSHES = ROOT / "flows" / "prefect_run.py"
+FLUSHES = ROOT / "flows" / "runner.py"
 
 
 def run(*words: str, shell: str = "", **variables: str) -> subprocess.CompletedProcess[bytes]:
@@ -109,7 +109,7 @@ def test_a_command_keeps_its_exit_code_where_its_output_is_closed(history: str) 
 
 LARGE = """
 import os, sys
-from flows.terminal import safe_output, show
+from endpoint_history.terminal import safe_output, show
 if sys.argv[1] == "slow":
     os.set_blocking(1, False)
 with safe_output("test"):

@@ -1,0 +1,1 @@
+"""The price and uptime history of every LLM endpoint that OpenRouter lists."""

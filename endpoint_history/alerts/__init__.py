@@ -1,0 +1,1 @@
+"""Alerts on prices and uptime: rules, the engine, and the outbox."""

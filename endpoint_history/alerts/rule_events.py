@@ -1,0 +1,89 @@
+"""Alerts of rules as events, and as lines for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from endpoint_history.alerts.collect_events import PREFIX, Event, clock, event, iso, names, text
+from endpoint_history.alerts.history import RuleAlert
+from endpoint_history.reporting.collect_report import people_price
+from endpoint_history.text import printable
+from models.listing import canonical_decimal
+
+FIRED, RETURNED, MORE = f"{PREFIX}.alert.fired", f"{PREFIX}.alert.returned", f"{PREFIX}.alert.more"
+MOST_ALERTS = 20  # of one rule at once: who is called more often learns no more
+_STATES = {
+    "listing": {True: "listed", False: "not listed"},
+    "incident": {True: "in trouble", False: "well"},
+    "stale": {True: "most targets fail", False: "well"},
+}
+
+
+def alert_events(found: Iterable[RuleAlert]) -> Iterator[Event]:
+    """An event for each alert: of each rule so many, and then one that tells how many more there are."""
+    by_rule: dict[str, list[RuleAlert]] = {}
+    for item in found:
+        by_rule.setdefault(item.rule.name, []).append(item)
+    for rule, items in by_rule.items():
+        for item in items[:MOST_ALERTS]:
+            name = FIRED if item.alert.kind == "fired" else RETURNED
+            offer = item.subject.offer if item.subject else None
+            yield event(name, offer, alert_payload(item), rule, iso(item.alert.at), rule=rule)
+        if len(items) > MOST_ALERTS:
+            more, at = len(items) - MOST_ALERTS, iso(items[-1].alert.at)
+            said = printable(f"{rule}: {more} more alerts at once")
+            yield event(MORE, None, {"text": said, "rule": rule, "more": more, "at": at}, rule, at, rule=rule)
+
+
+def alert_payload(item: RuleAlert) -> dict[str, Any]:
+    """An alert as plain values that JSON has: exact prices as text, times in UTC."""
+    alert, rule, offer = item.alert, item.rule, item.subject.offer if item.subject else None
+    said, values = _prices(item) if rule.on == "price" else _states(item)
+    again = "back to normal: " if alert.kind == "returned" else ""
+    return {
+        "text": f"{printable(rule.name)}: {text(offer, again + said)}",
+        "rule": rule.name,
+        "on": rule.on,
+        "kind": alert.kind,
+        "at": iso(alert.at),
+        **(names(offer) if offer else {}),
+        **values,
+    }
+
+
+def alert_line(item: RuleAlert) -> str:
+    """The same in one line, for a terminal."""
+    payload = alert_payload(item)
+    return f"{clock(item.alert.at)}  {payload['kind']:8}  {payload['text']}"
+
+
+def _prices(item: RuleAlert) -> tuple[str, dict[str, Any]]:
+    before, after = item.alert.before, item.alert.after
+    keys = sorted(key for key in before.keys() & after.keys() if before[key] != after[key])
+    moves = [(key, before[key], after[key], _percent(before[key], after[key])) for key in keys]
+    said = ", ".join(
+        f"{key} {people_price(key, old)} -> {people_price(key, new)}" + (f" ({percent} %)" if percent else "")
+        for key, old, new, percent in moves
+    )
+    return said, {
+        "before": {key: canonical_decimal(before[key]) for key in keys},
+        "after": {key: canonical_decimal(after[key]) for key in keys},
+        "percent": {key: percent and float(percent) for key, _, _, percent in moves},
+    }
+
+
+def _states(item: RuleAlert) -> tuple[str, dict[str, Any]]:
+    states = _STATES[item.rule.on]
+    before, after = states[item.alert.before], states[item.alert.after]
+    values: dict[str, Any] = {"before": before, "after": after}
+    if item.began_at is None:
+        return after, values
+    since = f" since {clock(item.began_at)}" if item.alert.kind == "fired" else f" after {clock(item.began_at)}"
+    return after + since, {**values, "began_at": iso(item.began_at)}
+
+
+def _percent(before: Decimal, after: Decimal) -> str | None:
+    """Such as +12.5; None where nothing was charged before."""
+    return f"{float((after - before) / before * 100):+.4g}" if before else None

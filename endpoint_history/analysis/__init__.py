@@ -1,0 +1,1 @@
+"""Python functions for analysts: DataFrames, the cheapest offer, export."""

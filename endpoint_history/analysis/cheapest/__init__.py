@@ -1,0 +1,1 @@
+"""Rank the offers of a model by the cost of a usage."""

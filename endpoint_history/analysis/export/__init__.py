@@ -1,0 +1,1 @@
+"""Export the history to Parquet and CSV files."""

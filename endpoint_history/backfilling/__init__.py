@@ -1,0 +1,1 @@
+"""Add older bodies to the history, from our archive or from a source."""

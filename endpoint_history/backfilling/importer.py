@@ -1,0 +1,198 @@
+"""Take older bodies from outside: into our archive first, then into the tables by the same write path as a collect.
+
+Late, twice, in any order and beside a live collector: the tables come out as if all had been looked at in time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from endpoint_history.archive.bundles import Archive, run_name
+from endpoint_history.archive.reader import Progress
+from endpoint_history.backfilling.imported import Imported, Wanted
+from endpoint_history.backfilling.saved_look import look_of, unlisted
+from endpoint_history.collecting.summary import Seen, count_conflicts, outcome_of
+from endpoint_history.database.engine import lock_writers, told, writing
+from endpoint_history.errors import HistoryError
+from endpoint_history.loading.bundles import seldom_collected, take_up
+from endpoint_history.parsing.safe_parse import parse_or_fail
+from endpoint_history.refusals import Refused
+from endpoint_history.rollups.refresh import roll_up
+from endpoint_history.sources.items import Found, Known
+from endpoint_history.store.dimensions import known_targets, run_ids
+from endpoint_history.store.observations import known_looks
+from endpoint_history.store.run_end import finish_run
+from endpoint_history.store.writer import Read, store
+from models.listing import Reading
+from models.observation import Observation, Run, Target
+from models.observation import Outcome as LookOutcome
+
+_BATCH = 5000
+_TRIED = 1000  # what a dry run stores, to tell the first changes
+_BYTES = 32 * 2**20
+_SECONDS = 5.0  # captures come one a second: not many of them may be lost
+
+Item = Found | Observation | Known | Refused  # an observation is of an archive, and what it is already
+Key = tuple[Target, datetime, LookOutcome, str]  # what makes a look one: with its outcome and its body's digest
+Items = Iterable[tuple[int, int, Item]]  # (how many of the source's things are read, of how many, what)
+
+
+def import_bodies(
+    engine: sa.Engine,
+    archive: Archive,
+    source: str,
+    items: Items,
+    wanted: Wanted,
+    *,
+    at: datetime,
+    progress: Progress = lambda *_: None,
+) -> Imported:
+    """Take all that is wanted and not known yet. `at` is now. Raises HistoryError; what was taken stays taken."""
+    run = Run(run_name("backfill", at, secrets.token_hex(3)), "backfill", source)
+    imported = Imported(run.name, troubles=take_up(engine, archive, at))
+    last: datetime | None = None
+    outcomes: Counter[LookOutcome] = Counter()
+    with ExitStack() as stack:
+        stack.enter_context(seldom_collected())
+        bundle = None
+        for batch in _batches(items, progress):
+            new = _new(engine, run, batch, wanted=wanted, imported=imported, at=at)
+            if not new:
+                continue
+            if bundle is None:
+                with told(engine), writing(engine) as connection:
+                    run_ids(connection, [run])
+                bundle = stack.enter_context(archive.open_bundle(run))
+            kept = [(bundle.add(look), reading) for look, reading in new]
+            bundle.sync()
+            with told(engine), writing(engine) as connection:
+                stored = store(connection, kept)
+            imported.changed += stored.changed
+            imported.new += len(kept)
+            outcomes.update(reading.outcome for _, reading in kept)
+            newest = max(look.observed_at for look, _ in kept)
+            last = max(last or newest, newest)
+    with told(engine), writing(engine) as connection:
+        finish_run(connection, run.name, outcomes, last)
+        imported.conflicts = count_conflicts(connection, run.name)
+    with told(engine):
+        roll_up(engine)
+    return imported
+
+
+def try_bodies(
+    engine: sa.Engine,
+    source: str,
+    items: Items,
+    wanted: Wanted,
+    *,
+    at: datetime,
+    progress: Progress = lambda *_: None,
+) -> Imported:
+    """What a source would bring, with the changes that the first new bodies would make. Nothing is written."""
+    run = Run(run_name("backfill", at, secrets.token_hex(3)), "backfill", source)
+    imported = Imported(run.name, is_dry=True)
+    first: list[Read] = []
+    for batch in _batches(items, progress):
+        new = _new(engine, run, batch, wanted=wanted, imported=imported, at=at)
+        imported.new += len(new)
+        first += new[: max(0, _TRIED - len(first))]
+    with told(engine), engine.connect().execution_options(writing=True) as connection:
+        lock_writers(connection)
+        imported.changed = store(connection, first).changed
+        if first:
+            seen = [Seen(look.target, reading.outcome, None) for look, reading in first if reading.outcome != "failed"]
+            imported.outcome = outcome_of(connection, run.name, seen)
+            imported.conflicts = count_conflicts(connection, run.name)
+        connection.rollback()
+    return imported
+
+
+def _batches(items: Items, progress: Progress) -> Iterator[list[Item]]:
+    """What is read, in parts to be stored at once: a kill costs one of them, a source that goes away or Ctrl-C none."""
+    batch: list[Item] = []
+    held, began = 0, time.monotonic()
+    try:
+        for done, total, item in items:
+            batch.append(item)
+            progress(done, total)
+            held += len(item.body or b"") if isinstance(item, Found | Observation) else 0
+            if len(batch) == _BATCH or held >= _BYTES or time.monotonic() - began >= _SECONDS:
+                yield batch
+                batch, held, began = [], 0, time.monotonic()
+    except (HistoryError, SystemExit):
+        yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def _new(
+    engine: sa.Engine, run: Run, batch: list[Item], *, wanted: Wanted, imported: Imported, at: datetime
+) -> list[Read]:
+    """What of a batch is wanted and not known, each once; all else is counted."""
+    looks: list[tuple[Observation, Reading | None]] = []
+    for item in batch:
+        if isinstance(item, Known):
+            imported.known += 1
+            continue
+        look = _look(item, run, at)
+        if isinstance(look, Refused):
+            imported.refuse(look)
+        elif not wanted.takes(look[0]):
+            imported.unwanted += 1
+        else:
+            looks.append(look)
+            if isinstance(item, Found):
+                imported.dating.add(item, look[0])
+    with told(engine), engine.connect() as connection:
+        stored = _known(connection, [_key(look, reading) for look, reading in looks])
+    return _read(looks, stored, imported)
+
+
+def _look(item: Found | Observation | Refused, run: Run, at: datetime) -> tuple[Observation, Reading | None] | Refused:
+    match item:
+        case Found():
+            return look_of(item, run, at)
+        case Observation():
+            look = dataclasses.replace(item, run=run)
+            return look, parse_or_fail(look)
+        case Refused():
+            return item
+
+
+def _key(look: Observation, reading: Reading | None) -> Key:
+    """A body from outside that is not read yet can only be new or known as `ok`."""
+    return look.target, look.observed_at, reading.outcome if reading else "ok", look.body_digest
+
+
+def _known(connection: sa.Connection, keys: Sequence[Key]) -> set[Key]:
+    ids = known_targets(connection, {target for target, *_ in keys})
+    by_row: dict[tuple[Any, ...], Key] = {(ids[key[0]], *key[1:]): key for key in keys if key[0] in ids}
+    return {by_row[row] for row in known_looks(connection, by_row)}
+
+
+def _read(looks: Iterable[tuple[Observation, Reading | None]], stored: set[Key], imported: Imported) -> list[Read]:
+    """Read what is not known: that takes ten times as long as to find that something is."""
+    reads: dict[Key, Read] = {}
+    for look, own_reading in looks:
+        key = _key(look, own_reading)
+        if key in stored or key in reads:
+            imported.known += 1
+            continue
+        reading = own_reading or parse_or_fail(look)
+        if own_reading is None and reading.listing is None:
+            imported.refuse(unlisted(look, reading))
+        else:
+            reads[key] = look, reading
+            imported.partly.add(look, reading)
+    return list(reads.values())

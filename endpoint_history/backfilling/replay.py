@@ -1,0 +1,78 @@
+"""Replay the own archive: load what is wanted of its bundles. Its looks stay those of the runs that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from endpoint_history.archive.bundles import Archive
+from endpoint_history.archive.reader import Progress, Reading
+from endpoint_history.backfilling.imported import Imported, Wanted
+from endpoint_history.backfilling.importer import Item, try_bodies
+from endpoint_history.collecting.summary import count_conflicts
+from endpoint_history.database.clock import latest_loadable, loadable
+from endpoint_history.database.engine import told
+from endpoint_history.errors import HistoryError
+from endpoint_history.loading.bundles import load_bundles, some_bundles, unfinished, unloaded
+from endpoint_history.refusals import Refused
+
+
+def replay(
+    engine: sa.Engine, archive: Archive, wanted: Wanted, *, everything: bool, progress: Progress = lambda *_: None
+) -> Imported:
+    """Load what is wanted of the bundles that the database does not hold whole, or of all; twice is as good as once.
+
+    What a crash left of a run is loaded whole, as every run does that finds it. Raises ConfigurationError where the
+    archive holds no bundle, HistoryError where it or the database is away; what was taken stays taken.
+    """
+    imported = Imported(None)
+    try:
+        archive.recover()
+    except HistoryError as error:
+        imported.refuse(Refused(archive.location, str(error)))
+    with told(engine):
+        names = _names(engine, archive, everything=everything)
+        cut = set(unfinished(engine, archive))
+    imported.bundles = len(names)
+    loaded = load_bundles(
+        engine, archive, names, takes=lambda look: look.run.name in cut or wanted.takes(look), progress=progress
+    )
+    imported.new, imported.known, imported.unwanted = loaded.new, loaded.read - loaded.new, loaded.unwanted
+    imported.changed, imported.partly = loaded.changed, loaded.partly
+    for damage in loaded.damaged.values():
+        imported.refuse(damage)
+    with told(engine), engine.connect() as connection:
+        imported.conflicts = sum(count_conflicts(connection, name) for name in loaded.fresh)
+    return imported
+
+
+def try_replay(
+    engine: sa.Engine,
+    archive: Archive,
+    wanted: Wanted,
+    *,
+    everything: bool,
+    at: datetime,
+    progress: Progress = lambda *_: None,
+) -> Imported:
+    """What a replay would bring, and the first changes it would make. Nothing is written."""
+    with told(engine):
+        names = _names(engine, archive, everything=everything)
+    items = _items(archive, names, latest_loadable(engine))
+    imported = try_bodies(engine, "archive", items, wanted, at=at, progress=progress)
+    imported.run, imported.bundles = None, len(names)
+    return imported
+
+
+def _names(engine: sa.Engine, archive: Archive, *, everything: bool) -> list[str]:
+    names = some_bundles(archive)
+    return names if everything else unloaded(engine, archive)
+
+
+def _items(archive: Archive, names: Sequence[str], latest: datetime) -> Iterator[tuple[int, int, Item]]:
+    reading = Reading(archive, names)
+    for name in names:
+        for look in loadable(reading.looks(name), latest, archive.path(name)):
+            yield (*reading.place, look)

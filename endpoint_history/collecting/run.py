@@ -1,0 +1,220 @@
+"""Collect every target once: the steps, without Prefect.
+
+targets -> walk -> outcome. A failed target never stops the others, and a database that is away never stops the archive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import secrets
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from endpoint_history.archive.bundles import Archive, run_name
+from endpoint_history.collecting.batch import BatchStep, Progress, Walk, plainly, walked
+from endpoint_history.collecting.not_found import NotFound, find_not_found
+from endpoint_history.collecting.summary import Outcome, outcome_of
+from endpoint_history.database.clock import refuse_clock_ahead
+from endpoint_history.database.engine import location, opened, told, writing
+from endpoint_history.errors import ClockError, ConfigurationError, HistoryError, reason_of
+from endpoint_history.loading.bundles import seldom_collected, take_up
+from endpoint_history.loading.withdrawal import set_aside
+from endpoint_history.openrouter.client import Clock, Fetcher, now
+from endpoint_history.openrouter.rate_limit import Politeness
+from endpoint_history.rollups.refresh import roll_up
+from endpoint_history.settings import Settings
+from endpoint_history.store.dimensions import run_ids
+from endpoint_history.store.run_end import finish_run
+from endpoint_history.targets import TargetList
+from models.observation import Run, Target
+from models.tables import observations
+from models.tables import targets as asked
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """How a collect ended: what it brought, and what of it still waits in the archive, with the reason.
+
+    `troubles` has a line for each bundle, of this run or an earlier one, that can't be finished or read whole, for a
+    models listing that could not be had, and for a shard that was not collected whole. `not_found` holds the targets
+    that OpenRouter does not know and that this history has never seen.
+    """
+
+    outcome: Outcome
+    targets: int
+    waiting: int
+    waiting_reason: str | None
+    database: str
+    archive: str
+    troubles: Sequence[str] = ()
+    not_found: Sequence[NotFound] = ()
+
+    @property
+    def observed(self) -> int:
+        """How many targets gave evidence that is stored."""
+        return self.outcome.ok + self.gone
+
+    @property
+    def gone(self) -> int:
+        """How many targets list no endpoints: not found is not gone."""
+        return self.outcome.gone - len(self.not_found)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all targets observed, 1 nothing could be done, 3 some."""
+        if self.observed == self.targets:
+            return 0
+        return 3 if self.observed or self.not_found else 1
+
+
+async def collect_targets(
+    settings: Settings,
+    entries: TargetList,
+    *,
+    cadence_seconds: int | None = None,
+    progress: Progress = lambda *_: None,
+    step: Callable[[Walk], BatchStep] = plainly,
+    clock: Clock = now,
+) -> Collected:
+    """Collect every target once. Raises HistoryError where nothing could be done, with nothing half-written.
+
+    A database that is away is told so at the end: by then all that came waits in the archive.
+    """
+    with seldom_collected(), opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
+        refuse_clock_ahead(engine, clock(), must_answer=False)  # the dates of the answers are checked anyway
+        archive = Archive(settings.archive_url.get_secret_value())
+        troubles = await asyncio.to_thread(take_up, engine, archive, clock())
+        async with Fetcher(settings, clock=clock) as fetcher:
+            targets = await resolve_or_recall(fetcher, entries, engine, troubles)
+            run = Run(run_name("collect", clock(), secrets.token_hex(3)), "collect", "live", cadence_seconds)
+            walk = Walk(run, targets, fetcher, engine, settings.openrouter_base_url, progress)
+            collected = await _collect(walk, archive, troubles, step)
+            return await with_not_found(collected, fetcher, engine, entries)
+
+
+async def collect_shard(
+    settings: Settings,
+    targets: Sequence[Target],
+    run: Run,
+    *,
+    politeness: Politeness,
+    progress: Progress = lambda *_: None,
+    step: Callable[[Walk], BatchStep] = plainly,
+) -> Collected:
+    """Collect one shard of the targets of a larger walk, whose parent has taken up what earlier runs left.
+
+    Raises as `collect_targets` does.
+    """
+    with seldom_collected(), opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
+        refuse_clock_ahead(engine, now(), must_answer=False)
+        archive = Archive(settings.archive_url.get_secret_value())
+        troubles = await asyncio.to_thread(_recover, archive)
+        async with Fetcher(settings, politeness=politeness) as fetcher:
+            walk = Walk(run, targets, fetcher, engine, settings.openrouter_base_url, progress)
+            return await _collect(walk, archive, troubles, step)
+
+
+async def resolve(fetcher: Fetcher, entries: TargetList) -> list[Target]:
+    """What the target list means now; the models listing is asked for only where a pattern needs it."""
+    listed = await fetcher.fetch_models() if entries.needs_listing else []
+    return entries.resolve(listed)
+
+
+async def resolve_or_recall(
+    fetcher: Fetcher, entries: TargetList, engine: sa.Engine, troubles: list[str]
+) -> list[Target]:
+    """What the list means now; where the models listing fails, what it means among the targets asked for before.
+
+    The same where the listing lacks all that a pattern means: a list that was cut must not stop the others.
+    """
+    listed: list[str] = []
+    try:
+        listed = await fetcher.fetch_models() if entries.needs_listing else []
+        return entries.resolve(listed)
+    except Exception as error:  # whatever the listing holds, the targets known before can be asked
+        known = _asked_before(engine) if entries.needs_listing else []
+        if not known:
+            raise
+        try:
+            targets = entries.resolve(listed, known)
+        except ConfigurationError:
+            raise error from None
+        count = len({str(target) for target in targets} - set(listed))
+        troubles.append(f"{reason_of(error)}; the {count} targets asked for before stand for it")
+        return targets
+
+
+def _asked_before(engine: sa.Engine) -> list[str]:
+    """The targets asked for before, without those that were answered with 404 and have never shown a model."""
+    looked = observations.c.target_id == asked.c.id
+    shown, missed = (sa.exists().where(looked, observations.c.outcome == outcome) for outcome in ("ok", "gone"))
+    query = sa.select(asked.c.author, asked.c.slug).where(shown | ~missed)
+    with told(engine), engine.connect() as connection:
+        return [f"{author}/{slug}" for author, slug in connection.execute(query)]
+
+
+async def with_not_found(collected: Collected, fetcher: Fetcher, engine: sa.Engine, entries: TargetList) -> Collected:
+    """Return the same with `not_found` filled in; the rest of the never seen stays in its outcome."""
+    missing = await find_not_found(fetcher, engine, entries, collected.outcome.never_seen)
+    names = {item.target for item in missing}
+    left = [target for target in collected.outcome.never_seen if target not in names]
+    outcome = dataclasses.replace(collected.outcome, never_seen=left)
+    return dataclasses.replace(collected, outcome=outcome, not_found=missing)
+
+
+def _recover(archive: Archive) -> list[str]:
+    """Finish the bundles that a crash on this machine cut: only it has their lines."""
+    try:
+        archive.recover()
+    except HistoryError as error:
+        return [str(error)]
+    return []
+
+
+async def _collect(walk: Walk, archive: Archive, troubles: list[str], step: Callable[[Walk], BatchStep]) -> Collected:
+    # Where the database is away, the run begins with the first batch that is stored, or when it is loaded.
+    with contextlib.suppress(HistoryError), told(walk.engine), writing(walk.engine) as connection:
+        run_ids(connection, [walk.run])
+    try:
+        troubles += await walked(walk, archive, step)
+    except ClockError as error:
+        await asyncio.to_thread(_set_aside, walk, archive, error)
+        raise
+    return _end(walk, archive, troubles)
+
+
+def _set_aside(walk: Walk, archive: Archive, error: ClockError) -> None:
+    """Withdraw the run, of which nothing is stored. Its bundle, if that can't be marked now, still proves nothing."""
+    with contextlib.suppress(HistoryError):
+        set_aside(walk.engine, archive, walk.run, str(error), walk.last or now())
+
+
+def _end(walk: Walk, archive: Archive, troubles: Sequence[str]) -> Collected:
+    try:
+        with told(walk.engine):
+            with writing(walk.engine) as connection:
+                run_ids(connection, [walk.run])
+                if not walk.waiting:
+                    finish_run(connection, walk.run.name, Counter(look.outcome for look in walk.seen), walk.last)
+            roll_up(walk.engine)
+            with walk.engine.connect() as connection:
+                outcome = outcome_of(connection, walk.run.name, walk.seen)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the answers are kept
+        raise HistoryError(
+            f"{reason_of(error)}; all {walk.done} answers are kept in the archive, bundle {walk.run.name}:"
+            " the next collect loads them, or: endpoint-history backfill archive"
+        ) from None
+    return Collected(
+        outcome=outcome,
+        targets=len(walk.targets),
+        waiting=walk.waiting,
+        waiting_reason=walk.waiting_reason,
+        database=location(walk.engine),
+        archive=archive.location,
+        troubles=troubles,
+    )

@@ -1,0 +1,1 @@
+"""Connect to SQLite and PostgreSQL, upgrade the schema, and hide how the two differ."""

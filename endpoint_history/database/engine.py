@@ -1,0 +1,219 @@
+"""The door to the database: engines, write transactions, migrations, and troubles told in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import alembic.command
+import alembic.config
+import alembic.util
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from endpoint_history.database.postgres_session import postgres_engine
+from endpoint_history.database.sqlite_file import (
+    make_sqlite_file,
+    refuse_dropping_columns,
+    refuse_missing_file,
+    sqlite_engine,
+    sqlite_hint,
+)
+from endpoint_history.database.url import parse_database_url
+from endpoint_history.errors import ConfigurationError, HistoryError
+from models.tables import PARTITION_NAME, metadata
+
+_WRITERS_LOCK = 716_501_204  # any number will do, if only this project's writers ask for it
+_WAIT_SECONDS = 30
+
+
+def open_engine(url: str, schema: str | None = None) -> sa.Engine:
+    """An engine for SQLite (WAL, foreign keys enforced) or PostgreSQL, there in another schema if need be.
+
+    Connects to nothing yet. Raises ConfigurationError for an address that is neither.
+    """
+    parsed = parse_database_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return sqlite_engine(parsed, foreign_keys=True, wait_seconds=_WAIT_SECONDS)
+    return postgres_engine(parsed, schema)
+
+
+@contextlib.contextmanager
+def opened(url: str, *, must_answer: bool = True) -> Iterator[sa.Engine]:
+    """An engine whose schema is that of this version; closed at the end. Raises as check_schema does.
+
+    One that need not answer may be away; where it does answer, its schema is checked all the same.
+    """
+    engine = open_engine(url)
+    try:
+        try:
+            check_schema(engine)
+        except ConfigurationError:
+            raise
+        except HistoryError:
+            if must_answer:
+                raise
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def location(engine: sa.Engine) -> str:
+    """The address for people, without its password; options may hold one too."""
+    return engine.url.set(query={}).render_as_string(hide_password=True)
+
+
+@contextlib.contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One write transaction, one writer at a time over all processes: what it reads stays true until it commits."""
+    with engine.connect().execution_options(writing=True) as connection, connection.begin():
+        lock_writers(connection)
+        yield connection
+
+
+def lock_writers(connection: sa.Connection) -> None:
+    """Keep other writers of the same tables out until the transaction ends.
+
+    Another one that takes half a minute is not waited for: a dead one would be in the way of every run to come.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.set_config("lock_timeout", f"{_WAIT_SECONDS * 1000:.0f}", True)))
+        schema = sa.func.hashtext(sa.func.current_schema())
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_LOCK, schema)))
+    else:
+        connection.exec_driver_sql("SELECT 1")  # SQLite's lock comes with the transaction, at its first statement
+
+
+@contextlib.contextmanager
+def told(engine: sa.Engine) -> Iterator[None]:
+    """Turn what goes wrong with the database inside into a HistoryError of one line."""
+    try:
+        yield
+    except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+        cause = getattr(error, "orig", error)
+        reason = " ".join(str(cause).split()) + sqlite_hint(cause)
+        raise HistoryError(f"the database {location(engine)} can't be used: {reason}") from error
+
+
+@contextlib.contextmanager
+def migrating(url: str) -> Iterator[sa.Connection]:
+    """A connection for migrations: rebuilding a SQLite table with foreign keys on would delete its children."""
+    parsed = parse_database_url(url)
+    on_sqlite = parsed.get_backend_name() == "sqlite"
+    engine = sqlite_engine(parsed, foreign_keys=False, wait_seconds=_WAIT_SECONDS) if on_sqlite else open_engine(url)
+    try:
+        with told(engine), engine.connect() as connection:
+            yield connection
+    except alembic.util.CommandError as error:
+        raise ConfigurationError(f"the database {location(engine)} can't be moved: {error}") from None
+    finally:
+        engine.dispose()
+
+
+def upgrade(url: str, revision: str = "head") -> str:
+    """Bring the schema to `revision`, making the database where SQLite has none yet. Says where it is now."""
+    parsed = parse_database_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        make_sqlite_file(parsed)
+    with migrating(url) as connection:
+        _refuse_newer(connection)
+        alembic.command.upgrade(_config(connection), revision)
+        _refuse_orphans(connection)
+        return _place(connection)
+
+
+def downgrade(url: str, revision: str) -> str:
+    """Take the schema back to `revision`. Says where it is now."""
+    parsed = parse_database_url(url)
+    _refuse_missing(parsed)
+    if parsed.get_backend_name() == "sqlite":
+        refuse_dropping_columns()
+    with migrating(url) as connection:
+        _refuse_newer(connection)
+        alembic.command.downgrade(_config(connection), revision)
+        return _place(connection)
+
+
+def revisions(engine: sa.Engine) -> tuple[str | None, str]:
+    """The schema revision of the database (None: no schema yet), and the one of this version."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision(), _head()
+
+
+def check_schema(engine: sa.Engine) -> None:
+    """Raise unless the schema is exactly that of this version: ConfigurationError saying what to do."""
+    _refuse_missing(engine.url)
+    with told(engine):
+        current, head = revisions(engine)
+    if current == head:
+        return
+    if current is None or current in _known_revisions():
+        found = f"at revision {current}" if current else "not set up yet"
+        raise ConfigurationError(f"the database {location(engine)} is {found}; run: endpoint-history db upgrade")
+    raise ConfigurationError(_newer(current))
+
+
+def differences(engine: sa.Engine) -> list[Any]:
+    """What differs between the tables in the database and those of this version; empty if nothing does."""
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True, "include_name": is_ours}
+        )
+        return list(compare_metadata(context, metadata))
+
+
+def is_ours(name: str | None, kind: str, _: Any) -> bool:
+    """Whether Alembic has to compare this: the partitions of a table are not in the tables of this version."""
+    return kind != "table" or name is None or not PARTITION_NAME.fullmatch(name)
+
+
+def _refuse_missing(url: sa.URL) -> None:
+    if url.get_backend_name() == "sqlite":
+        refuse_missing_file(url)
+
+
+def _place(connection: sa.Connection) -> str:
+    current = MigrationContext.configure(connection).get_current_revision()
+    return f"{location(connection.engine)} is at revision {current or 'none'}"
+
+
+def _config(connection: sa.Connection) -> alembic.config.Config:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[2] / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(Path(__file__).parents[2] / "migrations"))
+
+
+@functools.cache  # it takes 18 ms to read the migrations
+def _head() -> str:
+    return str(_scripts().get_current_head())
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in _scripts().walk_revisions()}
+
+
+def _newer(revision: str) -> str:
+    return f"the database is at revision {revision}, which this version does not know; install a newer endpoint-history"
+
+
+def _refuse_newer(connection: sa.Connection) -> None:
+    current = MigrationContext.configure(connection).get_current_revision()
+    connection.rollback()
+    if current is not None and current not in _known_revisions():
+        raise ConfigurationError(_newer(current))
+
+
+def _refuse_orphans(connection: sa.Connection) -> None:
+    if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+        raise HistoryError("rows without their parents are in the database after the migration; restore a copy")

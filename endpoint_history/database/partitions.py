@@ -1,0 +1,88 @@
+"""The months of `uptime_samples` on PostgreSQL: a partition for each, made before anything is put into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from endpoint_history.database.engine import writing
+
+_PATIENCE = "2s"  # whoever waits for a table keeps all who come later from it
+_SMALL_BYTES = 2**20
+_ROW_BYTES, _HOLLOW = 110, 3  # a row with its key; so many times that is mostly room
+_LOCK_NOT_AVAILABLE = "55P03"
+_PARTITIONS = """
+SELECT partition.relname FROM pg_inherits
+JOIN pg_class AS partition ON partition.oid = inhrelid
+JOIN pg_class AS parent ON parent.oid = inhparent
+WHERE parent.relname = 'uptime_samples' AND parent.relnamespace = CAST(%s AS regnamespace)
+"""
+_PRIMARY_KEY = """
+SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = CAST(%s AS regclass) AND indisprimary
+"""
+
+
+def make_months(connection: sa.Connection, times: Iterable[datetime]) -> None:
+    """Make the partitions that samples of these aware times belong to, where there are none yet.
+
+    Inside the write transaction at hand. A table is made whole and then attached, which lets readers go on. SQLite has
+    no partitions.
+    """
+    if connection.dialect.name == "postgresql":
+        _make({f"{time.astimezone(UTC):uptime_samples_%Y_%m}" for time in times}, connection)
+
+
+def copy_months(connection: sa.Connection, schema: str) -> None:
+    """Make the partitions that the table of another schema has."""
+    if connection.dialect.name == "postgresql":
+        _make(_names(connection, schema), connection)
+
+
+def free_months(engine: sa.Engine, before: datetime) -> None:
+    """Give back the room of what was removed from months that end before this aware time, unless somebody reads there.
+
+    An empty partition is dropped, a hollow one written anew. SQLite uses such room for what comes next.
+    """
+    if engine.dialect.name != "postgresql":
+        return
+    last = f"{before.astimezone(UTC):uptime_samples_%Y_%m}"
+    with engine.connect() as connection:
+        here = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
+        names = sorted(name for name in _names(connection, here) if name < last)
+    for name in names:
+        try:
+            _free(engine, name)
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+
+
+def _free(engine: sa.Engine, name: str) -> None:
+    with writing(engine) as connection:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+        rows = connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one()  # noqa: S608
+        size = connection.exec_driver_sql("SELECT pg_total_relation_size(%s)", (name,)).scalar_one()
+        if not rows:
+            connection.exec_driver_sql(f"DROP TABLE {name}")
+    if rows and size > _SMALL_BYTES and size > _HOLLOW * _ROW_BYTES * rows:
+        # Not VACUUM FULL: it runs outside of transactions, where behind a pooler no limit to the waiting can be set.
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+            key = connection.exec_driver_sql(_PRIMARY_KEY, (name,)).scalar_one()
+            connection.exec_driver_sql(f"CLUSTER {name} USING {key}")
+
+
+def _make(names: set[str], connection: sa.Connection) -> None:
+    here = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
+    for name in sorted(names - _names(connection, here)):
+        month = datetime.strptime(name, "uptime_samples_%Y_%m").replace(tzinfo=UTC)
+        after = month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
+        bounds = f"FROM ('{month.isoformat()}') TO ('{after.isoformat()}')"
+        connection.exec_driver_sql(f"CREATE TABLE {name} (LIKE uptime_samples INCLUDING ALL)")
+        connection.exec_driver_sql(f"ALTER TABLE uptime_samples ATTACH PARTITION {name} FOR VALUES {bounds}")
+
+
+def _names(connection: sa.Connection, schema: str) -> set[str]:
+    return set(connection.exec_driver_sql(_PARTITIONS, (schema,)).scalars())

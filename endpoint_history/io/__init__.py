@@ -1,0 +1,1 @@
+"""Read and write bytes: bounded, strict and durable."""

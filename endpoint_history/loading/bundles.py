@@ -1,0 +1,233 @@
+"""Load bundles of the own archive into the database: after a crash, after the database was away, or all anew."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy import select
+
+from endpoint_history.archive.bundle_format import NAME_TIME
+from endpoint_history.archive.bundles import Archive
+from endpoint_history.archive.reader import Progress, Reading
+from endpoint_history.database.clock import latest_loadable, loadable
+from endpoint_history.database.engine import told, writing
+from endpoint_history.errors import ConfigurationError, HistoryError, reason_of
+from endpoint_history.loading.partly_read import PartlyRead
+from endpoint_history.parsing.answer_date import TOLERANCE
+from endpoint_history.parsing.safe_parse import parse_or_fail
+from endpoint_history.refusals import Refused
+from endpoint_history.rollups.refresh import roll_up
+from endpoint_history.store.run_end import count_part, finish_run
+from endpoint_history.store.writer import store
+from endpoint_history.times import hour_of
+from models.observation import Observation, Outcome
+from models.tables import runs
+
+_BATCH = 5000
+_BATCH_BYTES = 32 * 2**20
+_LOOKED_BACK = timedelta(days=7)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """How many observations were read, left out unread, new, and how many change rows they moved.
+
+    `fresh` names the runs that the new ones are of. `damaged` tells by the name of a bundle what of it can't be read.
+    `partly` holds what could not be read of the observations themselves.
+    """
+
+    bundles: int = 0
+    read: int = 0
+    unwanted: int = 0
+    new: int = 0
+    changed: int = 0
+    fresh: set[str] = field(default_factory=set)
+    partly: PartlyRead = field(default_factory=PartlyRead)
+    damaged: dict[str, Refused] = field(default_factory=dict)
+
+
+def take_up(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
+    """Finish what earlier runs left: bundles cut by a crash, and bodies that the database has not seen.
+
+    Gives a line for each that can't be. No old trouble keeps this run from looking.
+    """
+    troubles: list[str] = []
+    try:
+        archive.recover()
+    except HistoryError as error:
+        troubles.append(str(error))
+    try:
+        with told(engine):
+            names = sorted({*unfinished(engine, archive), *missed(engine, archive, now)})
+    except HistoryError as error:
+        return [*troubles, str(error)]
+    for name in names:
+        try:
+            loaded = load_bundles(engine, archive, [name])
+            troubles += map(str, loaded.damaged.values())
+        except Exception as error:  # noqa: BLE001 - an old bundle that can't be loaded must not stop this run
+            troubles.append(f"{name}: {reason_of(error)}")
+    return troubles
+
+
+def unfinished(engine: sa.Engine, archive: Archive) -> list[str]:
+    """The bundles of runs that were not stored whole: those a crash or a database that was away left behind.
+
+    Not those of which somebody wanted only a part: their looks are counted.
+    """
+    cut = runs.c.finished_at.is_(None) & (runs.c.ok + runs.c.gone + runs.c.failed == 0)
+    with engine.connect() as connection:
+        names = connection.execute(select(runs.c.name).where(cut)).scalars().all()
+    return [name for name in sorted(names) if archive.has(name)]
+
+
+def missed(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
+    """The bundles of the last days of which the database knows nothing, as it was away.
+
+    The archive, which may be far away, is asked once an hour, and where scheduled collects did not follow each other.
+    """
+    # A run that lies in the future, by a clock that was wrong, would hide what is missing until then.
+    collects = (runs.c.kind == "collect") & runs.c.finished_at.is_not(None) & (runs.c.started_at <= now + TOLERANCE)
+    newest = (
+        select(runs.c.started_at, runs.c.cadence_seconds)
+        .where(collects)
+        .order_by(runs.c.cadence_seconds.is_(None), runs.c.started_at.desc())
+        .limit(1)
+    )
+    with engine.connect() as connection:
+        last, cadence_seconds = connection.execute(newest).one_or_none() or (None, None)
+        if last is None:
+            return []  # a new database: its past is loaded by whoever asks for it
+        follows = cadence_seconds and now - last < 1.5 * timedelta(seconds=cadence_seconds)
+        if follows and hour_of(now) == hour_of(last):
+            return []
+        first = connection.execute(select(sa.func.min(runs.c.started_at)).where(collects)).scalar_one()
+        since = max(first, last - _LOOKED_BACK)
+        names = archive.bundles(since=f"{since:{NAME_TIME}}")
+        known = set(connection.execute(select(runs.c.name).where(runs.c.started_at >= since)).scalars())
+    return [name for name in names if name not in known]
+
+
+def unloaded(engine: sa.Engine, archive: Archive) -> list[str]:
+    """The bundles of the archive whose run the database does not hold whole."""
+    with engine.connect() as connection:
+        whole = set(connection.execute(select(runs.c.name).where(runs.c.finished_at.is_not(None))).scalars())
+    return [name for name in archive.bundles() if name not in whole]
+
+
+def some_bundles(archive: Archive) -> list[str]:
+    """The bundles of the archive. Raises ConfigurationError where there never were any: it is the wrong one."""
+    names = archive.bundles()
+    if not names and not archive.withdrawn():
+        raise ConfigurationError(f"there is no bundle in the archive {archive.location}; ARCHIVE_URL names it")
+    return names
+
+
+def load_bundles(
+    engine: sa.Engine,
+    archive: Archive,
+    names: Sequence[str],
+    *,
+    takes: Callable[[Observation], bool] = lambda _: True,
+    progress: Progress | None = None,
+) -> Loaded:
+    """Load what is wanted of these bundles. Where the archive or the database goes away, what is stored stays."""
+    load = _Load(engine)
+    latest = latest_loadable(engine)
+    reading = Reading(archive, names, progress)
+    with seldom_collected():
+        for name in names:
+            load.begin(name)
+            for look in loadable(reading.looks(name), latest, archive.path(name)):
+                if isinstance(look, Refused):
+                    load.so_far.damaged[name] = look
+                elif takes(look):
+                    load.take(name, look)
+                else:
+                    load.leave(name)
+            load.end(name)
+        load.store()
+        with told(engine):
+            roll_up(engine)
+    return load.so_far
+
+
+@dataclass(slots=True)
+class _Part:
+    """What is read of one bundle: its looks by outcome, when the last was, whether something was left out."""
+
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    last: datetime | None = None
+    is_whole: bool = True
+    is_ended: bool = False
+
+
+class _Load:
+    """Looks are stored many at once, of several bundles: a row that each look changes is then written once."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.so_far = Loaded()
+        self._engine = engine
+        self._batch: list[Observation] = []
+        self._bytes = 0
+        self._parts: dict[str, _Part] = {}
+
+    def begin(self, name: str) -> None:
+        self._parts[name] = _Part()
+
+    def take(self, name: str, look: Observation) -> None:
+        part = self._parts[name]
+        part.last = max(part.last or look.observed_at, look.observed_at)
+        self._batch.append(look)
+        self._bytes += len(look.body or b"")
+        if len(self._batch) == _BATCH or self._bytes >= _BATCH_BYTES:
+            self.store()
+
+    def leave(self, name: str) -> None:
+        self.so_far.unwanted += 1
+        self._parts[name].is_whole = False
+
+    def end(self, name: str) -> None:
+        self.so_far.bundles += 1
+        self._parts[name].is_ended = True
+
+    def store(self) -> None:
+        """Store what was taken, and note the bundles that ended, in one transaction."""
+        read = [(look, parse_or_fail(look)) for look in self._batch]
+        for look, reading in read:
+            self._parts[look.run.name].counts[reading.outcome] += 1
+            self.so_far.partly.add(look, reading)
+        with told(self._engine), writing(self._engine) as connection:
+            stored = store(connection, read)
+            for name in [name for name, part in self._parts.items() if part.is_ended]:
+                self._note(connection, name, self._parts.pop(name))
+        self.so_far.read += len(read)
+        self.so_far.new += stored.new
+        self.so_far.fresh |= stored.runs
+        self.so_far.changed += stored.changed
+        self._batch, self._bytes = [], 0
+
+    def _note(self, connection: sa.Connection, name: str, part: _Part) -> None:
+        if name in self.so_far.damaged:
+            return  # not stored whole: it is told again until somebody has mended or removed the bundle
+        if part.is_whole:
+            finish_run(connection, name, part.counts, part.last)
+        elif part.counts:
+            count_part(connection, name, part.counts)
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Let Python's collector of cycles rest: it would walk each batch many times, a quarter of a load's time."""
+    usual = gc.get_threshold()
+    gc.set_threshold(100_000, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)

@@ -1,0 +1,157 @@
+"""Withdraw runs: leave the history as if they had never happened, until they are restored.
+
+The note beside a bundle hides it from everything that loads; the history is then rebuilt from the other bundles, in one
+transaction. So what another run also observed stays, proved by that run. To restore a run, its bundle is loaded like
+any late data. Both can be repeated: what was killed half-way is finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from endpoint_history.archive.bundles import Archive
+from endpoint_history.archive.reader import Progress
+from endpoint_history.archive.withdrawal_note import MAX_REASON, WithdrawalNote
+from endpoint_history.database.engine import told, writing
+from endpoint_history.errors import ConfigurationError, HistoryError
+from endpoint_history.loading.bundles import Loaded, load_bundles
+from endpoint_history.loading.rebuild import rebuild
+from endpoint_history.loading.run_list import kind_of, read_runs
+from endpoint_history.suggestions import closest
+from models.observation import Run
+from models.tables import observations, runs
+
+# So long a run may go on without a bundle, before it counts as lost with the machine that made it.
+_LONGEST_RUN = timedelta(days=1)
+_PARTS_OF_A_NAME = 3  # time, kind and token: less would be many runs at once
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The runs that are withdrawn now. `loaded` is what the history was rebuilt from; None if it held none of them.
+
+    `later_backfills` are backfills that were made after one of them, and that skipped what it already had brought.
+    """
+
+    names: Sequence[str]
+    loaded: Loaded | None
+    later_backfills: Sequence[str]
+
+
+def withdraw(
+    engine: sa.Engine,
+    archive: Archive,
+    names: Iterable[str],
+    reason: str,
+    *,
+    at: datetime,
+    progress: Progress = lambda *_: None,
+) -> Withdrawn:
+    """Withdraw these runs; the name of a walk stands for all its shards. `at` is now.
+
+    Raises ConfigurationError for a run that nobody knows and a reason that says nothing, HistoryError if one is under
+    way or the history can't be rebuilt. All is then as it was before.
+    """
+    reason = _checked(reason)
+    with told(engine):
+        archive.recover()
+        rows, before = read_runs(engine), archive.withdrawn()
+        wanted = _named(names, {*rows, *archive.bundles(), *before})
+        for name in wanted:
+            _refuse_open(archive, name, rows.get(name), at)
+        new = [name for name in wanted if name not in before]
+        loaded = None
+        try:
+            for name in new:
+                archive.withdraw(_note(name, rows.get(name), reason, at))
+            if _prove_anything(engine, wanted):
+                loaded = rebuild(engine, archive, progress)
+            else:
+                _forget(engine, wanted)
+        except BaseException:
+            for name in new:
+                archive.restore(name)
+            raise
+    later = [name for name in sorted(rows) if kind_of(name) == "backfill" and name > wanted[0] and name not in wanted]
+    return Withdrawn(wanted, loaded, later)
+
+
+def set_aside(engine: sa.Engine, archive: Archive, run: Run, reason: str, at: datetime) -> None:
+    """Withdraw a run that has archived something and stored nothing. Raises HistoryError."""
+    archive.withdraw(WithdrawalNote(run=run.name, reason=reason, withdrawn_at=at, source=run.source))
+    with told(engine):
+        _forget(engine, [run.name])
+
+
+def restore(
+    engine: sa.Engine, archive: Archive, names: Iterable[str], progress: Progress = lambda *_: None
+) -> tuple[list[str], Loaded]:
+    """Load withdrawn runs again, and say which, and what was read. Those that the database holds whole are left alone.
+
+    Raises ConfigurationError for a run that nobody knows, HistoryError if its bundle is not in the archive.
+    """
+    with told(engine):
+        rows, withdrawn = read_runs(engine), archive.withdrawn()
+        wanted = _named(names, {*rows, *archive.bundles(), *withdrawn})
+        waiting = [name for name in wanted if name in withdrawn or not (name in rows and rows[name]["finished_at"])]
+        for name in waiting:
+            if not archive.holds(name):
+                raise HistoryError(
+                    f"the bundle of the run {name} is not there; put it back first: {archive.path(name)}"
+                )
+        for name in waiting:
+            archive.restore(name)
+        return waiting, load_bundles(engine, archive, waiting, progress=progress)
+
+
+def _checked(reason: str) -> str:
+    reason = " ".join(reason.split())
+    if not reason or len(reason) > MAX_REASON:
+        raise ConfigurationError(f"--reason: say why, in 1 to {MAX_REASON} characters")
+    return reason
+
+
+def _named(names: Iterable[str], known: set[str]) -> list[str]:
+    """Every known run of these names, the shards of a walk with it."""
+    found: set[str] = set()
+    for name in names:
+        of_name = {run for run in known if run == name or run.startswith(f"{name}-")}
+        if not of_name or len(name.split("-")) < _PARTS_OF_A_NAME:
+            close = closest(name, known)
+            hint = f"; did you mean {close[0]}?" if close else "."
+            raise ConfigurationError(f"there is no run {name}{hint} All runs: endpoint-history runs")
+        found |= of_name
+    return sorted(found)
+
+
+def _refuse_open(archive: Archive, name: str, row: sa.RowMapping | None, at: datetime) -> None:
+    if archive.is_open(name):
+        raise HistoryError(f"the run {name} is under way: withdraw it after its end")
+    is_unfinished = row is not None and not row["finished_at"] and timedelta() <= at - row["started_at"] < _LONGEST_RUN
+    if is_unfinished and not archive.holds(name):
+        raise HistoryError(
+            f"the run {name} has no end and no bundle: it is under way, or its lines wait in the spool of another"
+            " machine; withdraw it after its end, or a day after it began"
+        )
+
+
+def _prove_anything(engine: sa.Engine, names: Sequence[str]) -> bool:
+    """Whether any observation of the database is proved by these runs. If none is, it has nothing but their names."""
+    query = sa.select(observations.c.id).join(runs).where(runs.c.name.in_(names)).limit(1)
+    with engine.connect() as connection:
+        return connection.execute(query).first() is not None
+
+
+def _forget(engine: sa.Engine, names: Sequence[str]) -> None:
+    proves = sa.exists().where(observations.c.run_id == runs.c.id)
+    with writing(engine) as connection:
+        connection.execute(runs.delete().where(runs.c.name.in_(names), ~proves))
+
+
+def _note(name: str, row: sa.RowMapping | None, reason: str, at: datetime) -> WithdrawalNote:
+    known = {column: row[column] for column in ("source", "finished_at", "ok", "gone", "failed")} if row else {}
+    return WithdrawalNote(run=name, reason=reason, withdrawn_at=at.replace(microsecond=0), **known)

@@ -1,0 +1,1 @@
+"""Status and health: is history being kept?"""

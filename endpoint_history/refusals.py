@@ -1,0 +1,80 @@
+"""What could not be read, and why; a thousand reasons of one kind are grouped into a few lines. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+_MAX_KINDS = 100
+_EXAMPLES = 3
+_OTHER = "other reasons"
+_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+# What differs within one kind: numbers but an HTTP status, and quoted text but a field's name or an option's value.
+_VARYING = re.compile(
+    rf"(?<=: )(?:{_QUOTED})|(?!'(?:[A-Za-z_]{{1,60}}'|field:|name:|path:))(?:{_QUOTED})"
+    r"|(?<!HTTP )(?<![A-Za-z0-9_%-])[+-]?[0-9](?:[0-9.,:TZeE+-]*[0-9Z])?|\b[0-9a-f]{12,64}\b"
+)
+_SEVERAL = re.compile("…(?:,? …)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something that could not be read: where it was found, and why in one line."""
+
+    origin: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.reason}"
+
+
+def kind_of(reason: str) -> str:
+    """A reason with `…` for what differs from item to item: numbers, times and quoted text."""
+    return _SEVERAL.sub("…", _VARYING.sub("…", reason))
+
+
+@dataclass(slots=True)
+class ReasonGroup:
+    """What could not be read for one reason: the reason, how often, and the first examples."""
+
+    reason: str
+    count: int = 0
+    examples: list[Refused] = field(default_factory=list)
+
+    def add(self, refused: Refused, kind: str) -> None:
+        """Count one. The reason is exact as long as all have the same one."""
+        self.count += 1
+        if refused.reason != self.reason:
+            self.reason = kind
+        if len(self.examples) < _EXAMPLES:
+            self.examples.append(refused)
+
+
+class Reasons:
+    """Counts of reasons by kind: the first hundred kinds, then one for all others, so that memory is bounded."""
+
+    def __init__(self, refused: Iterable[Refused] = ()) -> None:
+        self.count = 0
+        self._groups: dict[str, ReasonGroup] = {}
+        for item in refused:
+            self.add(item)
+
+    def add(self, refused: Refused) -> None:
+        """Count one."""
+        self.count += 1
+        kind = kind_of(refused.reason)
+        if kind not in self._groups and len(self._groups) >= _MAX_KINDS:
+            kind = _OTHER
+        group = self._groups.setdefault(kind, ReasonGroup(refused.reason))
+        group.add(refused, kind)
+
+    @property
+    def groups(self) -> list[ReasonGroup]:
+        """The groups, the largest first."""
+        return sorted(self._groups.values(), key=lambda group: -group.count)
+
+    @property
+    def examples(self) -> list[Refused]:
+        """The first of each group."""
+        return [example for group in self.groups for example in group.examples]

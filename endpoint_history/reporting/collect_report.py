@@ -1,0 +1,216 @@
+"""Tell people what a collect brought: lines for a terminal, Markdown for Prefect, a payload for its event. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from endpoint_history.collecting.run import Collected
+from endpoint_history.collecting.summary import Offer, Outcome, PriceMove
+from endpoint_history.text import printable, unlinked
+from models.listing import PER_TOKEN, canonical_decimal
+
+_MOST = 50
+_OFFER = ("model", "provider", "route")
+_MILLION = 1_000_000
+
+
+def headline(collected: Collected) -> str:
+    """One line: what happened."""
+    outcome = collected.outcome
+    parts = [f"{collected.observed} of {collected.targets} targets observed ({outcome.ok} ok, {collected.gone} gone)"]
+    if collected.not_found:
+        parts.append(f"{len(collected.not_found)} not found")
+    if outcome.failed:
+        parts.append(f"{len(outcome.failed)} failed")
+    if collected.waiting:
+        parts.append(f"{collected.waiting} answers wait in the archive")
+    parts.append(f"{outcome.endpoints} endpoints, {outcome.new_prices} prices new, {outcome.repriced} changed")
+    return "; ".join(parts)
+
+
+def failure(collected: Collected) -> str:
+    """The same for a collect that observed nothing, with the reason that most targets share."""
+    reasons = Counter(reason for _, reason in collected.outcome.failed)
+    most = [f"; most often: {printable(reason)[:200]}" for reason, _ in reasons.most_common(1)]
+    return "".join([headline(collected), *most])
+
+
+def lines(collected: Collected) -> Iterator[str]:
+    """The same with its details, for a terminal."""
+    outcome = collected.outcome
+    missing = f"{len(collected.not_found)} not found, " if collected.not_found else ""
+    failed = len(outcome.failed)
+    yield f"Targets    {outcome.ok} ok, {collected.gone} gone, {missing}{failed} failed, of {collected.targets}"
+    yield from (f"  not found (never seen): {printable(str(item))}" for item in collected.not_found)
+    yield from outcome_lines(outcome)
+    yield from cut(f"  trouble: {line}" for line in collected.troubles)
+    if collected.waiting:
+        yield f"  {collected.waiting} answers wait in the archive, bundle {outcome.run}: {collected.waiting_reason}"
+        yield "  the next collect loads them, or: endpoint-history backfill archive"
+    yield f"Database   {collected.database}"
+    yield f"Archive    {collected.archive}"
+
+
+def outcome_lines(outcome: Outcome) -> Iterator[str]:
+    """What looks brought: endpoints, prices, and what is odd."""
+    yield f"Endpoints  {outcome.endpoints} seen, {_count_arrivals(outcome)}"
+    yield f"Prices     {outcome.new_prices} new, {outcome.repriced} changed"
+    yield from cut(f"  {_move(move)}" for move in outcome.price_moves)
+    yield from (f"  failed: {target}: {printable(reason)}" for target, reason in outcome.failed)
+    yield from cut(f"  no endpoints, now or before: {target}" for target in outcome.never_seen)
+    yield from cut(f"  read in part: {target}: {printable(reason)}" for target, reason in outcome.unread)
+    yield from cut(f"  counted once: {target} is {printable(model)}" for target, model in outcome.same_model)
+    yield from cut(f"  unknown upstream: {_drift(item)}" for item in outcome.drift)
+
+
+def markdown(collected: Collected, site_url: str | None = None) -> str:
+    """The same as Markdown, for Prefect's artifact, with a link to the site where there is one."""
+    outcome = collected.outcome
+    sections = [
+        f"# {headline(collected)}",
+        f"[All prices and uptimes on the site](<{site_url}>)" if site_url else "",
+        _summary(collected),
+        _table(
+            "Prices moved",
+            ("", *_OFFER, "price", "before", "after", "change"),
+            map(_move_cells, outcome.price_moves),
+        ),
+        _table("Endpoints", ("what", *_OFFER), ((kind, *_offer_cells(offer)) for kind, offer in outcome.arrivals)),
+        _table("Failed targets", ("target", "reason"), outcome.failed, most=len(outcome.failed)),
+        _table("Not found", ("never seen",), ((str(item),) for item in collected.not_found)),
+        _table("No endpoints, now or before", ("target",), ((target,) for target in outcome.never_seen)),
+        _table("Read in part", ("target", "endpoints left out"), outcome.unread),
+        _table("Counted once", ("target", "is the same model as"), outcome.same_model),
+        _table("Unknown to this version", ("where", "value"), outcome.drift),
+        _table("Troubles", ("what",), ((line,) for line in collected.troubles)),
+        f"Database `{collected.database}`, archive `{collected.archive}`, run `{outcome.run}`.",
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def payload(collected: Collected) -> dict[str, Any]:
+    """The changes of a run for its event: counts in full, lists up to 200 entries each."""
+    outcome = collected.outcome
+    by_kind: dict[str, list[dict[str, str]]] = {}
+    for kind, offer in outcome.arrivals:
+        by_kind.setdefault(kind.replace(" ", "_"), []).append(_offer(offer))
+    moves = [
+        {**_offer(m.offer), "price": m.key, "before": exact_price(m.before), "after": exact_price(m.after)}
+        for m in outcome.price_moves
+    ]
+    lists: dict[str, list[Any]] = {"price_moves": moves, "drift": [list(item) for item in outcome.drift], **by_kind}
+    return {
+        "run": outcome.run,
+        "counts": {name: len(items) for name, items in lists.items()},
+        **{name: items[:200] for name, items in lists.items()},
+    }
+
+
+def span_text(span: timedelta) -> str:
+    """A span in the largest unit of which it has two."""
+    minutes = int(span.total_seconds() // 60)
+    for unit, size in (("days", 24 * 60), ("hours", 60)):
+        if minutes >= 2 * size:
+            return f"{minutes // size} {unit}"
+    return f"{minutes} minutes"
+
+
+def _count_arrivals(outcome: Outcome) -> str:
+    kinds = [kind for kind, _ in outcome.arrivals]
+    counts = [f"{kinds.count(kind)} {kind}" for kind in ("new", "gone", "returned", "terms changed") if kind in kinds]
+    if outcome.first_looks:
+        counts.append(f"{outcome.first_looks} models seen for the first time")
+    return ", ".join(counts) or "none came or left"
+
+
+def _move(move: PriceMove) -> str:
+    offer = f"{printable(move.offer.model)} at {printable(move.offer.provider)} ({printable(move.offer.route)})"
+    return f"{offer}: {move.key} {people_price(move.key, move.before)} -> {people_price(move.key, move.after)}"
+
+
+def people_price(key: str, price: Decimal | None) -> str:
+    """A price in the unit people use: dollars for a million tokens, or for one of anything else."""
+    if price is None:
+        return "none"
+    if key in PER_TOKEN:
+        return f"${canonical_decimal(price * _MILLION)}/M"
+    return canonical_decimal(price) if key == "discount" else f"${canonical_decimal(price)}"
+
+
+def exact_price(price: Decimal | None) -> str | None:
+    """A price as JSON keeps it without loss."""
+    return None if price is None else canonical_decimal(price)
+
+
+def _drift(item: tuple[str, str]) -> str:
+    path, value = item
+    return printable(f"{path} = {value}" if value else path)
+
+
+def _offer(offer: Offer) -> dict[str, str]:
+    return {"model": offer.model, "provider": offer.provider, "route": offer.route}
+
+
+def _offer_cells(offer: Offer) -> tuple[str, str, str]:
+    return offer.model, offer.provider, offer.route
+
+
+def _move_cells(move: PriceMove) -> tuple[str, ...]:
+    prices = (people_price(move.key, move.before), people_price(move.key, move.after))
+    return (_arrow(move), *_offer_cells(move.offer), move.key, *prices, _change(move))
+
+
+def _arrow(move: PriceMove) -> str:
+    before, after = move.before or Decimal(0), move.after or Decimal(0)
+    return "▲" if after > before else "▼" if after < before else ""
+
+
+def _change(move: PriceMove) -> str:
+    """By how much a price moved, where percent can tell it: a discount is a share itself."""
+    if not move.before or move.after is None or move.key == "discount":
+        return ""
+    return f"{float((move.after - move.before) / move.before * 100):+.4g} %"
+
+
+def _summary(collected: Collected) -> str:
+    """The numbers of a run, one below the other."""
+    outcome = collected.outcome
+    counted = {
+        "targets observed": f"{collected.observed} of {collected.targets}",
+        "targets failed": len(outcome.failed),
+        "answers that wait in the archive": collected.waiting,
+        "endpoints seen": outcome.endpoints,
+        "prices new": outcome.new_prices,
+        "prices changed": outcome.repriced,
+        "endpoints that came, left or changed": len(outcome.arrivals),
+    }
+    rows = [f"| {name} | {count} |" for name, count in counted.items()]
+    return "\n".join(["| what | how many |", "| --- | ---: |", *rows])
+
+
+def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], most: int = _MOST) -> str:
+    cells = [[markdown_text(cell) for cell in row] for row in rows]
+    if not cells:
+        return ""
+    shown = [head, ["---"] * len(head), *cells[:most]]
+    more = f"\n\n… and {len(cells) - most} more" if len(cells) > most else ""
+    return f"## {title} ({len(cells)})\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in shown) + more
+
+
+def markdown_text(text: str) -> str:
+    """Text of strangers for Markdown: on one line, without links, and with its signs escaped."""
+    return re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", unlinked(printable(text)))
+
+
+def cut(items: Iterable[str]) -> Iterator[str]:
+    """The first of them, and a sign that there are more."""
+    for number, item in enumerate(items):
+        if number == _MOST:
+            yield "  …"
+            return
+        yield item

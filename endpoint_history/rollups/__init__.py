@@ -1,0 +1,1 @@
+"""Tables derived from samples: uptime by hour and day, incidents, coverage, and retention."""

@@ -1,0 +1,36 @@
+"""What a history needs now and then, without Prefect: nothing of it changes what an analyst sees of prices."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from endpoint_history.database.clock import refuse_clock_ahead
+from endpoint_history.database.engine import location, opened, told, writing
+from endpoint_history.database.partitions import make_months
+from endpoint_history.rollups.refresh import roll_up
+from endpoint_history.rollups.retention import thin
+from endpoint_history.rollups.watermark import settled_before
+from endpoint_history.settings import Settings
+
+_AHEAD = timedelta(days=62)
+
+
+def maintain(settings: Settings, now: datetime) -> str:
+    """Roll up what was left, make the months ahead, thin raw samples where that is asked for, measure the tables.
+
+    `now` is aware. Gives a line that says so. Raises HistoryError; what was done until then stays done.
+    """
+    with opened(settings.database_url.get_secret_value()) as engine, told(engine):
+        refuse_clock_ahead(engine, now)  # it would thin all that lies before a time that has not come
+        roll_up(engine)
+        with writing(engine) as connection:
+            make_months(connection, [now, now + _AHEAD / 2, now + _AHEAD])
+        removed = thin(engine, settings.retention_days, now) if settings.retention_days else 0
+        with writing(engine) as connection:
+            # It plans questions by how its tables have grown.
+            connection.exec_driver_sql("PRAGMA optimize" if engine.dialect.name == "sqlite" else "ANALYZE")
+            settled = settled_before(connection)
+        kept = "all raw samples are kept"
+        if settled:
+            kept = f"{removed:,} raw uptime samples removed, rollups of uptime before {settled:%Y-%m-%d} are final"
+        return f"{location(engine)} is in order; {kept}"

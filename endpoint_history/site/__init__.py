@@ -1,0 +1,1 @@
+"""Build the static web site from the history."""

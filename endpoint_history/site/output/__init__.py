@@ -1,0 +1,1 @@
+"""Render pages and write the files of the site."""

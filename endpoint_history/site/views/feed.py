@@ -1,0 +1,76 @@
+"""The Atom feed of changes: one entry for each model and look at which something changed. Pure."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from itertools import groupby
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from endpoint_history.site.data.changes import LISTINGS, MOVES, Event, newest_first
+from endpoint_history.site.data.summary import QUARTER, Overview
+from endpoint_history.site.output import numbers
+from endpoint_history.site.output.slugs import file_name
+
+_MOST: Final = 100
+_ATOM: Final = "http://www.w3.org/2005/Atom"
+_IDS: Final = uuid.UUID("0b9c2d4e-6f0a-5c1d-8e57-3a4f9d2b7c61")
+# XML has no way to write these at all.
+_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def feed(overview: Overview, site_url: str | None = None) -> bytes:
+    """Return the feed as XML. Its links begin with the site's URL; without one they are relative to where it lies."""
+    base = f"{site_url.rstrip('/')}/" if site_url else ""
+    root = ET.Element("feed", xmlns=_ATOM)
+    _add(root, "title", "Prices and endpoints of LLM models on OpenRouter")
+    _add(root, "subtitle", "Price changes, and endpoints that came, left or returned; times are UTC")
+    _add(root, "id", uuid.uuid5(_IDS, "feed").urn)
+    _add(root, "updated", numbers.iso(overview.as_of))
+    ET.SubElement(root, "link", rel="self", type="application/atom+xml", href=f"{base}feed.xml")
+    ET.SubElement(root, "link", rel="alternate", type="text/html", href=f"{base}index.html")
+    author = ET.SubElement(root, "author")
+    _add(author, "name", "endpoint-history")
+    for found in _entries(overview)[:_MOST]:
+        _entry(root, found, base)
+    ET.indent(root, " ")
+    text = ET.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'.encode()
+
+
+def _entries(overview: Overview) -> list[list[Event]]:
+    since = overview.as_of - QUARTER
+    told = newest_first(
+        event
+        for offer in overview.all
+        for event in offer.events
+        if since < event.at <= overview.as_of
+        and (event.kind in MOVES or event.kind in LISTINGS)
+        and not overview.is_first_sight(event)
+    )
+    return [list(found) for _, found in groupby(told, key=lambda event: (event.at, event.model.id))]
+
+
+def _entry(root: ET.Element, found: list[Event], base: str) -> None:
+    model, at = found[0].model, found[0].at
+    entry = ET.SubElement(root, "entry")
+    kinds = ", ".join(sorted({event.kind for event in found}))
+    _add(entry, "title", f"{model.id}: {kinds}")
+    _add(entry, "id", uuid.uuid5(_IDS, f"{model.id} {numbers.iso(at)}").urn)
+    _add(entry, "updated", numbers.iso(at))
+    ET.SubElement(entry, "link", rel="alternate", type="text/html", href=f"{base}models/{file_name(model.id)}.html")
+    _add(entry, "content", "\n".join(_told(event) for event in found), type="text")
+
+
+def _told(event: Event) -> str:
+    row = event.endpoint.row
+    lines = "; ".join(
+        f"{line.what} {' → '.join(filter(None, (line.before, line.after)))}{f' ({line.change})' if line.change else ''}"
+        for line in event.lines
+    )
+    return f"{row['provider_name']} ({row['route']}) {event.kind}{f': {lines}' if lines else ''}"
+
+
+def _add(parent: ET.Element, name: str, text: str, **attributes: str) -> None:
+    ET.SubElement(parent, name, attributes).text = _FORBIDDEN.sub("\ufffd", text)

@@ -1,0 +1,95 @@
+"""What the first page shows: what changed lately, and how fresh and whole that is. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from endpoint_history.site.data import coverage
+from endpoint_history.site.data.changes import LISTINGS, MOVES, Event, newest_first
+from endpoint_history.site.data.history import Model
+from endpoint_history.site.data.summary import Overview
+from endpoint_history.site.output import numbers
+from endpoint_history.site.output.slugs import file_name
+from endpoint_history.site.views.model import event_row, incident_row
+
+DAY: Final = timedelta(days=1)
+WEEK: Final = timedelta(days=7)
+_MOST_MOVES: Final = 150
+_MOST_LISTINGS: Final = 80
+_MOST_INCIDENTS: Final = 50
+
+
+def home_page(overview: Overview) -> dict[str, Any]:
+    """The page as plain values."""
+    history, as_of = overview.history, overview.as_of
+    assert history.begins_at is not None  # noqa: S101 - for mypy: no pages are made of no history
+    found = newest_first(event for offer in overview.all for event in offer.events if event.at > as_of - WEEK)
+    settled = [event for event in found if event.at <= as_of and not overview.is_first_sight(event)]
+    moves = [event for event in settled if event.kind in MOVES and event.size]
+    listings = [event for event in settled if event.kind in LISTINGS and event.model.row["first_seen_at"] != event.at]
+    incidents = sorted(
+        (
+            (row, offer)
+            for offer in overview.all
+            for row in offer.endpoint.incidents
+            if row["started_at"] > as_of - WEEK or row["ended_at"] is None
+        ),
+        key=lambda pair: (pair[0]["started_at"], -pair[0]["endpoint_id"]),
+        reverse=True,
+    )
+    listed = [offer for offer in overview.all if offer.prices is not None]
+    looks = coverage.looks(row for m in history.models for row in m.coverage if row["day"] > overview.last_day - WEEK)
+    new = [model for model in history.models if _is_new(model, history.begins_at, as_of)]
+    return {
+        "as_of": numbers.iso(as_of),
+        "begins_at": numbers.iso(history.begins_at),
+        "counts": {
+            "models": len({offer.model.id for offer in listed}),
+            "endpoints": len(listed),
+            "providers": len({offer.provider for offer in listed}),
+            "moves": _counted(moves, as_of),
+            "listings": _counted(listings, as_of),
+            "incidents": {
+                "day": sum(row["started_at"] > as_of - DAY for row, _ in incidents),
+                "week": len(incidents),
+            },
+        },
+        "share": None if looks.share is None else f"{100 * looks.share:.1f}",
+        "days": coverage.by_day(history, overview.last_day, 30),
+        "moves": [_dated(event_row(event), event.at, as_of) for event in _largest(moves, as_of)],
+        "listings": [_dated(event_row(event), event.at, as_of) for event in listings[:_MOST_LISTINGS]],
+        "incidents": [
+            _dated(incident_row(row, offer), row["started_at"], as_of) for row, offer in incidents[:_MOST_INCIDENTS]
+        ],
+        "new_models": [
+            {
+                "id": model.id,
+                "name": model.row["name"],
+                "file": file_name(model.id),
+                "at": numbers.iso(model.row["first_seen_at"]),
+            }
+            for model in sorted(new, key=lambda model: model.row["first_seen_at"], reverse=True)
+        ],
+        "ways": {"down": sum(e.size < 0 for e in moves), "up": sum(e.size > 0 for e in moves)},
+    }
+
+
+def _is_new(model: Model, begins_at: datetime, as_of: datetime) -> bool:
+    first = model.row["first_seen_at"]
+    return bool(first >= begins_at + DAY and as_of - WEEK < first <= as_of)
+
+
+def _counted(found: list[Event], as_of: datetime) -> dict[str, int]:
+    return {"day": sum(event.at > as_of - DAY for event in found), "week": len(found)}
+
+
+def _largest(moves: list[Event], as_of: datetime) -> list[Event]:
+    """All of the last day; of the days before the largest, as far as there is room."""
+    recent = [event for event in moves if event.at > as_of - DAY]
+    older = sorted(moves[len(recent) :], key=lambda event: -abs(event.size))
+    return newest_first([*recent, *older][: max(_MOST_MOVES, len(recent))])
+
+
+def _dated(row: dict[str, Any], at: datetime, as_of: datetime) -> dict[str, Any]:
+    return row | {"recent": at > as_of - DAY}

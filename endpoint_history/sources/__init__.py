@@ -1,0 +1,1 @@
+"""Read bodies that other people saved: files, git repositories, the Wayback Machine."""

@@ -1,0 +1,1 @@
+"""Find endpoints bodies within one saved JSON document. Pure."""

@@ -1,0 +1,82 @@
+"""The compression around a file, taken off piece by piece: gzip, bzip2, xz, and zstd if Python has it."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from itertools import chain
+from typing import Any
+
+from endpoint_history.io.gzip_lines import inflate
+
+_PIECE = 2**20
+_SMALL = 4096  # of gzip: it gives at most 4 MiB, which is all that a bomb gets beyond a limit
+_MAX_LAYERS = 3
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def decompressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The content of a file, whatever its name says; what is not compressed comes as it is.
+
+    Files of several members or streams, one after the other, are read to their end. Raises ValueError, with the place,
+    where the content is damaged, cut off, or not to be decompressed here.
+    """
+    for _ in range(_MAX_LAYERS):
+        rest = iter(pieces)
+        first = next(rest, b"")
+        expand = _expander(first)
+        pieces = chain([first], rest)
+        if expand is None:
+            yield from pieces
+            return
+        pieces = _with_place(expand(pieces))
+    raise ValueError(f"compressed more than {_MAX_LAYERS - 1} times over")
+
+
+def _expander(first: bytes) -> Callable[[Iterable[bytes]], Iterator[bytes]] | None:
+    if first.startswith(b"\x1f\x8b"):
+        return lambda pieces: inflate(
+            piece[at : at + _SMALL] for piece in pieces for at in range(0, len(piece), _SMALL)
+        )
+    if first.startswith(b"BZh"):
+        return lambda pieces: _expanded(pieces, bz2.BZ2Decompressor)
+    if first.startswith(b"\xfd7zXZ\0"):
+        return lambda pieces: _expanded(pieces, lzma.LZMADecompressor)
+    if first.startswith(_ZSTD):
+        if sys.version_info < (3, 14):
+            raise ValueError("compressed with zstd, which this Python can't read; decompress it first with zstd -d")
+        return lambda pieces: _expanded(pieces, import_module("compression.zstd").ZstdDecompressor)
+    return None
+
+
+def _expanded(pieces: Iterable[bytes], make: Callable[[], Any]) -> Iterator[bytes]:
+    """What one stream after the other holds. Raises ValueError."""
+    stream = make()
+    for piece in pieces:
+        data = piece
+        while data or not (stream.eof or stream.needs_input):
+            if stream.eof:
+                data = data.lstrip(b"\0")  # xz may be padded
+                if not data:
+                    break
+                stream = make()
+            try:
+                yield stream.decompress(data, _PIECE)
+            except (OSError, lzma.LZMAError, EOFError, ValueError, MemoryError) as error:
+                raise ValueError(f"the compression is damaged from here on ({error})") from None
+            data = stream.unused_data if stream.eof else b""
+    if not stream.eof:
+        raise ValueError("the file is cut off here")
+
+
+def _with_place(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    size = 0
+    try:
+        for piece in pieces:
+            size += len(piece)
+            yield piece
+    except ValueError as damage:
+        raise ValueError(f"{damage}, byte {size} of its content") from None

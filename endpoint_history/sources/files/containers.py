@@ -1,0 +1,141 @@
+"""The files within a file: zip and whatever is compressed, opened without trust and one member at a time."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO, BinaryIO
+
+from endpoint_history.sources.files.compression import decompressed
+
+MAX_MEMBERS = 1_000_000
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz")
+TOO_MANY = f"more than {MAX_MEMBERS:,} members; the rest is not read"
+PIECE = 2**16
+_ENCRYPTED = 1
+_MAX_DIRECTORY = 32 * 2**20  # of a zip, which is held as a whole, at ten times its size
+_TOO_LARGE = f"a zip whose directory is larger than {_MAX_DIRECTORY // 2**20} MiB; repack it as a tar"
+WITHIN = "an archive within an archive, which is not opened"
+TAR_SIGN = slice(257, 262)
+_ZIP_SIGN = b"PK\x03\x04"
+_END_OF_DIRECTORY = b"PK\x05\x06"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file within a file, or the file itself under the name "".
+
+    `pieces` are its content, to be read before the next member; a ValueError of theirs says why nothing more of it can
+    be read. `reason` says why none of it can. `modified` is aware.
+    """
+
+    name: str
+    pieces: Iterable[bytes] = ()
+    modified: datetime | None = None
+    reason: str | None = None
+
+
+def in_pieces(file: BinaryIO | IO[bytes]) -> Iterator[bytes]:
+    """What a file holds from here on."""
+    return iter(partial(file.read, PIECE), b"")
+
+
+def unpack(member: Member) -> Member:
+    """A member with the compression around it taken off; other containers within a container are refused."""
+    if member.reason:
+        return member
+    if member.name.lower().endswith((".zip", *TAR_SUFFIXES)):
+        return replace(member, pieces=(), reason=WITHIN)
+    return replace(member, pieces=_no_archive(decompressed(member.pieces), is_within=bool(member.name)))
+
+
+def _no_archive(pieces: Iterator[bytes], *, is_within: bool) -> Iterator[bytes]:
+    """The pieces, if they don't begin as an archive does whose name does not say so. Raises ValueError."""
+    first = b""
+    try:
+        while len(first) < TAR_SIGN.stop and (piece := next(pieces, None)) is not None:
+            first += piece
+    except ValueError:
+        yield first
+        raise
+    for kind, is_one in (("zip", first.startswith(_ZIP_SIGN)), ("tar", first[TAR_SIGN] == b"ustar")):
+        if is_one and is_within:
+            raise ValueError(WITHIN)
+        if is_one:
+            raise ValueError(f"a {kind} archive: save it as a file whose name ends in .{kind}")
+    yield first
+    yield from pieces
+
+
+def escapes(name: str) -> bool:
+    """Whether a member's path leads out of its archive: nobody packs such a path by accident."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or name[1:2] == ":"
+
+
+def zip_members(path: Path) -> Iterator[Member]:
+    """The files in a zip. Raises OSError."""
+    with path.open("rb") as file:
+        if _directory_bytes(file) > _MAX_DIRECTORY:
+            yield Member("", reason=_TOO_LARGE)
+            return
+        try:
+            archive = zipfile.ZipFile(file)
+            listed = archive.infolist()
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            yield Member("", reason=f"damaged zip ({error}); zip -FF may repair it")
+            return
+        if len(listed) > MAX_MEMBERS:
+            yield Member("", reason=TOO_MANY)
+        for info in listed[:MAX_MEMBERS]:
+            if not info.is_dir():
+                yield _zip_member(info, partial(archive.open, info))
+
+
+def _directory_bytes(file: BinaryIO) -> int:
+    """How large the directory of a zip says that it is."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - 2**16))
+    _, found, end = file.read().rpartition(_END_OF_DIRECTORY)
+    file.seek(0)
+    return int.from_bytes(end[8:12], "little") if found else 0
+
+
+def _zip_member(info: zipfile.ZipInfo, opened: Callable[[], IO[bytes]]) -> Member:
+    """One member; `opened` gives its content."""
+    reason = _zip_refusal(info)
+    if reason:
+        return Member(info.filename, reason=reason)
+    try:
+        modified = datetime(*info.date_time, tzinfo=UTC)
+    except ValueError:  # a zip may hold the month 0
+        modified = None
+    return Member(info.filename, _zip_pieces(opened, f"byte {info.header_offset}"), modified)
+
+
+def _zip_pieces(opened: Callable[[], IO[bytes]], place: str) -> Iterator[bytes]:
+    try:
+        with opened() as stream:
+            yield from in_pieces(stream)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
+        raise ValueError(f"damaged at {place}: {str(error) or 'cut off'}") from None
+
+
+def _zip_refusal(info: zipfile.ZipInfo) -> str | None:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if escapes(info.filename):
+        return "its path escapes the archive"
+    if kind not in {0, stat.S_IFREG}:
+        return "a link or a device, not a file"
+    if info.flag_bits & _ENCRYPTED:
+        return "encrypted"
+    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        method = f"compressed in a way that is not read here (method {info.compress_type})"
+        return f"{method}: repack it as a tar, or with zip -Z deflate"
+    return None

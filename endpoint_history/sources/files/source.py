@@ -1,0 +1,145 @@
+"""Bodies out of saved files: plain ones, JSON Lines, and what zip, tar and gzip hold."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from endpoint_history.errors import ConfigurationError
+from endpoint_history.io.strict_json import clean_text
+from endpoint_history.refusals import Refused
+from endpoint_history.sources.documents.classify import looks_like
+from endpoint_history.sources.documents.shapes import Document, documents_in
+from endpoint_history.sources.files.containers import TAR_SUFFIXES, Member, in_pieces, unpack, zip_members
+from endpoint_history.sources.files.tar import tar_members
+from endpoint_history.sources.items import Found, Source
+from endpoint_history.sources.rules import Dated, TargetRule, TimeRule, read_target_rule, read_time_rule
+
+STDIN = "-"
+_OK = 200
+
+
+def open_files(patterns: Sequence[str], *, time: str | None, target: str | None, zone: str | None = None) -> Source:
+    """Find the files that these names, folders and globs (`**` too) mean; containers count as one.
+
+    Folders are read with all below them but what is hidden; `-` is stdin. `time`, `zone` and `target` are the options
+    of the command, which docs/backfill.md explains. Raises ConfigurationError before anything is read.
+    """
+    time_rule, target_rule = read_time_rule(time, zone), read_target_rule(target)
+    expanded = map(os.path.expanduser, patterns)  # a shell expands no ~ in quotes or behind a =
+    found = dict.fromkeys(path for pattern in expanded for path in _expand(pattern))
+    if not found:
+        raise ConfigurationError("no files; expected files, folders or patterns such as 'saved/**/*.json'")
+    return Source("files", len(found), _Reading(tuple(found), time_rule, target_rule))
+
+
+def _expand(pattern: str) -> list[str]:
+    if pattern == STDIN:
+        return [STDIN]
+    if not pattern or "\0" in pattern:
+        raise ConfigurationError(f"{pattern!r} is no file; expected a file, a folder or a pattern")
+    if _is(Path.is_dir, pattern):
+        below = _files_below(pattern)
+        if not below:
+            raise ConfigurationError(f"there is no file in the folder {pattern}")
+        return below
+    if _is(Path.is_file, pattern):
+        return [pattern]
+    if os.path.lexists(pattern):
+        piped = f"; for a pipe: … | endpoint-history backfill files {STDIN}" if _is(_is_pipe, pattern) else ""
+        raise ConfigurationError(f"{pattern} is not a file or a folder that can be read{piped}")
+    if not glob.has_magic(pattern):
+        raise ConfigurationError(f"there is no file {pattern}; expected a file, a folder or a pattern")
+    matched = sorted(name for name in glob.glob(pattern, recursive=True) if _is(Path.is_file, name))  # noqa: PTH207
+    if not matched:
+        raise ConfigurationError(f"the pattern {pattern!r} matches no file")
+    return matched
+
+
+def _is_pipe(path: Path) -> bool:
+    return path.is_fifo() or path.is_char_device()
+
+
+def _is(kind: Callable[[Path], bool], name: str) -> bool:
+    """Whether a name is that kind of thing; not, where it is too long or may not be looked at."""
+    try:
+        return kind(Path(name))
+    except OSError:
+        return False
+
+
+def _files_below(folder: str) -> list[str]:
+    """All files in order; a folder that can't be listed stands for itself, to be refused when it is read."""
+    unreadable: list[str] = []
+    found: list[str] = []
+    for root, folders, names in os.walk(folder, onerror=lambda error: unreadable.append(str(error.filename))):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (str(Path(root) / name) for name in names if not name.startswith("."))
+        found += [path for path in paths if _is(Path.is_file, path)]
+    return sorted(found + unreadable)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The items of the source, read anew by each iteration."""
+
+    paths: tuple[str, ...]
+    time_rule: TimeRule
+    target_rule: TargetRule
+
+    def __iter__(self) -> Iterator[tuple[int, Found | Refused]]:
+        for done, path in enumerate(self.paths, 1):
+            try:
+                for member in _members(Path(path)):
+                    for item in self._items(path, member):
+                        yield done, item
+            except OSError as error:
+                yield done, Refused(clean_text(path), f"can't be read: {error.strerror or error}")
+
+    def _items(self, path: str, member: Member) -> Iterator[Found | Refused]:
+        origin = "stdin" if path == STDIN else clean_text(f"{path}!{member.name}" if member.name else path)
+        whole = "" if path == STDIN else f"{path}/{member.name}" if member.name else path
+        if member.reason:
+            yield Refused(origin, clean_text(member.reason))
+            return
+        for document in documents_in(member.pieces, time_fields=self.time_rule.fields, zone=self.time_rule.zone):
+            yield self._item(document, f"{origin} {document.where}".rstrip(), whole, member.modified)
+
+    def _item(self, document: Document, origin: str, path: str, modified: datetime | None) -> Found | Refused:
+        if document.body is None:
+            return Refused(origin, document.reason or "no body")
+        try:
+            dated = self.time_rule.read(path, document.observed_at, modified)
+            target = self.target_rule.read(path, document.target)
+        except (ValueError, OverflowError) as error:
+            return Refused(origin, clean_text(str(error)))
+        if document.status != _OK and target is None:
+            return Refused(origin, f"{looks_like(document.body)}; say whose it is with --target")
+        return Found(document.body, dated.time, target, origin, _shown(dated, document), document.status)
+
+
+def _members(path: Path) -> Iterator[Member]:
+    """What one file holds; a plain file holds itself. Raises OSError."""
+    name = path.name.lower()
+    if str(path) == STDIN:
+        yield unpack(Member("", in_pieces(sys.stdin.buffer) if sys.stdin else ()))  # None: it is closed
+    elif name.endswith(".zip"):
+        yield from map(unpack, zip_members(path))
+    elif name.endswith(TAR_SUFFIXES):
+        yield from map(unpack, tar_members(path))
+    else:
+        with path.open("rb") as file:
+            modified = None
+            with suppress(ValueError, OverflowError, OSError):
+                modified = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+            yield unpack(Member("", in_pieces(file), modified))
+
+
+def _shown(dated: Dated, document: Document) -> str:
+    return f"field {document.time_field}" if dated.source == "field" else dated.source

@@ -1,0 +1,1 @@
+"""Read bodies from the history of a git repository."""

@@ -1,0 +1,88 @@
+"""What the content of a blob is: unpacked where it is compressed, named where it only stands for something else."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from endpoint_history.sources.documents.classify import LFS_POINTER, LFS_SIGN
+from endpoint_history.sources.files.compression import decompressed
+from endpoint_history.sources.files.containers import TAR_SIGN
+from endpoint_history.sources.git.blobs import MAX_BLOB_BYTES, UnreadableError
+
+_LFS_OBJECT = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
+_MAX_POINTER_BYTES = 1024
+_ANNEX = b"/annex/objects/"
+_TOO_LARGE = f"larger than {MAX_BLOB_BYTES // 2**20} MiB"
+
+_FROM_FILES = "save it as a file (git show COMMIT:PATH > FILE) and load that with backfill files"
+# By their first bytes, whatever the file is called.
+_NAMED = {
+    b"PK\x03\x04": f"a zip archive: {_FROM_FILES}",
+    b"\0GITCRYPT\0": "encrypted with git-crypt: unlock a clone, and load its files with backfill files",
+    b"-----BEGIN PGP MESSAGE": "encrypted with PGP",
+    b"SQLite format 3\0": "an SQLite database, not a saved body",
+    b"PAR1": "a Parquet file, not a saved body",
+}
+
+
+def read_content(blob: bytes, lfs_objects: Path) -> bytes:
+    """Return what a blob holds: of Git LFS the object itself, and what is compressed in it as files are.
+
+    `lfs_objects` is the folder of the LFS objects that are in this clone. Raises UnreadableError, with what it is and
+    what to do, if there is nothing to be read.
+    """
+    content = _unpacked(_lfs_object(blob, lfs_objects) if LFS_SIGN.match(blob) else blob)
+    if content.startswith(_ANNEX) and len(content) <= _MAX_POINTER_BYTES:
+        raise UnreadableError(
+            "a git-annex pointer, not the file itself: run git annex get, and load the files with backfill files"
+        )
+    for sign, what in _NAMED.items():
+        if content.startswith(sign):
+            raise UnreadableError(what)
+    if content[TAR_SIGN] == b"ustar":
+        raise UnreadableError(f"a tar archive: {_FROM_FILES}")
+    return content
+
+
+def named_link(target: bytes) -> str:
+    """What a symbolic link is, by where it leads."""
+    if _ANNEX in target or b"\\annex\\objects\\" in target:
+        return "a git-annex link, not the file itself: run git annex get, and load the files with backfill files"
+    return "a symbolic link, not a file: name the path of the file that it leads to"
+
+
+def _lfs_object(pointer: bytes, folder: Path) -> bytes:
+    """The object that an LFS pointer names, if `git lfs fetch` brought it."""
+    named = _LFS_OBJECT.search(pointer[:_MAX_POINTER_BYTES])
+    if named is None:
+        raise UnreadableError("a damaged Git LFS pointer")
+    digest = named[1].decode()
+    try:
+        with (folder / digest[:2] / digest[2:4] / digest).open("rb") as file:
+            content = file.read(MAX_BLOB_BYTES + 1)
+    except FileNotFoundError:
+        raise UnreadableError(f"{LFS_POINTER}: run git lfs fetch --all in the repository, then this again") from None
+    except OSError as error:
+        raise UnreadableError(f"a Git LFS pointer, and its content can't be read: {error.strerror or error}") from None
+    if len(content) > MAX_BLOB_BYTES:
+        raise UnreadableError(f"a Git LFS object {_TOO_LARGE}")
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise UnreadableError("a Git LFS pointer, and its content in this clone is damaged: run git lfs fetch --all")
+    return content
+
+
+def _unpacked(blob: bytes) -> bytes:
+    """Decompress a blob, completely, if its first bytes say how."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        for piece in decompressed([blob]):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_BLOB_BYTES:
+                raise UnreadableError(f"compressed, and its content is {_TOO_LARGE}")
+    except ValueError as error:
+        raise UnreadableError(str(error)) from None
+    return b"".join(pieces)

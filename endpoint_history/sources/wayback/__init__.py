@@ -1,0 +1,1 @@
+"""Read bodies that a Wayback Machine captured."""

@@ -1,0 +1,1 @@
+"""The one writer of history, and the change rule behind it."""

@@ -1,1 +1,0 @@
-"""The static site: pages of history for people, made of files alone."""

@@ -1,0 +1,104 @@
+"""dashboards/grafana.json is what Grafana imports, tidy, and told in docs/dashboards.md."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "dashboards" / "grafana.json").read_text()
+BOARD = json.loads(TEXT)
+PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
+PAGE = (ROOT / "docs" / "dashboards.md").read_text()
+COLUMNS = 24  # of Grafana's grid
+
+
+def _found(part: Any, name: str) -> list[Any]:
+    """Every value of that name, however deep."""
+    if isinstance(part, list):
+        return [value for item in part for value in _found(item, name)]
+    if isinstance(part, dict):
+        return [value for key, value in part.items() if key == name] + _found(list(part.values()), name)
+    return []
+
+
+def _overridden(panel: dict[str, Any], setting: str) -> list[Any]:
+    """What columns have of such a setting of their own."""
+    rules = panel["fieldConfig"]["overrides"]
+    return [item["value"] for rule in rules for item in rule["properties"] if item["id"] == setting]
+
+
+def _cells(panel: dict[str, Any]) -> set[tuple[int, int]]:
+    at = panel["gridPos"]
+    return set(itertools.product(range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])))
+
+
+def test_the_file_is_written_the_one_way() -> None:
+    assert json.dumps(BOARD, indent=2, ensure_ascii=False) + "\n" == TEXT
+
+
+def test_panels_are_numbered_in_their_order() -> None:
+    assert [panel["id"] for panel in BOARD["panels"]] == list(range(1, len(BOARD["panels"]) + 1))
+    places = [(panel["gridPos"]["y"], panel["gridPos"]["x"]) for panel in BOARD["panels"]]
+    assert places == sorted(places)
+
+
+def test_no_panel_lies_on_another_or_leaves_the_grid() -> None:
+    taken = [cell for panel in BOARD["panels"] for cell in _cells(panel)]
+    assert len(taken) == len(set(taken))
+    assert all(x < COLUMNS for x, _ in taken)
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+def test_a_panel_says_what_it_shows_and_in_what(panel: dict[str, Any]) -> None:
+    assert panel["title"]
+    assert panel["description"].endswith(".")
+    units = _found(panel["fieldConfig"]["defaults"], "unit") + _overridden(panel, "unit")
+    assert units or panel["title"] == "Came and left"  # which has no number
+    assert panel["targets"]
+
+
+def test_the_source_is_asked_for_at_the_import() -> None:
+    [source] = BOARD["__inputs"]
+    assert (source["type"], source["pluginName"]) == ("datasource", "PostgreSQL")
+    used = _found(BOARD, "datasource")
+    assert used
+    assert all(item == {"type": source["pluginId"], "uid": f"${{{source['name']}}}"} for item in used)
+    assert BOARD["id"] is None
+
+
+def test_what_is_needed_is_what_is_used() -> None:
+    needed = {(item["type"], item["id"]) for item in BOARD["__requires"]}
+    panels = {("panel", panel["type"]) for panel in PANELS}
+    assert needed == {("grafana", "grafana"), ("datasource", BOARD["__inputs"][0]["pluginId"])} | panels
+
+
+def test_links_set_variables_that_are_there() -> None:
+    variables = {variable["name"] for variable in BOARD["templating"]["list"]}
+    links = [link["url"] for panel in PANELS for given in _overridden(panel, "links") for link in given]
+    assert links
+    for url in links:
+        assert url.startswith("/d/${__dashboard.uid}?")
+        assert "${__url_time_range}" in url
+        named = re.findall(r"var-(\w+)=\$\{__value\.raw:percentencode\}", url) + re.findall(
+            r"\$\{(\w+):queryparam\}", url
+        )
+        assert sorted(named) == sorted(variables)
+
+
+def test_times_are_utc() -> None:
+    assert BOARD["timezone"] == "utc"
+
+
+def test_the_page_tells_what_each_panel_shows() -> None:
+    told = re.findall(r"^\| ([^|]+?) +\| ", PAGE.split("## Grafana")[1].split("\n## ")[0], re.MULTILINE)
+    assert [name for name in told if name != "panel"] == [panel["title"] for panel in PANELS]
+
+
+def test_the_page_tells_of_the_variables() -> None:
+    assert [variable["label"] for variable in BOARD["templating"]["list"] if variable["label"] not in PAGE] == []
