@@ -95,6 +95,7 @@ def test_without_pyarrow_one_line_says_what_to_install_and_csv_works(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "endpoint_history.analysis.export.parquet", raising=False)
+    monkeypatch.delattr("endpoint_history.analysis.export.parquet", raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert command("out") == (
         2,

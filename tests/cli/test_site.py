@@ -55,8 +55,9 @@ def test_another_folder_is_made_with_those_above_it(command: Command) -> None:
 
 
 def test_without_jinja2_one_line_says_what_to_install(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name == "pages" or name.startswith("pages.")]:
-        monkeypatch.delitem(sys.modules, name)
+    for name in ("endpoint_history.site.build", "endpoint_history.site.output.render"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        monkeypatch.delattr(name, raising=False)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     assert command() == (
         2,
