@@ -15,7 +15,7 @@ from endpoint_history.errors import ConfigurationError
 from models.tables import endpoints, models
 from models.types import ExactDecimal, UtcEpoch, UtcTime
 
-__all__ = ["DataFrame", "Kept", "Series", "Span", "Time", "read_time", "rows", "text_dtype"]
+__all__ = ["DataFrame", "RowFilter", "Series", "Time", "TimeRange", "read_time", "rows", "text_dtype"]
 
 Time = str | datetime
 
@@ -49,14 +49,14 @@ _CATEGORIES = {
 }
 
 
-class Span(TypedDict, total=False):
+class TimeRange(TypedDict, total=False):
     """Which rows by time: from `since` on and before `until`; what lasts, if it reaches into that time."""
 
     since: Time | None
     until: Time | None
 
 
-class Kept(Span, total=False):
+class RowFilter(TimeRange, total=False):
     """Which rows: also only those of a provider, by its name."""
 
     provider: str | None

@@ -28,8 +28,17 @@ import sqlalchemy as sa
 
 from endpoint_history.analysis.cheapest.conditions import Conditions
 from endpoint_history.analysis.cheapest.cost import Usage
-from endpoint_history.analysis.cheapest.ranking import Offer, cheapest
-from endpoint_history.analysis.dataframe import DataFrame, Kept, Series, Span, Time, read_time, rows, text_dtype
+from endpoint_history.analysis.cheapest.ranking import RankedOffer, rank_offers
+from endpoint_history.analysis.dataframe import (
+    DataFrame,
+    RowFilter,
+    Series,
+    Time,
+    TimeRange,
+    read_time,
+    rows,
+    text_dtype,
+)
 from endpoint_history.database.engine import check_schema, open_engine, told
 from endpoint_history.settings import Settings
 from models.tables import endpoints, models
@@ -87,7 +96,7 @@ def prices_as_of(
 
 
 def price_history(
-    history: sa.Engine, model: str | None = None, *, exact: bool = False, **kept: Unpack[Kept]
+    history: sa.Engine, model: str | None = None, *, exact: bool = False, **kept: Unpack[RowFilter]
 ) -> DataFrame:
     """One row for one span at one price set, of those that reach into the time asked for: `price_intervals`.
 
@@ -100,7 +109,7 @@ def price_history(
 
 
 def price_moves(
-    history: sa.Engine, model: str | None = None, *, exact: bool = False, **kept: Unpack[Kept]
+    history: sa.Engine, model: str | None = None, *, exact: bool = False, **kept: Unpack[RowFilter]
 ) -> DataFrame:
     """One row for one price that changed: `price_changes`.
 
@@ -112,7 +121,7 @@ def price_moves(
     return rows(history, price_changes, model, exact=exact, **kept)
 
 
-def lowest_price_moves(history: sa.Engine, model: str | None = None, **span: Unpack[Span]) -> DataFrame:
+def lowest_price_moves(history: sa.Engine, model: str | None = None, **span: Unpack[TimeRange]) -> DataFrame:
     """One row for one change of a model's cheapest offer: `model_price_changes`.
 
     `model`, `variant`, `observed_at`; `before_provider`, `before_blended_usd_per_mtok` and the same with `after_`;
@@ -123,7 +132,7 @@ def lowest_price_moves(history: sa.Engine, model: str | None = None, **span: Unp
     return rows(history, model_price_changes, model, **span)
 
 
-def listings(history: sa.Engine, model: str | None = None, **kept: Unpack[Kept]) -> DataFrame:
+def listings(history: sa.Engine, model: str | None = None, **kept: Unpack[RowFilter]) -> DataFrame:
     """One row for one span on the same terms, of those that reach into the time asked for: `endpoint_intervals`.
 
     `model`, `provider`, `route`, `variant`, `ordinal`; `valid_from`, `valid_to` (null: it holds now),
@@ -134,7 +143,7 @@ def listings(history: sa.Engine, model: str | None = None, **kept: Unpack[Kept])
     return rows(history, endpoint_intervals, model, **kept)
 
 
-def listing_moves(history: sa.Engine, model: str | None = None, **kept: Unpack[Kept]) -> DataFrame:
+def listing_moves(history: sa.Engine, model: str | None = None, **kept: Unpack[RowFilter]) -> DataFrame:
     """One row for one endpoint that came, left or returned, or one term that changed: `endpoint_changes`.
 
     `model`, `provider`, `route`, `variant`, `ordinal`; `observed_at`, `kind`, `term`, `before`, `after`.
@@ -144,7 +153,7 @@ def listing_moves(history: sa.Engine, model: str | None = None, **kept: Unpack[K
     return rows(history, endpoint_changes, model, **kept)
 
 
-def uptime_samples(history: sa.Engine, model: str | None = None, **kept: Unpack[Kept]) -> DataFrame:
+def uptime_samples(history: sa.Engine, model: str | None = None, **kept: Unpack[RowFilter]) -> DataFrame:
     """One row for one endpoint at one look, from the table `uptime_samples`.
 
     `model`, `provider`, `route`, `variant`, `ordinal`; `endpoint_id`, `observed_at`, `status`; `uptime_5m_pct`,
@@ -160,7 +169,7 @@ def uptime_samples(history: sa.Engine, model: str | None = None, **kept: Unpack[
     return rows(history, samples.subquery(), model, **kept)
 
 
-def hourly_uptime(history: sa.Engine, model: str | None = None, **kept: Unpack[Kept]) -> DataFrame:
+def hourly_uptime(history: sa.Engine, model: str | None = None, **kept: Unpack[RowFilter]) -> DataFrame:
     """One row for one endpoint and UTC hour of the days that `since` and `until` lie on or between: `hourly_uptime`.
 
     Columns as of `daily_uptime`, and `hour_at`.
@@ -170,7 +179,7 @@ def hourly_uptime(history: sa.Engine, model: str | None = None, **kept: Unpack[K
     return rows(history, hourly, model, **kept)
 
 
-def daily_uptime(history: sa.Engine, model: str | None = None, **kept: Unpack[Kept]) -> DataFrame:
+def daily_uptime(history: sa.Engine, model: str | None = None, **kept: Unpack[RowFilter]) -> DataFrame:
     """One row for one endpoint and UTC day that `since` and `until` lie on or between: `daily_uptime`.
 
     `model`, `provider`, `route`, `variant`, `ordinal`; `day`, `definition`, `uptime_pct`, `min_uptime_pct`, `samples`,
@@ -181,7 +190,7 @@ def daily_uptime(history: sa.Engine, model: str | None = None, **kept: Unpack[Ke
     return rows(history, daily, model, **kept)
 
 
-def incidents(history: sa.Engine, model: str | None = None, **kept: Unpack[Kept]) -> DataFrame:
+def incidents(history: sa.Engine, model: str | None = None, **kept: Unpack[RowFilter]) -> DataFrame:
     """One row for one time of low uptime that began in the time asked for: `incidents`.
 
     `model`, `provider`, `route`, `variant`, `ordinal`; `started_at`, `ended_at` (null: it goes on), `ended_by`,
@@ -192,7 +201,7 @@ def incidents(history: sa.Engine, model: str | None = None, **kept: Unpack[Kept]
     return rows(history, incident_view, model, **kept)
 
 
-def coverage(history: sa.Engine, model: str | None = None, **span: Unpack[Span]) -> DataFrame:
+def coverage(history: sa.Engine, model: str | None = None, **span: Unpack[TimeRange]) -> DataFrame:
     """One row for one model and UTC day: how well it was observed, against the schedule: `coverage_daily`.
 
     `model`, `day`; `expected`, `observed`, `failed`, `missing`, `imported` (looks), `covered_minutes`.
@@ -202,7 +211,7 @@ def coverage(history: sa.Engine, model: str | None = None, **span: Unpack[Span])
     return rows(history, coverage_daily, model, **span)
 
 
-def gaps(history: sa.Engine, model: str | None = None, **span: Unpack[Span]) -> DataFrame:
+def gaps(history: sa.Engine, model: str | None = None, **span: Unpack[TimeRange]) -> DataFrame:
     """One row for one time without a look that counts, that began in the time asked for: `observation_gaps`.
 
     `model`, `started_at`, `ended_at` (null: none has come yet), `minutes`, `cadence_minutes`; `lacking`, `failed`,
@@ -213,7 +222,7 @@ def gaps(history: sa.Engine, model: str | None = None, **span: Unpack[Span]) -> 
     return rows(history, observation_gaps, model, **span)
 
 
-def cheapest_offers(
+def cheapest(
     history: sa.Engine,
     model: str,
     usage: Usage,
@@ -222,19 +231,19 @@ def cheapest_offers(
     as_of: Time | None = None,
     exact: bool = False,
 ) -> DataFrame:
-    """One row for one offer, those that meet the conditions first, by cost: what `cheapest.ranking.cheapest` answers.
+    """One row for one offer, those that meet the conditions first, by cost: as `rank_offers` orders them.
 
     `provider`, `route`, `variant`, `ordinal`, `endpoint_id`; `cost_usd` (USD of the usage), `uptime_pct`,
     `covered_share`, `samples`; `status`, `quantization`, `context_length` (tokens); `notes` and `reasons` as text,
     `reasons` empty where it qualifies. Without `as_of` it is that of the model's newest evidence.
 
-    Example: cheapest_offers(history, "openai/gpt-4o", Usage(10_000, 1_000), Conditions(uptime_pct=Decimal("99.5")))
+    Example: cheapest(history, "openai/gpt-4o", Usage(10_000, 1_000), Conditions(uptime_pct=Decimal("99.5")))
     """
     instant = None if as_of is None else read_time(as_of)
     with told(history), history.connect() as connection:
-        answer = cheapest(connection, model, usage, conditions, as_of=instant)
+        answer = rank_offers(connection, model, usage, conditions, as_of=instant)
     offers = [dataclasses.asdict(offer) for offer in (*answer.offers, *answer.left_out)]
-    columns = {field.name: [offer[field.name] for offer in offers] for field in dataclasses.fields(Offer)}
+    columns = {field.name: [offer[field.name] for offer in offers] for field in dataclasses.fields(RankedOffer)}
     for name in ("notes", "reasons"):
         columns[name] = ["; ".join(texts) for texts in columns[name]]
     types = {"cost_usd": "object" if exact else "float64", "uptime_pct": "float64", "covered_share": "float64"}

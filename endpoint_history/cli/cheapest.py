@@ -12,7 +12,7 @@ import typer
 from endpoint_history.analysis.cheapest.conditions import Conditions
 from endpoint_history.analysis.cheapest.cost import Usage
 from endpoint_history.analysis.cheapest.output import as_csv, as_json, lines
-from endpoint_history.analysis.cheapest.ranking import cheapest as answer_cheapest
+from endpoint_history.analysis.cheapest.ranking import rank_offers
 from endpoint_history.backfilling.job import read_time
 from endpoint_history.database.engine import opened, told
 from endpoint_history.errors import ConfigurationError
@@ -76,7 +76,7 @@ def cheapest(
         told(engine),
         engine.connect() as connection,
     ):
-        answer = answer_cheapest(connection, model, usage, conditions, as_of=instant)
+        answer = rank_offers(connection, model, usage, conditions, as_of=instant)
     if as_json_:
         show_text(as_json(answer) + "\n")
     elif as_csv_:

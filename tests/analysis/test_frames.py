@@ -153,14 +153,14 @@ def test_coverage_tells_what_was_looked_at(history: sa.Engine) -> None:
 
 
 def test_the_cheapest_offers_come_with_those_left_out(history: sa.Engine) -> None:
-    found = frames.cheapest_offers(history, "acme/other", Usage(1000, 100), exact=True)
+    found = frames.cheapest(history, "acme/other", Usage(1000, 100), exact=True)
     assert values(found, "provider", "cost_usd", "reasons") == [("North", Decimal("0.0012"), "")]
-    small = frames.cheapest_offers(history, "acme/other", Usage(1000, 100), Conditions(context_length=10**7))
+    small = frames.cheapest(history, "acme/other", Usage(1000, 100), Conditions(context_length=10**7))
     assert small["reasons"].str.len().min() > 0
 
 
 def test_the_cheapest_offer_of_an_instant_is_that_of_then(history: sa.Engine) -> None:
-    then = frames.cheapest_offers(history, MODEL, Usage(1000, 0), as_of=at(30), exact=True)
+    then = frames.cheapest(history, MODEL, Usage(1000, 0), as_of=at(30), exact=True)
     assert values(then, "provider", "cost_usd") == [("Free", 0), ("North", Decimal("0.003"))]
 
 
@@ -177,7 +177,7 @@ def test_a_usage_and_conditions_may_come_as_plain_numbers_and_names(history: sa.
     assert (usage.cached_share, wanted.uptime_pct, wanted.providers) == (Decimal("0.5"), Decimal("99.5"), ("Free",))
     assert (
         "North"
-        in frames.cheapest_offers(history, MODEL, usage, wanted, as_of=at(30))
+        in frames.cheapest(history, MODEL, usage, wanted, as_of=at(30))
         .set_index("reasons")
         .loc["another provider", ["provider"]]
         .tolist()
@@ -202,7 +202,7 @@ def test_a_time_that_ends_before_it_begins_is_refused(history: sa.Engine) -> Non
 
 
 def test_names_are_categories_wherever_they_stand(history: sa.Engine) -> None:
-    offers = frames.cheapest_offers(history, MODEL, Usage(1000, 0))
+    offers = frames.cheapest(history, MODEL, Usage(1000, 0))
     moves = frames.lowest_price_moves(history)
     kinds = [offers[name].dtype for name in ("provider", "route", "variant", "quantization")]
     assert {str(kind) for kind in [*kinds, moves["before_provider"].dtype, moves["after_route"].dtype]} == {"category"}

@@ -17,7 +17,7 @@ from endpoint_history.alerts.history import AlertHistory
 from endpoint_history.alerts.rules import Rule
 from endpoint_history.analysis.cheapest.conditions import Conditions
 from endpoint_history.analysis.cheapest.cost import Usage
-from endpoint_history.analysis.cheapest.ranking import cheapest
+from endpoint_history.analysis.cheapest.ranking import rank_offers
 from endpoint_history.database.engine import opened, writing
 from endpoint_history.monitoring.status import read_status, status_lines
 from endpoint_history.parsing.body import read_observation
@@ -166,7 +166,7 @@ def ask_everything(engine: sa.Engine, url: str, folder: Path, names: list[str]) 
         for name in names:
             for usage in USAGES:
                 now = at(24 * 60)
-                cheapest(connection, name, usage, WANTED, as_of=now, now=now)
+                rank_offers(connection, name, usage, WANTED, as_of=now, now=now)
         AlertHistory(connection, at(-1), at(24 * 60)).alerts(RULES)
         status = read_status(
             connection, now=at(60), schema="head", archive_bytes=1, database="history.db", archive="archive"

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from endpoint_history.analysis.cheapest.conditions import Conditions
 from endpoint_history.analysis.cheapest.cost import Usage
-from endpoint_history.analysis.cheapest.ranking import cheapest
+from endpoint_history.analysis.cheapest.ranking import rank_offers
 from endpoint_history.database.engine import opened
 from simulator import history
 from simulator.cookbook import DATASETTE, PAGE, Question, answer, answered, asking, datasette, questions
@@ -82,7 +82,7 @@ def test_the_cheapest_that_met_an_uptime_floor_are_those_of_the_command(connecti
     [question] = [question for question in QUESTIONS if "met-an-uptime-floor" in question.name]
     told = connection.exec_driver_sql(question.sql).all()
     as_of, mix = datetime(2026, 3, 20, tzinfo=UTC), Usage(750, 250)
-    found = cheapest(
+    found = rank_offers(
         connection, asking(question.sql)[1]["model"], mix, Conditions(uptime_pct=Decimal(99)), as_of=as_of
     ).offers
     assert [tuple(row[:2]) for row in told] == [(offer.provider, offer.route) for offer in found]

@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from endpoint_history.analysis.cheapest.cost import Look, Usage
+from endpoint_history.analysis.cheapest.cost import ObservedPrices, Usage
 from models.listing import PRICE_KEYS, PriceSet, Terms
 from models.observation import Observation
 from tests.reference.store import Change, History, Key, history_of
@@ -49,7 +49,7 @@ def laid_over(prices: PriceSet, at: datetime, tokens: int) -> dict[str, Decimal 
     return laid
 
 
-def price_at(key: str, looks: Sequence[Look], at: datetime, tokens: int) -> Decimal | None:
+def price_at(key: str, looks: Sequence[ObservedPrices], at: datetime, tokens: int) -> Decimal | None:
     """By the conditional prices, else by the newest look that shows the plain one."""
     newest = looks[0].prices
     laid = laid_over(newest, at, tokens)
@@ -63,7 +63,7 @@ def price_at(key: str, looks: Sequence[Look], at: datetime, tokens: int) -> Deci
     raise Unknown
 
 
-def cost_of(looks: Sequence[Look], usage: Usage, at: datetime) -> Decimal:
+def cost_of(looks: Sequence[ObservedPrices], usage: Usage, at: datetime) -> Decimal:
     """The cost, for prices and shares of a dozen decimals at most."""
     if looks[0].prices.varies:
         raise Unknown
@@ -106,7 +106,7 @@ def _cost(history: History, key: Key, usage: Usage, as_of: datetime) -> Decimal 
     in_force_since = max(since for since, _ in changes if since <= as_of)
     seen = {at for of, at in history.uptime if of == key} | {since for since, _ in changes}
     lately = {at for at in seen if as_of - WEEK < at <= as_of} | {in_force_since}
-    looks = [Look(at, value) for at in sorted(lately, reverse=True) if (value := _in_force(changes, at))]
+    looks = [ObservedPrices(at, value) for at in sorted(lately, reverse=True) if (value := _in_force(changes, at))]
     try:
         return cost_of(looks, usage, as_of)
     except Unknown:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from endpoint_history.analysis.cheapest.conditions import Conditions
 from endpoint_history.analysis.cheapest.cost import Usage
-from endpoint_history.analysis.cheapest.ranking import cheapest
+from endpoint_history.analysis.cheapest.ranking import rank_offers
 from endpoint_history.archive.bundles import Archive
 from endpoint_history.backfilling.job import Rebuilt
 from endpoint_history.database.engine import open_engine, opened, upgrade, writing
@@ -234,11 +234,11 @@ def test_cheapest_tells_where_samples_are_gone(engine: sa.Engine, monkeypatch: p
     maintained(monkeypatch, 30)
     usage = Usage(1000, 0)
     with engine.connect() as connection:
-        (note,) = cheapest(connection, MODEL, usage, as_of=START + timedelta(days=20), now=NOW).notes
+        (note,) = rank_offers(connection, MODEL, usage, as_of=START + timedelta(days=20), now=NOW).notes
         assert note == "uptime unknown: samples from before 2026-01-28 were removed; ask daily_uptime"
-        assert cheapest(connection, MODEL, usage, as_of=START + timedelta(days=50), now=NOW).notes == ()
+        assert rank_offers(connection, MODEL, usage, as_of=START + timedelta(days=50), now=NOW).notes == ()
         floor = Conditions(uptime_pct=Decimal(10))
-        (left_out,) = cheapest(connection, MODEL, usage, floor, as_of=START + timedelta(days=20), now=NOW).left_out
+        (left_out,) = rank_offers(connection, MODEL, usage, floor, as_of=START + timedelta(days=20), now=NOW).left_out
         assert left_out.reasons == ("uptime unknown: no samples",)
 
 
@@ -250,7 +250,7 @@ def test_what_an_offer_cost_outside_its_windows_stays_known(engine: sa.Engine, m
 
     def cost() -> Any:
         with engine.connect() as connection:
-            answer = cheapest(connection, other, Usage(1000, 0), as_of=START + timedelta(days=20, hours=7), now=NOW)
+            answer = rank_offers(connection, other, Usage(1000, 0), as_of=START + timedelta(days=20, hours=7), now=NOW)
         return [(offer.cost_usd, offer.reasons) for offer in (*answer.offers, *answer.left_out)]
 
     before = cost()

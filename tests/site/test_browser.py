@@ -13,7 +13,7 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, Page
 
-from endpoint_history.analysis.cheapest.cost import Look, Usage, cost_usd
+from endpoint_history.analysis.cheapest.cost import ObservedPrices, Usage, cost_usd
 from endpoint_history.site.output.slugs import file_name
 from models.listing import PriceSet
 from tests.support.browser import BrowserMissing, Watched, chromium
@@ -220,7 +220,7 @@ def test_the_slider_ranks_as_the_cost_of_a_request_does(watched: Watched, share:
 
     def cost(name: str) -> tuple[Decimal, str]:
         prompt, completion = map(Decimal, NEAR_PRICES[name])
-        return cost_usd([Look(MORNING, PriceSet(prompt, completion))], usage, MORNING), name
+        return cost_usd([ObservedPrices(MORNING, PriceSet(prompt, completion))], usage, MORNING), name
 
     assert [name.split()[0] for name in column(page, "#prices", 2)] == sorted(NEAR_PRICES, key=cost)
     assert column(page, "#prices", 1) == ["1", "2", "3", "4"]
@@ -249,7 +249,7 @@ def test_without_javascript_prices_changes_and_strips_are_there(browser: Browser
     page.goto((site / NAMES["model"]).as_uri())
     assert [name.split()[0] for name in column(page, "#prices", 2)] == ["Gamma", "Alpha", "Beta", "Delta"]
     assert page.locator(".strip path").count() > 4
-    assert page.locator(".events tbody tr").count() > 4
+    assert page.locator(".changes tbody tr").count() > 4
     hint = page.locator("noscript").bounding_box()
     assert hint
     assert hint["height"] > 0

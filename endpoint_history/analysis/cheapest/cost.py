@@ -73,14 +73,14 @@ def exact(option: str, number: Decimal | float | str) -> Decimal:
         raise ConfigurationError(f"{option}: {number!r} is no number") from None
 
 
-class Look(NamedTuple):
+class ObservedPrices(NamedTuple):
     """A price set, and an instant at which it was seen."""
 
     at: datetime
     prices: PriceSet
 
 
-def cost_usd(looks: Sequence[Look], usage: Usage, at: datetime) -> Decimal:
+def cost_usd(looks: Sequence[ObservedPrices], usage: Usage, at: datetime) -> Decimal:
     """What the usage costs in USD at an instant, by the prices of the first look. Raises UnknownCostError.
 
     `looks` go back in time: the first is the newest at or before the instant; older ones are only asked for the plain
@@ -91,7 +91,7 @@ def cost_usd(looks: Sequence[Look], usage: Usage, at: datetime) -> Decimal:
 
     >>> prices = PriceSet(prompt=Decimal("0.000001"), completion=Decimal("0.000002"))
     >>> noon = datetime(2026, 5, 16, 12, tzinfo=UTC)
-    >>> cost_usd([Look(noon, prices)], Usage(input_tokens=1000, output_tokens=500), noon)
+    >>> cost_usd([ObservedPrices(noon, prices)], Usage(input_tokens=1000, output_tokens=500), noon)
     Decimal('0.002000')
     """
     if looks[0].prices.varies:
@@ -123,7 +123,7 @@ def is_timed(prices: PriceSet) -> bool:
     return any(entry.get(name) is not None for entry in prices.overrides or () for name in _TIMED)
 
 
-def _price(key: str, looks: Sequence[Look], at: datetime, prompt_tokens: int) -> Decimal | None:
+def _price(key: str, looks: Sequence[ObservedPrices], at: datetime, prompt_tokens: int) -> Decimal | None:
     """USD per unit; None: not charged."""
     newest = looks[0].prices
     entry = _last_that_holds(newest, key, at, prompt_tokens)
@@ -136,7 +136,7 @@ def _price(key: str, looks: Sequence[Look], at: datetime, prompt_tokens: int) ->
     raise UnknownCostError("its price outside its time windows was never seen")
 
 
-def _shows_plain_price(look: Look, key: str) -> bool:
+def _shows_plain_price(look: ObservedPrices, key: str) -> bool:
     entry = _last_that_holds(look.prices, key, look.at, prompt_tokens=0)
     return entry is None or _published(entry, key) != getattr(look.prices, key)
 

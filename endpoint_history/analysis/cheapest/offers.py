@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from endpoint_history.analysis.cheapest.conditions import nearest
-from endpoint_history.analysis.cheapest.cost import Look, is_timed
+from endpoint_history.analysis.cheapest.cost import ObservedPrices, is_timed
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.store.change_rule import value_at
 from endpoint_history.store.rows import LISTINGS, PRICES, ChangeTable
@@ -26,7 +26,7 @@ _WEEK = timedelta(days=7)  # windows repeat weekly: what was not seen outside th
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ModelAsOf:
     """A model in this history, as of an instant: its evidence, and the cadence in force then.
 
     `seen_at` is the newest look at or before the instant that counts for it.
@@ -40,13 +40,13 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedOffer:
     """One offer that is listed at an instant: `looks` at its prices, newest first, and its samples in order of time."""
 
     endpoint_id: int
     key: EndpointKey
     terms: Terms
-    looks: Sequence[Look]
+    looks: Sequence[ObservedPrices]
     samples: Sequence[Sample]
 
     @property
@@ -55,7 +55,7 @@ class Listed:
         return self.looks[0].prices
 
 
-def find_model(connection: Connection, name: str, as_of: datetime | None) -> Found:
+def find_model(connection: Connection, name: str, as_of: datetime | None) -> ModelAsOf:
     """The model of that id, of an endpoint's own id (a variant), or that a path of that name shows.
 
     Without an instant it is that of the newest evidence. Raises ConfigurationError, naming the nearest where there is
@@ -73,10 +73,10 @@ def find_model(connection: Connection, name: str, as_of: datetime | None) -> Fou
     seen_at: datetime = connection.execute(before.order_by(o.c.observed_at.desc()).limit(1)).scalar_one()
     id_ = connection.execute(select(models.c.openrouter_id).where(models.c.id == model_id)).scalar_one()
     at = as_of or seen_at
-    return Found(model_id, id_, at, seen_at, _cadence(connection, at))
+    return ModelAsOf(model_id, id_, at, seen_at, _cadence(connection, at))
 
 
-def load_offers(connection: Connection, found: Found, since: datetime) -> list[Listed]:
+def load_offers(connection: Connection, found: ModelAsOf, since: datetime) -> list[ListedOffer]:
     """The offers that the model lists as of that instant, with their samples after `since`."""
     terms = {id_: value for id_, _, value in _in_force(connection, LISTINGS, found) if not isinstance(value, Absent)}
     prices = {id_: (at, v) for id_, at, v in _in_force(connection, PRICES, found) if not isinstance(v, Absent)}
@@ -87,10 +87,10 @@ def load_offers(connection: Connection, found: Found, since: datetime) -> list[L
     for id_, key in sorted(keys.items(), key=lambda item: item[1]):
         at, value = prices[id_]
         newest = max([sample[0] for sample in samples[id_]], default=at)
-        looks = [Look(max(at, newest), value), Look(at, value)]
+        looks = [ObservedPrices(max(at, newest), value), ObservedPrices(at, value)]
         if is_timed(value):
             looks += _looks_of_a_week(connection, id_, found.as_of)
-        offers.append(Listed(id_, key, terms[id_], looks, samples[id_]))
+        offers.append(ListedOffer(id_, key, terms[id_], looks, samples[id_]))
     return offers
 
 
@@ -130,7 +130,9 @@ def _cadence(connection: Connection, at: datetime) -> timedelta:
     return timedelta(seconds=seconds) if seconds else _USUAL_CADENCE
 
 
-def _in_force(connection: Connection, history: ChangeTable[V], found: Found) -> list[tuple[int, datetime, V | Absent]]:
+def _in_force(
+    connection: Connection, history: ChangeTable[V], found: ModelAsOf
+) -> list[tuple[int, datetime, V | Absent]]:
     """By endpoint id the newest row at or before the instant, and its value."""
     table = history.table
     latest = (
@@ -146,7 +148,7 @@ def _in_force(connection: Connection, history: ChangeTable[V], found: Found) -> 
     return [(row["endpoint_id"], row["observed_at"], history.from_row(row)) for row in rows]
 
 
-def _looks_of_a_week(connection: Connection, endpoint_id: int, until: datetime) -> list[Look]:
+def _looks_of_a_week(connection: Connection, endpoint_id: int, until: datetime) -> list[ObservedPrices]:
     """The price set at every look of the week before that instant, newest first."""
     table, since = PRICES.table, until - _WEEK
     mine, p = table.c.endpoint_id == endpoint_id, table.c.observed_at
@@ -162,7 +164,7 @@ def _looks_of_a_week(connection: Connection, endpoint_id: int, until: datetime) 
     instants = {at for at in rows if at > since} | {sample[0] for sample in samples}
     instants |= set(connection.execute(complete).scalars())
     values = ((at, value_at(at, rows)) for at in sorted(instants, reverse=True))
-    return [Look(at, value) for at, value in values if not isinstance(value, Absent)]
+    return [ObservedPrices(at, value) for at, value in values if not isinstance(value, Absent)]
 
 
 def _samples(

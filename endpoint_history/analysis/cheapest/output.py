@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from endpoint_history.analysis.cheapest.conditions import UNKNOWN, Conditions
 from endpoint_history.analysis.cheapest.cost import Usage
-from endpoint_history.analysis.cheapest.ranking import Answer, Offer
+from endpoint_history.analysis.cheapest.ranking import RankedOffer, Ranking
 from endpoint_history.analysis.export.csv import defused
 from endpoint_history.text import printable
 from models.listing import canonical_decimal
@@ -23,20 +23,20 @@ _HEAD: Final = ("cost USD", "uptime %", "covered", "provider", "route", "quantiz
 _NUMBERS: Final = {0, 1, 2, 6}
 
 
-def as_json(answer: Answer) -> str:
+def as_json(answer: Ranking) -> str:
     """The whole answer as one JSON object: exact decimals as strings, times as ISO 8601 in UTC, ASCII alone."""
     told = asdict(answer)
     told["conditions"]["over_seconds"] = int(told["conditions"].pop("over").total_seconds())
     return json.dumps(told, default=_json_value, indent=2)
 
 
-def as_csv(answer: Answer) -> str:
+def as_csv(answer: Ranking) -> str:
     """One row for each offer, those that are left out last, with their reasons; notes are joined by semicolons.
 
     What a spreadsheet would run gets one `'` in front.
     """
     text = io.StringIO()
-    names = [field.name for field in fields(Offer)]
+    names = [field.name for field in fields(RankedOffer)]
     rows = csv.DictWriter(text, ["rank", "model", "as_of", *names], lineterminator="\n")
     rows.writeheader()
     for number, offer in enumerate((*answer.offers, *answer.left_out), 1):
@@ -46,7 +46,7 @@ def as_csv(answer: Answer) -> str:
     return text.getvalue()
 
 
-def lines(answer: Answer) -> Iterator[str]:
+def lines(answer: Ranking) -> Iterator[str]:
     """The same for a terminal."""
     yield f"Model      {answer.model} as of {_utc(answer.as_of)}, last look {_utc(answer.seen_at)}"
     yield f"Usage      {_usage(answer.usage)}"
@@ -65,7 +65,7 @@ def lines(answer: Answer) -> Iterator[str]:
         yield f"  … and {len(answer.left_out) - _MOST} more, all told by --json"
 
 
-def _table(offers: Sequence[Offer]) -> Iterator[str]:
+def _table(offers: Sequence[RankedOffer]) -> Iterator[str]:
     rows = [_HEAD, *(_cells(offer) for offer in offers)] if offers else []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     notes: list[tuple[str, ...]] = [(), *(offer.notes for offer in offers)]
@@ -76,7 +76,7 @@ def _table(offers: Sequence[Offer]) -> Iterator[str]:
         yield from (f"    {note}" for note in of_row)
 
 
-def _cells(offer: Offer) -> tuple[str, ...]:
+def _cells(offer: RankedOffer) -> tuple[str, ...]:
     return (
         "" if offer.cost_usd is None else canonical_decimal(offer.cost_usd),
         "unknown" if offer.uptime_pct is None else f"{offer.uptime_pct:.2f}",
@@ -88,12 +88,12 @@ def _cells(offer: Offer) -> tuple[str, ...]:
     )
 
 
-def _name(offer: Offer) -> str:
+def _name(offer: RankedOffer) -> str:
     cost = "" if offer.cost_usd is None else f", {canonical_decimal(offer.cost_usd)} USD"
     return f"{printable(offer.provider)} {_route(offer)}{cost}"
 
 
-def _route(offer: Offer) -> str:
+def _route(offer: RankedOffer) -> str:
     twin = f" #{offer.ordinal + 1}" if offer.ordinal else ""
     return printable(offer.route) + twin
 

@@ -1,7 +1,7 @@
 """Which offers of a model meet conditions, and what a usage costs with each: the cheapest first.
 
 with opened("sqlite:///data/history.db") as engine, engine.connect() as connection:
-    answer = cheapest(connection, "openai/gpt-4o", Usage(10_000, 1_000), Conditions(uptime_pct=Decimal("99.5")))
+    answer = rank_offers(connection, "openai/gpt-4o", Usage(10_000, 1_000), Conditions(uptime_pct=Decimal("99.5")))
 print(answer.offers[0].provider, answer.offers[0].cost_usd)
 """
 
@@ -23,7 +23,7 @@ from endpoint_history.analysis.cheapest.conditions import (
     unmet_uptime,
 )
 from endpoint_history.analysis.cheapest.cost import UnknownCostError, Usage, cost_usd, is_timed
-from endpoint_history.analysis.cheapest.offers import Found, Listed, find_model, load_offers
+from endpoint_history.analysis.cheapest.offers import ListedOffer, ModelAsOf, find_model, load_offers
 from endpoint_history.analysis.cheapest.uptime import SpanUptime, span_uptime, start_of
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.reporting.collect_report import span_text
@@ -35,7 +35,7 @@ _OLD_CADENCES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class RankedOffer:
     """One offer as of the instant asked for.
 
     `cost_usd` is exact, None where it can't be told. `uptime_pct` is the mean over the span, None where upstream gave
@@ -60,7 +60,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Ranking:
     """The offers that meet the conditions, by cost, then name; all others with the reasons why they are left out.
 
     `model` is the id, or that of the variant asked for. `as_of` is the instant answered for, `seen_at` the newest look
@@ -73,12 +73,12 @@ class Answer:
     uptime_since: datetime
     usage: Usage
     conditions: Conditions
-    offers: tuple[Offer, ...]
-    left_out: tuple[Offer, ...]
+    offers: tuple[RankedOffer, ...]
+    left_out: tuple[RankedOffer, ...]
     notes: tuple[str, ...]
 
 
-def cheapest(
+def rank_offers(
     connection: Connection,
     model: str,
     usage: Usage,
@@ -86,7 +86,7 @@ def cheapest(
     *,
     as_of: datetime | None = None,
     now: datetime | None = None,
-) -> Answer:
+) -> Ranking:
     """Rank the offers of a model: its id, the id of a variant such as `…:free`, or a path that leads to it.
 
     `as_of` (aware) defaults to the model's newest evidence, `now` to the clock. Raises ConfigurationError for what is
@@ -104,7 +104,7 @@ def cheapest(
     variants = {offer.key.variant for offer in listed}
     variant = next((name for name in (model, found.openrouter_id) if name in variants), None)
     offers = sorted((_judged(offer, found, usage, wanted, since=since, variant=variant) for offer in listed), key=_rank)
-    return Answer(
+    return Ranking(
         model=variant or found.openrouter_id,
         as_of=found.as_of,
         seen_at=found.seen_at,
@@ -117,14 +117,14 @@ def cheapest(
     )
 
 
-def _rank(offer: Offer) -> tuple[bool, Decimal, str, str, int]:
+def _rank(offer: RankedOffer) -> tuple[bool, Decimal, str, str, int]:
     cost = offer.cost_usd
     return cost is None, cost or Decimal(0), offer.provider, offer.route, offer.ordinal
 
 
 def _judged(
-    offer: Listed, found: Found, usage: Usage, wanted: Conditions, *, since: datetime, variant: str | None
-) -> Offer:
+    offer: ListedOffer, found: ModelAsOf, usage: Usage, wanted: Conditions, *, since: datetime, variant: str | None
+) -> RankedOffer:
     uptime = span_uptime(((at, percent) for at, _, percent in offer.samples), since, found.as_of)
     reasons = [f"it is {offer.key.variant}"] if variant and offer.key.variant != variant else []
     cost = None
@@ -132,7 +132,7 @@ def _judged(
         cost = cost_usd(offer.looks, usage, found.as_of)
     except UnknownCostError as error:
         reasons.append(f"cost unknown: {error}")
-    return Offer(
+    return RankedOffer(
         provider=offer.terms.provider_name,
         route=offer.key.route,
         variant=offer.key.variant,
@@ -150,7 +150,7 @@ def _judged(
     )
 
 
-def _offer_notes(offer: Listed, usage: Usage, uptime: SpanUptime, wanted: Conditions) -> Iterator[str]:
+def _offer_notes(offer: ListedOffer, usage: Usage, uptime: SpanUptime, wanted: Conditions) -> Iterator[str]:
     if not uptime.samples and wanted.uptime_pct is None:
         yield unknown_uptime(uptime)
     if 0 < uptime.samples < _FEW_SAMPLES or 0 < 2 * uptime.covered_seconds < uptime.span_seconds:
@@ -174,7 +174,7 @@ def _thinned_before(connection: Connection, since: datetime) -> datetime | None:
 
 
 def _notes(
-    found: Found, asked_at: datetime, since: datetime, wanted: Conditions, thinned: datetime | None
+    found: ModelAsOf, asked_at: datetime, since: datetime, wanted: Conditions, thinned: datetime | None
 ) -> Iterator[str]:
     age = asked_at - found.seen_at
     if age > _OLD_CADENCES * found.cadence:

@@ -41,7 +41,7 @@ class Exported:
     bytes: int = 0
 
 
-class Renewal:
+class ExportUpdate:
     """One export, as it changes what lies at the destination.
 
     Raises ConfigurationError where that is not an export of this format.

@@ -32,14 +32,16 @@ _PLAIN: dict[str, Callable[[Any], Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FileContent:
     """What one file holds: the rows of one month, or all where `month` is None."""
 
     month: str | None
     groups: Iterable[Group]
 
 
-def read_parts(connection: sa.Connection, layout: Layout, months: Months, observed: Sequence[str]) -> Iterator[Part]:
+def read_parts(
+    connection: sa.Connection, layout: Layout, months: Months, observed: Sequence[str]
+) -> Iterator[FileContent]:
     """The parts of a dataset in order of time; a part is to be read before the next.
 
     Of one that is read owner by owner there is a part for each month of `observed`, whether it has rows or not.
@@ -49,7 +51,7 @@ def read_parts(connection: sa.Connection, layout: Layout, months: Months, observ
     if layout.dataset.month is not None:
         return _month_by_month(connection, layout, months)
     rows = [row for rows in _streamed(connection, layout, sa.true()) for row in rows]
-    return iter([Part(None, [((), _ordered(rows, layout))])])
+    return iter([FileContent(None, [((), _ordered(rows, layout))])])
 
 
 def observed_months(connection: sa.Connection, months: Months) -> list[str]:
@@ -59,15 +61,15 @@ def observed_months(connection: sa.Connection, months: Months) -> list[str]:
     return list(months.within(f"{first - _DAY:%Y-%m}", f"{last:%Y-%m}")) if first else []
 
 
-def _month_by_month(connection: sa.Connection, layout: Layout, months: Months) -> Iterator[Part]:
+def _month_by_month(connection: sa.Connection, layout: Layout, months: Months) -> Iterator[FileContent]:
     """One query for all months: a view is worked out once."""
     chunks = _streamed(connection, layout, _within(layout, months), _time(layout))
     rows, at = itertools.chain.from_iterable(chunks), layout.time
     for month, of_month in itertools.groupby(rows, key=lambda row: month_of(row[at])):
-        yield Part(month, [((), _ordered(list(of_month), layout))])
+        yield FileContent(month, [((), _ordered(list(of_month), layout))])
 
 
-def _owner_by_owner(connection: sa.Connection, layout: Layout, months: Sequence[str]) -> Iterator[Part]:
+def _owner_by_owner(connection: sa.Connection, layout: Layout, months: Sequence[str]) -> Iterator[FileContent]:
     """One query for each owner and month, along the primary key: no month is ever held or sorted whole."""
     assert layout.owners is not None  # noqa: S101 - for mypy
     if connection.execute(sa.select(layout.dataset.table).limit(1)).first() is None:
@@ -75,7 +77,7 @@ def _owner_by_owner(connection: sa.Connection, layout: Layout, months: Sequence[
     owners = sorted((tuple(names), id_, first, last) for id_, first, last, *names in connection.execute(layout.owners))
     for month in months:
         lasting = [(names, id_) for names, id_, first, last in owners if _lasted(first, last, month)]
-        yield Part(month, _groups(connection, layout, lasting, Months(month, next_month(month))))
+        yield FileContent(month, _groups(connection, layout, lasting, Months(month, next_month(month))))
 
 
 def _groups(connection: sa.Connection, layout: Layout, owners: list[tuple[Row, int]], month: Months) -> Iterator[Group]:

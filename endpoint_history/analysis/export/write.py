@@ -19,8 +19,8 @@ from endpoint_history.analysis.export import csv
 from endpoint_history.analysis.export.datasets import Layout, lay_out
 from endpoint_history.analysis.export.destination import STAGING, Destination, digest_of
 from endpoint_history.analysis.export.manifest import Entry
-from endpoint_history.analysis.export.plan import Exported, Renewal, Scope
-from endpoint_history.analysis.export.rows import Group, Part, observed_months, read_parts
+from endpoint_history.analysis.export.plan import Exported, ExportUpdate, Scope
+from endpoint_history.analysis.export.rows import FileContent, Group, observed_months, read_parts
 from endpoint_history.database.engine import told
 from endpoint_history.errors import ConfigurationError, HistoryError
 
@@ -48,23 +48,23 @@ def export(
     """
     writer = _writer(file_format)
     with destination.locked():
-        renewal = Renewal(destination, file_format, scope or Scope())
+        update = ExportUpdate(destination, file_format, scope or Scope())
         with destination.staging() as folder, told(engine), snapshot(engine) as connection:
-            layouts = [lay_out(dataset, engine.dialect.name) for dataset in renewal.scope.datasets]
-            observed = observed_months(connection, renewal.scope.months)
+            layouts = [lay_out(dataset, engine.dialect.name) for dataset in update.scope.datasets]
+            observed = observed_months(connection, update.scope.months)
             steps = len(observed) or 1
             for number, layout in enumerate(layouts):
                 files = []
-                for at, part in enumerate(read_parts(connection, layout, renewal.scope.months, observed)):
+                for at, part in enumerate(read_parts(connection, layout, update.scope.months, observed)):
                     progress(number * steps + min(at, steps - 1), len(layouts) * steps)
                     file = folder / f"{STAGING}data.{file_format}"
                     entry = _make(file, writer, layout, part)
                     if entry:
-                        renewal.put(file, entry)
+                        update.put(file, entry)
                         files.append(entry)
-                renewal.tell(layout.dataset, writer.columns_of(layout), files)
+                update.tell(layout.dataset, writer.columns_of(layout), files)
                 progress((number + 1) * steps, len(layouts) * steps)
-            return renewal.finish(folder)
+            return update.finish(folder)
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def _writer(file_format: Format) -> _Writer:
     return parquet
 
 
-def _make(file: Path, writer: _Writer, layout: Layout, part: Part) -> Entry | None:
+def _make(file: Path, writer: _Writer, layout: Layout, part: FileContent) -> Entry | None:
     """Make the file of a part; None where a month has no rows."""
     seen = _Seen(layout)
     groups = seen.watch(part.groups)

@@ -1,4 +1,4 @@
-"""What happened, one event for one endpoint and look: prices that moved together are told together. Pure."""
+"""What happened, one change for one endpoint and look: prices that moved together are told together. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.listing import PRICE_KEYS, PriceSet
 from endpoint_history.site.output import numbers
 from endpoint_history.site.data.history import Endpoint, Model, Row
 
-# Of what stands at one look the first names the event.
+# Of what stands at one look the first names the change.
 _KINDS: Final = ("came", "left", "returned", "repriced", "reverted", "scheduled", "terms changed", "listed again")
 MOVES: Final = frozenset({"repriced", "reverted"})
 LISTINGS: Final = frozenset({"came", "left", "returned"})
@@ -46,7 +46,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class EndpointChange:
     """What became of an endpoint at one look. `size` is the largest ln(after / before) of its prices, signed."""
 
     at: datetime
@@ -62,8 +62,8 @@ class Event:
         return max(moves, key=abs, default=0.0)
 
 
-def events(model: Model, endpoint: Endpoint) -> list[Event]:
-    """All events of an endpoint, the newest first."""
+def changes_of(model: Model, endpoint: Endpoint) -> list[EndpointChange]:
+    """All changes of an endpoint, the newest first."""
     kinds: dict[datetime, set[str]] = {}
     lines: dict[datetime, list[Line]] = {}
     arrived = {row["observed_at"] for row in endpoint.listing_changes if row["kind"] == "came"}
@@ -78,12 +78,12 @@ def events(model: Model, endpoint: Endpoint) -> list[Event]:
         if at in arrived and isinstance(prices, PriceSet):
             lines[at].extend(_first(prices))
     return [
-        Event(at, next(kind for kind in _KINDS if kind in kinds[at]), model, endpoint, tuple(lines.get(at, ())))
+        EndpointChange(at, next(kind for kind in _KINDS if kind in kinds[at]), model, endpoint, tuple(lines.get(at, ())))
         for at in sorted(kinds, reverse=True)
     ]
 
 
-def newest_first(found: Iterable[Event]) -> list[Event]:
+def newest_first(found: Iterable[EndpointChange]) -> list[EndpointChange]:
     """Events of many endpoints in one order."""
     return sorted(
         found, key=lambda e: (-e.at.timestamp(), e.model.id, e.endpoint.row["route"], e.endpoint.row["ordinal"])

@@ -12,8 +12,8 @@ from endpoint_history.site.data.history import History, Row
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """Looks of our own over some time: those that count, those that failed, those never made; and imported ones."""
+class ObservationCounts:
+    """ObservationCounts of our own over some time: those that count, those that failed, those never made; and imported ones."""
 
     observed: int = 0
     failed: int = 0
@@ -27,13 +27,13 @@ class Looks:
         return self.observed / wanted if wanted else None
 
 
-def looks(rows: Iterable[Row]) -> Looks:
+def counted(rows: Iterable[Row]) -> ObservationCounts:
     """The sums of some days."""
     sums: Counter[str] = Counter()
     for row in rows:
         sums.update(observed=row["observed"], failed=row["failed"], imported=row["imported"])
         sums.update(missing=row["lacking"] - row["failed"])
-    return Looks(**sums)
+    return ObservationCounts(**sums)
 
 
 def by_day(history: History, last: date, days: int) -> list[dict[str, Any]]:
@@ -46,7 +46,7 @@ def by_day(history: History, last: date, days: int) -> list[dict[str, Any]]:
     found = []
     for place in range((last - begin).days + 1):
         day = begin + timedelta(days=place)
-        seen = looks(of_day.get(day, ()))
+        seen = counted(of_day.get(day, ()))
         share = seen.share
         level = "none" if share is None else "full" if share >= 0.98 else "most" if share >= 0.75 else "part"  # noqa: PLR2004
         height = 0.0 if share is None else max(share, 0.04)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from models.listing import PriceSet
 from endpoint_history.site.output import numbers
 from endpoint_history.site.data import uptime_strips
-from endpoint_history.site.data.changes import Event, events
+from endpoint_history.site.data.changes import EndpointChange, changes_of
 from endpoint_history.site.data.history import Endpoint, History, Model
 from endpoint_history.site.output.slugs import file_name
 from endpoint_history.site.output.conditions import hints
@@ -22,7 +22,7 @@ _STATUSES: Final = {-2: "degraded", -5: "down", -3: "deranked", -10: "off", -1: 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One endpoint of a model. `lately` is its uptime over the last 30 days; `events` have the newest first.
+    """One endpoint of a model. `lately` is its uptime over the last 30 days; `changes` have the newest first.
 
     `blended` is the price by which offers are compared, (3 * prompt + completion) / 4 in USD a token: None where it is
     not listed, or its price varies.
@@ -32,7 +32,7 @@ class Summary:
     endpoint: Endpoint
     blended: Decimal | None
     lately: uptime_strips.Mean
-    events: list[Event]
+    changes: list[EndpointChange]
 
     @property
     def prices(self) -> PriceSet | None:
@@ -73,10 +73,10 @@ class Overview:
         """The UTC day of that instant."""
         return self.as_of.date()
 
-    def is_first_sight(self, event: Event) -> bool:
+    def is_first_sight(self, change: EndpointChange) -> bool:
         """Whether an endpoint came when history began: that is no news."""
         begins_at = self.history.begins_at
-        return event.kind == "came" and begins_at is not None and event.at < begins_at + timedelta(days=1)
+        return change.kind == "came" and begins_at is not None and change.at < begins_at + timedelta(days=1)
 
 
 def overview(history: History, as_of: datetime) -> Overview:
@@ -144,7 +144,7 @@ def _notes(summary: Summary, prices: PriceSet) -> list[str]:
 
 def _summary(model: Model, endpoint: Endpoint, last_day: date) -> Summary:
     lately = uptime_strips.mean(endpoint.uptime, last_day - MONTH + timedelta(days=1), last_day)
-    return Summary(model, endpoint, blended(endpoint.prices_now), lately, events(model, endpoint))
+    return Summary(model, endpoint, blended(endpoint.prices_now), lately, changes_of(model, endpoint))
 
 
 def _by_price(summary: Summary) -> tuple[Any, ...]:

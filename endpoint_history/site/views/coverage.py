@@ -60,7 +60,7 @@ def _gap(found: list[Any]) -> dict[str, Any]:
 
 def _model(overview: Overview, model: Model) -> dict[str, Any]:
     since = overview.last_day - MONTH
-    seen = coverage.looks(row for row in model.coverage if row["day"] > since)
+    seen = coverage.counted(row for row in model.coverage if row["day"] > since)
     offers = [offer for offer in overview.of_model[model.id] if offer.prices is not None]
     untold = sum(offer.lately.percent is None for offer in offers)
     return {

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from endpoint_history.site.data.changes import LISTINGS, MOVES, Event, newest_first
+from endpoint_history.site.data.changes import LISTINGS, MOVES, EndpointChange, newest_first
 from endpoint_history.site.data.summary import QUARTER, Overview
 from endpoint_history.site.output import numbers
 from endpoint_history.site.output.slugs import file_name
@@ -39,37 +39,37 @@ def feed(overview: Overview, site_url: str | None = None) -> bytes:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'.encode()
 
 
-def _entries(overview: Overview) -> list[list[Event]]:
+def _entries(overview: Overview) -> list[list[EndpointChange]]:
     since = overview.as_of - QUARTER
     told = newest_first(
-        event
+        change
         for offer in overview.all
-        for event in offer.events
-        if since < event.at <= overview.as_of
-        and (event.kind in MOVES or event.kind in LISTINGS)
-        and not overview.is_first_sight(event)
+        for change in offer.changes
+        if since < change.at <= overview.as_of
+        and (change.kind in MOVES or change.kind in LISTINGS)
+        and not overview.is_first_sight(change)
     )
-    return [list(found) for _, found in groupby(told, key=lambda event: (event.at, event.model.id))]
+    return [list(found) for _, found in groupby(told, key=lambda change: (change.at, change.model.id))]
 
 
-def _entry(root: ET.Element, found: list[Event], base: str) -> None:
+def _entry(root: ET.Element, found: list[EndpointChange], base: str) -> None:
     model, at = found[0].model, found[0].at
     entry = ET.SubElement(root, "entry")
-    kinds = ", ".join(sorted({event.kind for event in found}))
+    kinds = ", ".join(sorted({change.kind for change in found}))
     _add(entry, "title", f"{model.id}: {kinds}")
     _add(entry, "id", uuid.uuid5(_IDS, f"{model.id} {numbers.iso(at)}").urn)
     _add(entry, "updated", numbers.iso(at))
     ET.SubElement(entry, "link", rel="alternate", type="text/html", href=f"{base}models/{file_name(model.id)}.html")
-    _add(entry, "content", "\n".join(_told(event) for event in found), type="text")
+    _add(entry, "content", "\n".join(_told(change) for change in found), type="text")
 
 
-def _told(event: Event) -> str:
-    row = event.endpoint.row
+def _told(change: EndpointChange) -> str:
+    row = change.endpoint.row
     lines = "; ".join(
         f"{line.what} {' → '.join(filter(None, (line.before, line.after)))}{f' ({line.change})' if line.change else ''}"
-        for line in event.lines
+        for line in change.lines
     )
-    return f"{row['provider_name']} ({row['route']}) {event.kind}{f': {lines}' if lines else ''}"
+    return f"{row['provider_name']} ({row['route']}) {change.kind}{f': {lines}' if lines else ''}"
 
 
 def _add(parent: ET.Element, name: str, text: str, **attributes: str) -> None:

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from endpoint_history.site.data import coverage
-from endpoint_history.site.data.changes import LISTINGS, MOVES, Event, newest_first
+from endpoint_history.site.data.changes import LISTINGS, MOVES, EndpointChange, newest_first
 from endpoint_history.site.data.history import Model
 from endpoint_history.site.data.summary import Overview
 from endpoint_history.site.output import numbers
 from endpoint_history.site.output.slugs import file_name
-from endpoint_history.site.views.model import event_row, incident_row
+from endpoint_history.site.views.model import change_row, incident_row
 
 DAY: Final = timedelta(days=1)
 WEEK: Final = timedelta(days=7)
@@ -24,10 +24,12 @@ def home_page(overview: Overview) -> dict[str, Any]:
     """The page as plain values."""
     history, as_of = overview.history, overview.as_of
     assert history.begins_at is not None  # noqa: S101 - for mypy: no pages are made of no history
-    found = newest_first(event for offer in overview.all for event in offer.events if event.at > as_of - WEEK)
-    settled = [event for event in found if event.at <= as_of and not overview.is_first_sight(event)]
-    moves = [event for event in settled if event.kind in MOVES and event.size]
-    listings = [event for event in settled if event.kind in LISTINGS and event.model.row["first_seen_at"] != event.at]
+    found = newest_first(change for offer in overview.all for change in offer.changes if change.at > as_of - WEEK)
+    settled = [change for change in found if change.at <= as_of and not overview.is_first_sight(change)]
+    moves = [change for change in settled if change.kind in MOVES and change.size]
+    listings = [
+        change for change in settled if change.kind in LISTINGS and change.model.row["first_seen_at"] != change.at
+    ]
     incidents = sorted(
         (
             (row, offer)
@@ -39,7 +41,7 @@ def home_page(overview: Overview) -> dict[str, Any]:
         reverse=True,
     )
     listed = [offer for offer in overview.all if offer.prices is not None]
-    looks = coverage.looks(row for m in history.models for row in m.coverage if row["day"] > overview.last_day - WEEK)
+    looks = coverage.counted(row for m in history.models for row in m.coverage if row["day"] > overview.last_day - WEEK)
     new = [model for model in history.models if _is_new(model, history.begins_at, as_of)]
     return {
         "as_of": numbers.iso(as_of),
@@ -57,8 +59,8 @@ def home_page(overview: Overview) -> dict[str, Any]:
         },
         "share": None if looks.share is None else f"{100 * looks.share:.1f}",
         "days": coverage.by_day(history, overview.last_day, 30),
-        "moves": [_dated(event_row(event), event.at, as_of) for event in _largest(moves, as_of)],
-        "listings": [_dated(event_row(event), event.at, as_of) for event in listings[:_MOST_LISTINGS]],
+        "moves": [_dated(change_row(change), change.at, as_of) for change in _largest(moves, as_of)],
+        "listings": [_dated(change_row(change), change.at, as_of) for change in listings[:_MOST_LISTINGS]],
         "incidents": [
             _dated(incident_row(row, offer), row["started_at"], as_of) for row, offer in incidents[:_MOST_INCIDENTS]
         ],
@@ -80,14 +82,14 @@ def _is_new(model: Model, begins_at: datetime, as_of: datetime) -> bool:
     return bool(first >= begins_at + DAY and as_of - WEEK < first <= as_of)
 
 
-def _counted(found: list[Event], as_of: datetime) -> dict[str, int]:
-    return {"day": sum(event.at > as_of - DAY for event in found), "week": len(found)}
+def _counted(found: list[EndpointChange], as_of: datetime) -> dict[str, int]:
+    return {"day": sum(change.at > as_of - DAY for change in found), "week": len(found)}
 
 
-def _largest(moves: list[Event], as_of: datetime) -> list[Event]:
+def _largest(moves: list[EndpointChange], as_of: datetime) -> list[EndpointChange]:
     """All of the last day; of the days before the largest, as far as there is room."""
-    recent = [event for event in moves if event.at > as_of - DAY]
-    older = sorted(moves[len(recent) :], key=lambda event: -abs(event.size))
+    recent = [change for change in moves if change.at > as_of - DAY]
+    older = sorted(moves[len(recent) :], key=lambda change: -abs(change.size))
     return newest_first([*recent, *older][: max(_MOST_MOVES, len(recent))])
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from endpoint_history.site.data import uptime_strips
-from endpoint_history.site.data.changes import Event, newest_first
+from endpoint_history.site.data.changes import EndpointChange, newest_first
 from endpoint_history.site.data.history import Model
 from endpoint_history.site.data.summary import MONTH, Overview, Summary, naming, pricing
 from endpoint_history.site.output import numbers
@@ -16,7 +16,7 @@ from endpoint_history.site.output.conditions import conditionals
 from endpoint_history.site.output.slugs import file_name
 from endpoint_history.site.views import chart
 
-_MOST_EVENTS: Final = 200
+_MOST_CHANGES: Final = 200
 _MOST_INCIDENTS: Final = 50
 
 
@@ -24,7 +24,7 @@ def model_page(overview: Overview, model: Model) -> dict[str, Any]:
     """The page as plain values: the same history makes the same."""
     offers = overview.of_model[model.id]
     begin, end = model.row["first_seen_at"].date(), max(model.looked_at, model.row["last_seen_at"]).date()
-    found = newest_first(event for offer in offers for event in offer.events)
+    found = newest_first(change for offer in offers for change in offer.changes)
     incidents = sorted(
         ((row, offer) for offer in offers for row in offer.endpoint.incidents),
         key=lambda pair: (pair[0]["started_at"], pair[1].endpoint.row["id"]),
@@ -42,26 +42,27 @@ def model_page(overview: Overview, model: Model) -> dict[str, Any]:
         "span": span | {"begin": begin.isoformat(), "redefined": _redefined(begin, span["days"])},
         "offers": [_offer(place, offer, begin, model, span["days"]) for place, offer in enumerate(offers)],
         "conditions": list(_conditions(offers)),
-        "events": [event_row(event) for event in found[:_MOST_EVENTS]],
-        "event_count": len(found),
+        "changes": [change_row(change) for change in found[:_MOST_CHANGES]],
+        "change_count": len(found),
         "incidents": [incident_row(row, offer) for row, offer in incidents[:_MOST_INCIDENTS]],
         "incident_count": len(incidents),
         "chart": _chart(model, offers, begin, span["days"]),
     }
 
 
-def event_row(event: Event) -> dict[str, Any]:
-    """An event as pages show it."""
+def change_row(change: EndpointChange) -> dict[str, Any]:
+    """Return a change as the pages show it."""
+    first_seen_at = change.model.row["first_seen_at"]
     return {
-        "at": numbers.iso(event.at),
-        "kind": "first seen" if event.kind == "came" and event.at == event.model.row["first_seen_at"] else event.kind,
-        "size": round(event.size, 6),
+        "at": numbers.iso(change.at),
+        "kind": "first seen" if change.kind == "came" and change.at == first_seen_at else change.kind,
+        "size": round(change.size, 6),
         "lines": [
             {"what": line.what, "before": line.before, "after": line.after, "change": line.change,
              "way": 0 if not line.ratio or line.ratio == 1 else 1 if line.ratio > 1 else -1}
-            for line in event.lines
+            for line in change.lines
         ],
-        **naming(event.model, event.endpoint),
+        **naming(change.model, change.endpoint),
     }  # fmt: skip
 
 
@@ -90,7 +91,7 @@ def _facts(model: Model, offers: list[Summary]) -> Iterator[dict[str, Any]]:
     gone = len(offers) - len(listed)
     yield {"name": "Endpoints", "value": str(len(listed)), "note": f"{gone} no longer listed" if gone else "listed now"}
     since = max(model.looked_at, model.row["last_seen_at"]) - MONTH
-    moves = sum(e.kind in {"repriced", "reverted"} and e.at > since for o in offers for e in o.events)
+    moves = sum(e.kind in {"repriced", "reverted"} and e.at > since for o in offers for e in o.changes)
     yield {"name": "Price changes", "value": str(moves), "note": "in the last 30 days"}
     lately = uptime_strips.together([offer.lately for offer in listed])
     yield {"name": "Uptime", "value": _percent(lately.percent), "note": "mean of its endpoints, 30 days"}

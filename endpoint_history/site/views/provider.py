@@ -10,9 +10,9 @@ from endpoint_history.site.data.changes import MOVES, newest_first
 from endpoint_history.site.data.summary import MONTH, QUARTER, Overview, Summary, naming, pricing
 from endpoint_history.site.output import numbers
 from endpoint_history.site.output.slugs import file_name
-from endpoint_history.site.views.model import event_row, incident_row
+from endpoint_history.site.views.model import change_row, incident_row
 
-_MOST_EVENTS: Final = 150
+_MOST_CHANGES: Final = 150
 _MOST_INCIDENTS: Final = 100
 
 
@@ -23,7 +23,7 @@ def provider_page(overview: Overview, provider: str) -> dict[str, Any]:
     begin = max(
         overview.last_day - QUARTER + timedelta(days=1), min(o.endpoint.row["first_seen_at"].date() for o in offers)
     )
-    found = newest_first(event for offer in offers for event in offer.events)
+    found = newest_first(change for offer in offers for change in offer.changes)
     incidents = sorted(
         ((row, offer) for offer in offers for row in offer.endpoint.incidents),
         key=lambda pair: (pair[0]["started_at"], pair[1].model.id),
@@ -31,7 +31,7 @@ def provider_page(overview: Overview, provider: str) -> dict[str, Any]:
     )
     own = uptime_strips.together([offer.lately for offer in listed])
     others = uptime_strips.together([other.lately for offer in listed for other in _others(overview, offer)])
-    moves = [event for event in found if event.kind in MOVES and event.at > overview.as_of - MONTH]
+    moves = [change for change in found if change.kind in MOVES and change.at > overview.as_of - MONTH]
     recent = [row for row, _ in incidents if row["started_at"] > overview.as_of - MONTH]
     last = (overview.last_day - begin).days + 1
     return {
@@ -47,12 +47,12 @@ def provider_page(overview: Overview, provider: str) -> dict[str, Any]:
         "uptime": numbers.percent(own.percent),
         "others": numbers.percent(others.percent),
         "moves": len(moves),
-        "downs": sum(event.size < 0 for event in moves),
-        "ups": sum(event.size > 0 for event in moves),
+        "downs": sum(change.size < 0 for change in moves),
+        "ups": sum(change.size > 0 for change in moves),
         "recent_incidents": len(recent),
         "offers": [_offer(overview, offer, begin) for offer in sorted(offers, key=_by_model)],
-        "events": [event_row(event) for event in found[:_MOST_EVENTS]],
-        "event_count": len(found),
+        "changes": [change_row(change) for change in found[:_MOST_CHANGES]],
+        "change_count": len(found),
         "incidents": [incident_row(row, offer) for row, offer in incidents[:_MOST_INCIDENTS]],
         "incident_count": len(incidents),
     }

@@ -120,7 +120,7 @@ def _volatile(overview: Overview) -> Iterator[dict[str, Any]]:
     since = overview.as_of - QUARTER
     found = []
     for offer in overview.all:
-        moves = [e for e in offer.events if e.kind in MOVES and e.size and since < e.at <= overview.as_of]
+        moves = [e for e in offer.changes if e.kind in MOVES and e.size and since < e.at <= overview.as_of]
         if offer.prices is not None and moves:
             found.append((len(moves), offer, moves))
     found.sort(key=lambda item: (-item[0], item[1].model.id, item[1].endpoint.row["id"]))
@@ -129,9 +129,9 @@ def _volatile(overview: Overview) -> Iterator[dict[str, Any]]:
             **naming(offer.model, offer.endpoint),
             **pricing(offer),
             "count": count,
-            "ups": sum(event.size > 0 for event in moves),
-            "downs": sum(event.size < 0 for event in moves),
-            "largest": numbers.signed(max((event.size for event in moves), key=abs)),
-            "largest_size": round(max(abs(event.size) for event in moves), 4),
+            "ups": sum(change.size > 0 for change in moves),
+            "downs": sum(change.size < 0 for change in moves),
+            "largest": numbers.signed(max((change.size for change in moves), key=abs)),
+            "largest_size": round(max(abs(change.size) for change in moves), 4),
             "last": numbers.iso(moves[0].at),
         }

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endpoint_history.analysis.cheapest.cost import Look, UnknownCostError, Usage, cost_usd, is_timed
+from endpoint_history.analysis.cheapest.cost import ObservedPrices, UnknownCostError, Usage, cost_usd, is_timed
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.parsing.prices import read_prices
 from models.listing import PriceSet, canonical_decimal
@@ -29,7 +29,7 @@ def the_prices(*overrides: dict[str, Any], **keys: Any) -> PriceSet:
 
 
 def cost(prices: PriceSet, usage: Usage, at: datetime = NOON, seen_at: datetime | None = None) -> Decimal:
-    return cost_usd([Look(seen_at or at, prices)], usage, at)
+    return cost_usd([ObservedPrices(seen_at or at, prices)], usage, at)
 
 
 def clock(hour: int, minute: int = 0) -> datetime:
@@ -183,14 +183,22 @@ def test_the_plain_price_is_unknown_where_it_was_only_seen_in_a_window() -> None
 
 def test_the_plain_price_is_the_newest_that_was_seen_outside_the_windows() -> None:
     at_night, by_day, before = (the_prices(NIGHT, prompt=p) for p in ("0.0000005", "0.000001", "0.000009"))
-    looks = [Look(clock(5), at_night), Look(clock(5) - timedelta(hours=8), by_day), Look(clock(1), before)]
+    looks = [
+        ObservedPrices(clock(5), at_night),
+        ObservedPrices(clock(5) - timedelta(hours=8), by_day),
+        ObservedPrices(clock(1), before),
+    ]
     assert cost_usd(looks, MILLION, clock(12)) == 1
 
 
 def test_a_plain_price_seen_beside_other_windows_tells_nothing() -> None:
     at_night, other = the_prices(NIGHT, prompt="0.0000005"), the_prices({**NIGHT, "utc_end": 500})
     with pytest.raises(UnknownCostError):
-        cost_usd([Look(clock(3), at_night), Look(clock(1) - timedelta(hours=8), other)], MILLION, clock(12))
+        cost_usd(
+            [ObservedPrices(clock(3), at_night), ObservedPrices(clock(1) - timedelta(hours=8), other)],
+            MILLION,
+            clock(12),
+        )
 
 
 def test_a_price_at_the_top_that_is_not_that_of_the_open_window_is_the_plain_one() -> None:
@@ -199,7 +207,7 @@ def test_a_price_at_the_top_that_is_not_that_of_the_open_window_is_the_plain_one
 
 def test_a_key_that_no_window_has_is_known_at_any_time() -> None:
     at_night = the_prices(NIGHT, prompt="0.0000005")
-    assert cost_usd([Look(clock(3), at_night)], Usage(0, 1_000_000), clock(4)) == 4
+    assert cost_usd([ObservedPrices(clock(3), at_night)], Usage(0, 1_000_000), clock(4)) == 4
 
 
 @pytest.mark.parametrize(
@@ -290,7 +298,7 @@ SHARES = st.decimals(0, 1, places=4)
 
 @given(prices=PRICE_SETS, at=INSTANTS, usage=st.builds(Usage, TOKENS, TOKENS, SHARES, st.just(0), st.integers(0, 9)))
 def test_the_cost_is_that_of_the_entries_laid_one_over_another(prices: PriceSet, at: datetime, usage: Usage) -> None:
-    looks = [Look(at, prices)]  # seen at the instant itself, so that all is known
+    looks = [ObservedPrices(at, prices)]  # seen at the instant itself, so that all is known
     assert cost_usd(looks, usage, at) == cost_of(looks, usage, at)
 
 

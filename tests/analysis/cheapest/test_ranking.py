@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from endpoint_history.analysis.cheapest.conditions import Conditions
 from endpoint_history.analysis.cheapest.cost import Usage
-from endpoint_history.analysis.cheapest.ranking import Answer, Offer, cheapest
+from endpoint_history.analysis.cheapest.ranking import RankedOffer, Ranking, rank_offers
 from endpoint_history.database.engine import opened, upgrade, writing
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.parsing.body import read_observation
@@ -42,21 +42,21 @@ def save(engine: sa.Engine, *looks: Observation) -> None:
 
 def ask(
     engine: sa.Engine, model: str = MODEL, usage: Usage = USAGE, as_of: datetime | None = None, **wanted: Any
-) -> Answer:
+) -> Ranking:
     now = wanted.pop("now", at(24 * 60))
     with engine.connect() as connection:
-        return cheapest(connection, model, usage, Conditions(**wanted), as_of=as_of, now=now)
+        return rank_offers(connection, model, usage, Conditions(**wanted), as_of=as_of, now=now)
 
 
-def ranked(answer: Answer) -> list[tuple[str, Any]]:
+def ranked(answer: Ranking) -> list[tuple[str, Any]]:
     return [(offer.route, offer.cost_usd) for offer in answer.offers]
 
 
-def left_out(answer: Answer) -> dict[str, tuple[str, ...]]:
+def left_out(answer: Ranking) -> dict[str, tuple[str, ...]]:
     return {offer.route: offer.reasons for offer in answer.left_out}
 
 
-def only(answer: Answer) -> Offer:
+def only(answer: Ranking) -> RankedOffer:
     [offer] = answer.offers
     return offer
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from endpoint_history.analysis.cheapest.conditions import Conditions
 from endpoint_history.analysis.cheapest.cost import Usage
-from endpoint_history.analysis.cheapest.ranking import Answer, cheapest
+from endpoint_history.analysis.cheapest.ranking import Ranking, rank_offers
 from endpoint_history.database.engine import opened, upgrade
 from endpoint_history.errors import ConfigurationError
 from models.observation import Observation
@@ -82,17 +82,17 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             yield opened_engine
 
 
-def answer(engine: sa.Engine, usage: Usage, as_of: datetime, over: timedelta) -> Answer | None:
+def answer(engine: sa.Engine, usage: Usage, as_of: datetime, over: timedelta) -> Ranking | None:
     """None: history begins later, or never."""
     wanted = Conditions(uptime_pct=FLOOR, over=over)
     try:
         with engine.connect() as connection:
-            return cheapest(connection, MODEL, usage, wanted, as_of=as_of, now=as_of)
+            return rank_offers(connection, MODEL, usage, wanted, as_of=as_of, now=as_of)
     except ConfigurationError:
         return None
 
 
-def told(answer: Answer | None) -> dict[Key, tuple[Any, ...]]:
+def told(answer: Ranking | None) -> dict[Key, tuple[Any, ...]]:
     if answer is None:
         return {}
     span = (answer.as_of - answer.uptime_since).total_seconds() / 60

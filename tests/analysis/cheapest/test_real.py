@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from endpoint_history.analysis.cheapest.conditions import Conditions
 from endpoint_history.analysis.cheapest.cost import Usage
-from endpoint_history.analysis.cheapest.ranking import Answer, cheapest
+from endpoint_history.analysis.cheapest.ranking import Ranking, rank_offers
 from endpoint_history.database.engine import opened, upgrade, writing
 from endpoint_history.parsing.body import read_observation
 from endpoint_history.store.writer import store
@@ -44,15 +44,15 @@ def connection(database_url: str) -> Iterator[sa.Connection]:
             yield connection
 
 
-def ask(connection: sa.Connection, model: str, usage: Usage, as_of: datetime | None = None, **wanted: Any) -> Answer:
-    return cheapest(connection, model, usage, Conditions(**wanted), as_of=as_of)
+def ask(connection: sa.Connection, model: str, usage: Usage, as_of: datetime | None = None, **wanted: Any) -> Ranking:
+    return rank_offers(connection, model, usage, Conditions(**wanted), as_of=as_of)
 
 
 def exact(*offers: tuple[str, str]) -> list[tuple[str, Decimal]]:
     return [(route, Decimal(cost)) for route, cost in offers]
 
 
-def costs(answer: Answer) -> list[tuple[str, Decimal | None]]:
+def costs(answer: Ranking) -> list[tuple[str, Decimal | None]]:
     return [(offer.route, offer.cost_usd) for offer in answer.offers]
 
 
