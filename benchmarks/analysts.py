@@ -91,7 +91,7 @@ def mark_all(engine: sa.Engine, year: Year) -> None:
         connection.execute(stale_rollups.insert(), rows)
 
 
-def _questions(view: sa.Table, year: Year) -> Iterator[tuple[str, sa.Select[Any]]]:
+def _questions(view: sa.Table, year: Year) -> Iterator[tuple[str, sa.Select[*tuple[Any, ...]]]]:
     yield "model", sa.select(view).where(view.c.model == _MODEL)
     at = next((view.c[name] for name in _TIMES if name in view.c and view.name != "current_prices"), None)
     day = year.begin + timedelta(days=year.days // 2)

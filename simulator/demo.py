@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from endpoint_history.io.private_files import make_folder
 from endpoint_history.settings import Settings
@@ -204,7 +205,7 @@ def _variables(folder: Path, base_url: str = "") -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "OPENROUTER_BASE_URL": base_url or "http://127.0.0.1:9/nowhere",
-        "DATABASE_URL": f"sqlite:///{folder}/history.db",
+        "DATABASE_URL": f"sqlite:///{quote(str(folder))}/history.db",
         "ARCHIVE_URL": str(folder / "archive"),
         "REQUESTS_PER_SECOND": "0",
         "PYTHONIOENCODING": "utf-8",  # what they say is shown in the demo's own

@@ -255,7 +255,7 @@ def count_conflicts(connection: Connection, run_name: str) -> int:
 
 
 @cache
-def _conflicts() -> sa.Select[tuple[int]]:
+def _conflicts() -> sa.Select[int]:
     """Made once: a replay asks for each of thousands of bundles, and making it takes longer than the answer."""
     o, other = observations, observations.alias()
     disagrees = sa.exists().where(

@@ -65,7 +65,8 @@ def opened(url: str, *, must_answer: bool = True) -> Iterator[sa.Engine]:
 
 def location(engine: sa.Engine) -> str:
     """The address for people, without its password; options may hold one too."""
-    return engine.url.set(query={}).render_as_string(hide_password=True)
+    server = engine.url.set(query={}, database="").render_as_string(hide_password=True)
+    return f"{server}{engine.url.database or ''}"
 
 
 @contextlib.contextmanager

@@ -29,13 +29,13 @@ def parse_database_url(url: str) -> sa.URL:
     if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
         raise ConfigurationError(f"DATABASE_URL: {parsed.drivername} is not supported; expected {_EXAMPLES}")
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite_file(parsed)
+        return _sqlite_file(parsed, url.partition("///")[2])
     if "@" in (parsed.host or ""):
         raise ConfigurationError("DATABASE_URL: an @ in the user or the password must be written %40")
     return parsed
 
 
-def _sqlite_file(url: sa.URL) -> sa.URL:
+def _sqlite_file(url: sa.URL, written: str) -> sa.URL:
     if url.host:
         raise ConfigurationError(
             "DATABASE_URL: after sqlite: come three slashes and the path, as in sqlite:///data/history.db,"
@@ -44,10 +44,13 @@ def _sqlite_file(url: sa.URL) -> sa.URL:
     name = url.database or ":memory:"
     if url.query or name.startswith(("file:", ":memory:")):
         raise ConfigurationError(f"DATABASE_URL: a SQLite database is a file, without options; expected {_EXAMPLES}")
+    undecodable = "\ufffd" in name  # such as %DATA%, whose %DA is no character
     try:
-        path = local_path(name)
+        path = local_path(written if undecodable else name)
     except ValueError as error:
-        raise ConfigurationError(f"DATABASE_URL: {name}: {error}") from None
+        raise ConfigurationError(f"DATABASE_URL: {written}: {error}") from None
+    if undecodable:
+        raise ConfigurationError(f"DATABASE_URL: {written}: a % in the path must be written %25")
     with contextlib.suppress(OSError):  # a folder that may not be entered is refused when the file is opened
         if name.endswith("/") or path.is_dir():
             raise ConfigurationError(f"DATABASE_URL: {path} is a folder; name a file in it: {path}/history.db")

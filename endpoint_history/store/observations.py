@@ -207,7 +207,7 @@ def _looks() -> sa.Select[Any]:
     )
 
 
-def _look(row: sa.Row[Any]) -> Look:
+def _look(row: sa.Row[*tuple[Any, ...]]) -> Look:
     id_, author, slug, at, outcome, complete, digest, model, model_id, is_evidence = row
     sighting = Sighting(id_, Target(author, slug), at, outcome, complete, digest, model)
     return Look(sighting, model_id, is_evidence)

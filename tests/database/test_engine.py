@@ -61,6 +61,8 @@ REFUSED_ADDRESSES = [
     ("sqlite:///$HOME/h.db", "DATABASE_URL: $HOME/h.db: $HOME is not replaced here; write the path itself"),
     ("sqlite:////x/${DATA}/h.db", "DATABASE_URL: /x/${DATA}/h.db: ${DATA} is not replaced here; write the path itself"),
     ("sqlite:///%DATA%/h.db", "DATABASE_URL: %DATA%/h.db: %DATA% is not replaced here; write the path itself"),
+    ("sqlite:///100%DA/h.db", "DATABASE_URL: 100%DA/h.db: a % in the path must be written %25"),
+    ("sqlite:///h%0A.db", "DATABASE_URL: h%0A.db: a path with control characters"),
     ("sqlite:////~/h.db", "DATABASE_URL: /~/h.db: ~ means a home folder only at the beginning of a path"),
     ("sqlite:///C:/data/h.db", f"DATABASE_URL: C:/data/h.db: {NO_WINDOWS}"),
     ("sqlite:///C:\\data\\h.db", f"DATABASE_URL: C:\\data\\h.db: {NO_WINDOWS}"),
@@ -243,6 +245,13 @@ def test_a_revision_that_nobody_knows_is_told(move: Callable[[str, str], str], t
         2,
         f"the database {url} can't be moved: Can't locate revision identified by '9999'",
     )
+
+
+def test_a_percent_encoded_path_is_decoded_and_shown_as_the_file_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "Kürzel, 100%41"
+    said = upgrade(f"sqlite:///{tmp_path}/K%C3%BCrzel, 100%2541/history.db", "0001")
+    assert said == f"sqlite:///{folder}/history.db is at revision 0001"
+    assert (folder / "history.db").exists()
 
 
 def test_a_password_among_the_options_is_not_shown() -> None:

@@ -102,7 +102,7 @@ def _model_id(connection: Connection, name: str, as_of: datetime | None) -> int:
     raise ConfigurationError(_unknown(connection, name))
 
 
-def _ways_to(name: str, as_of: datetime | None) -> Iterator[sa.Select[tuple[int]]]:
+def _ways_to(name: str, as_of: datetime | None) -> Iterator[sa.Select[int]]:
     """A model's id, a variant, and a path: what it showed last by then, else what it first showed after."""
     yield select(models.c.id).where(models.c.openrouter_id == name)
     yield select(endpoints.c.model_id).where(endpoints.c.variant == name)
