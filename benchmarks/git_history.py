@@ -1,4 +1,4 @@
-"""How fast a git repository that committed whole walks is imported, against reading it and nothing else.
+"""How fast a git repository that committed whole walks is result, against reading it and nothing else.
 
 The floor asks one `git cat-file --batch` for the same blobs and parses each with `json.loads`.
 """
@@ -26,8 +26,8 @@ from benchmarks.conditions import (
     stopwatch,
 )
 from endpoint_history.archive.bundles import Archive
-from endpoint_history.backfilling.imported import Wanted
 from endpoint_history.backfilling.importer import import_bodies
+from endpoint_history.backfilling.result import Wanted
 from endpoint_history.database.engine import opened
 from endpoint_history.refusals import Refused
 from endpoint_history.sources.git.source import open_git
@@ -86,9 +86,9 @@ def measure_import(repository: Path, url: str, archive: Path) -> Took:
     with opened(url) as engine, stopwatch() as took:
         source = _opened(repository)
         items = ((done, source.size, item) for done, item in source.items)
-        imported = import_bodies(engine, Archive(str(archive)), "git", items, Wanted(), at=datetime.now(UTC))
-    if imported.refusals or imported.troubles:
-        raise RuntimeError(f"{imported.refusals} refused: {imported.refused.examples} {imported.troubles}")
+        result = import_bodies(engine, Archive(str(archive)), "git", items, Wanted(), at=datetime.now(UTC))
+    if result.refusals or result.troubles:
+        raise RuntimeError(f"{result.refusals} refused: {result.refused.examples} {result.troubles}")
     return took
 
 

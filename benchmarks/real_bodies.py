@@ -24,8 +24,8 @@ from benchmarks.conditions import (
     servers,
 )
 from endpoint_history.archive.bundles import Archive
-from endpoint_history.backfilling.imported import Wanted
 from endpoint_history.backfilling.importer import import_bodies
+from endpoint_history.backfilling.result import Wanted
 from endpoint_history.database.engine import opened
 from endpoint_history.sources.files.source import open_files
 from tests.reference.store import visible
@@ -51,10 +51,10 @@ def load(url: str, archive: Path, backfills: list[list[str]]) -> tuple[int, int,
         for names in backfills:
             source = open_files(names, time=_TIME, target=_TARGET)
             items = ((done, source.size, item) for done, item in source.items)
-            imported = import_bodies(engine, Archive(str(archive)), "files", items, Wanted(), at=datetime.now(UTC))
-            if imported.refusals or imported.troubles:
-                raise RuntimeError(f"{imported.refusals} refused: {imported.refused.examples} {imported.troubles}")
-            new, known = new + imported.new, known + imported.known
+            result = import_bodies(engine, Archive(str(archive)), "files", items, Wanted(), at=datetime.now(UTC))
+            if result.refusals or result.troubles:
+                raise RuntimeError(f"{result.refusals} refused: {result.refused.examples} {result.troubles}")
+            new, known = new + result.new, known + result.known
         with engine.connect() as connection:
             return new, known, _digest(visible(connection))
 

@@ -29,7 +29,7 @@ class Refused:
         return f"{self.origin}: {self.reason}"
 
 
-def kind_of(reason: str) -> str:
+def reason_kind(reason: str) -> str:
     """A reason with `…` for what differs from item to item: numbers, times and quoted text."""
     return _SEVERAL.sub("…", _VARYING.sub("…", reason))
 
@@ -63,7 +63,7 @@ class Reasons:
     def add(self, refused: Refused) -> None:
         """Count one."""
         self.count += 1
-        kind = kind_of(refused.reason)
+        kind = reason_kind(refused.reason)
         if kind not in self._groups and len(self._groups) >= _MAX_KINDS:
             kind = _OTHER
         group = self._groups.setdefault(kind, ReasonGroup(refused.reason))

@@ -16,8 +16,8 @@ from prefect.events import emit_event
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from endpoint_history.backfilling.imported import Imported
 from endpoint_history.backfilling.job import Job, Mode, Origin, Rebuilt, SourceName, run_job
+from endpoint_history.backfilling.result import BackfillResult
 from endpoint_history.errors import ConfigurationError, HistoryError
 from endpoint_history.progress import Pace
 from endpoint_history.reporting.backfill_report import backfill_headline, backfill_markdown, backfill_payload
@@ -92,7 +92,7 @@ async def backfill(  # noqa: PLR0917 - a flow's parameters are its form
     return Failed(message=message) if failed else Completed(message=message)
 
 
-async def _publish(ended: Imported | Rebuilt, job: Job) -> None:
+async def _publish(ended: BackfillResult | Rebuilt, job: Job) -> None:
     """Tell Prefect what came. The data is stored by now, so nothing that goes wrong here may fail the run."""
     headline = markdown_text(backfill_headline(ended))
     try:

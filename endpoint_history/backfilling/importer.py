@@ -18,8 +18,8 @@ import sqlalchemy as sa
 
 from endpoint_history.archive.bundles import Archive, run_name
 from endpoint_history.archive.reader import Progress
-from endpoint_history.backfilling.imported import Imported, Wanted
-from endpoint_history.backfilling.saved_look import look_of, unlisted
+from endpoint_history.backfilling.result import BackfillResult, Wanted
+from endpoint_history.backfilling.saved_body import observation_of, unlisted
 from endpoint_history.collecting.summary import Seen, count_conflicts, outcome_of
 from endpoint_history.database.engine import lock_writers, told, writing
 from endpoint_history.errors import HistoryError
@@ -27,7 +27,7 @@ from endpoint_history.loading.bundles import seldom_collected, take_up
 from endpoint_history.parsing.safe_parse import parse_or_fail
 from endpoint_history.refusals import Refused
 from endpoint_history.rollups.refresh import roll_up
-from endpoint_history.sources.items import Found, Known
+from endpoint_history.sources.items import KnownBody, SavedBody
 from endpoint_history.store.dimensions import known_targets, run_ids
 from endpoint_history.store.observations import known_looks
 from endpoint_history.store.run_end import finish_run
@@ -41,7 +41,7 @@ _TRIED = 1000  # what a dry run stores, to tell the first changes
 _BYTES = 32 * 2**20
 _SECONDS = 5.0  # captures come one a second: not many of them may be lost
 
-Item = Found | Observation | Known | Refused  # an observation is of an archive, and what it is already
+Item = SavedBody | Observation | KnownBody | Refused  # an observation is of an archive, and what it is already
 Key = tuple[Target, datetime, LookOutcome, str]  # what makes a look one: with its outcome and its body's digest
 Items = Iterable[tuple[int, int, Item]]  # (how many of the source's things are read, of how many, what)
 
@@ -55,17 +55,17 @@ def import_bodies(
     *,
     at: datetime,
     progress: Progress = lambda *_: None,
-) -> Imported:
+) -> BackfillResult:
     """Take all that is wanted and not known yet. `at` is now. Raises HistoryError; what was taken stays taken."""
     run = Run(run_name("backfill", at, secrets.token_hex(3)), "backfill", source)
-    imported = Imported(run.name, troubles=take_up(engine, archive, at))
+    result = BackfillResult(run.name, troubles=take_up(engine, archive, at))
     last: datetime | None = None
     outcomes: Counter[LookOutcome] = Counter()
     with ExitStack() as stack:
         stack.enter_context(seldom_collected())
         bundle = None
         for batch in _batches(items, progress):
-            new = _new(engine, run, batch, wanted=wanted, imported=imported, at=at)
+            new = _new(engine, run, batch, wanted=wanted, result=result, at=at)
             if not new:
                 continue
             if bundle is None:
@@ -76,17 +76,17 @@ def import_bodies(
             bundle.sync()
             with told(engine), writing(engine) as connection:
                 stored = store(connection, kept)
-            imported.changed += stored.changed
-            imported.new += len(kept)
+            result.changed += stored.changed
+            result.new += len(kept)
             outcomes.update(reading.outcome for _, reading in kept)
             newest = max(look.observed_at for look, _ in kept)
             last = max(last or newest, newest)
     with told(engine), writing(engine) as connection:
         finish_run(connection, run.name, outcomes, last)
-        imported.conflicts = count_conflicts(connection, run.name)
+        result.conflicts = count_conflicts(connection, run.name)
     with told(engine):
         roll_up(engine)
-    return imported
+    return result
 
 
 def try_bodies(
@@ -97,24 +97,24 @@ def try_bodies(
     *,
     at: datetime,
     progress: Progress = lambda *_: None,
-) -> Imported:
+) -> BackfillResult:
     """What a source would bring, with the changes that the first new bodies would make. Nothing is written."""
     run = Run(run_name("backfill", at, secrets.token_hex(3)), "backfill", source)
-    imported = Imported(run.name, is_dry=True)
+    result = BackfillResult(run.name, is_dry=True)
     first: list[Read] = []
     for batch in _batches(items, progress):
-        new = _new(engine, run, batch, wanted=wanted, imported=imported, at=at)
-        imported.new += len(new)
+        new = _new(engine, run, batch, wanted=wanted, result=result, at=at)
+        result.new += len(new)
         first += new[: max(0, _TRIED - len(first))]
     with told(engine), engine.connect().execution_options(writing=True) as connection:
         lock_writers(connection)
-        imported.changed = store(connection, first).changed
+        result.changed = store(connection, first).changed
         if first:
             seen = [Seen(look.target, reading.outcome, None) for look, reading in first if reading.outcome != "failed"]
-            imported.outcome = outcome_of(connection, run.name, seen)
-            imported.conflicts = count_conflicts(connection, run.name)
+            result.outcome = outcome_of(connection, run.name, seen)
+            result.conflicts = count_conflicts(connection, run.name)
         connection.rollback()
-    return imported
+    return result
 
 
 def _batches(items: Items, progress: Progress) -> Iterator[list[Item]]:
@@ -125,7 +125,7 @@ def _batches(items: Items, progress: Progress) -> Iterator[list[Item]]:
         for done, total, item in items:
             batch.append(item)
             progress(done, total)
-            held += len(item.body or b"") if isinstance(item, Found | Observation) else 0
+            held += len(item.body or b"") if isinstance(item, SavedBody | Observation) else 0
             if len(batch) == _BATCH or held >= _BYTES or time.monotonic() - began >= _SECONDS:
                 yield batch
                 batch, held, began = [], 0, time.monotonic()
@@ -137,32 +137,34 @@ def _batches(items: Items, progress: Progress) -> Iterator[list[Item]]:
 
 
 def _new(
-    engine: sa.Engine, run: Run, batch: list[Item], *, wanted: Wanted, imported: Imported, at: datetime
+    engine: sa.Engine, run: Run, batch: list[Item], *, wanted: Wanted, result: BackfillResult, at: datetime
 ) -> list[Read]:
     """What of a batch is wanted and not known, each once; all else is counted."""
     looks: list[tuple[Observation, Reading | None]] = []
     for item in batch:
-        if isinstance(item, Known):
-            imported.known += 1
+        if isinstance(item, KnownBody):
+            result.known += 1
             continue
         look = _look(item, run, at)
         if isinstance(look, Refused):
-            imported.refuse(look)
+            result.refuse(look)
         elif not wanted.takes(look[0]):
-            imported.unwanted += 1
+            result.unwanted += 1
         else:
             looks.append(look)
-            if isinstance(item, Found):
-                imported.dating.add(item, look[0])
+            if isinstance(item, SavedBody):
+                result.dating.add(item, look[0])
     with told(engine), engine.connect() as connection:
         stored = _known(connection, [_key(look, reading) for look, reading in looks])
-    return _read(looks, stored, imported)
+    return _read(looks, stored, result)
 
 
-def _look(item: Found | Observation | Refused, run: Run, at: datetime) -> tuple[Observation, Reading | None] | Refused:
+def _look(
+    item: SavedBody | Observation | Refused, run: Run, at: datetime
+) -> tuple[Observation, Reading | None] | Refused:
     match item:
-        case Found():
-            return look_of(item, run, at)
+        case SavedBody():
+            return observation_of(item, run, at)
         case Observation():
             look = dataclasses.replace(item, run=run)
             return look, parse_or_fail(look)
@@ -181,18 +183,18 @@ def _known(connection: sa.Connection, keys: Sequence[Key]) -> set[Key]:
     return {by_row[row] for row in known_looks(connection, by_row)}
 
 
-def _read(looks: Iterable[tuple[Observation, Reading | None]], stored: set[Key], imported: Imported) -> list[Read]:
+def _read(looks: Iterable[tuple[Observation, Reading | None]], stored: set[Key], result: BackfillResult) -> list[Read]:
     """Read what is not known: that takes ten times as long as to find that something is."""
     reads: dict[Key, Read] = {}
     for look, own_reading in looks:
         key = _key(look, own_reading)
         if key in stored or key in reads:
-            imported.known += 1
+            result.known += 1
             continue
         reading = own_reading or parse_or_fail(look)
         if own_reading is None and reading.listing is None:
-            imported.refuse(unlisted(look, reading))
+            result.refuse(unlisted(look, reading))
         else:
             reads[key] = look, reading
-            imported.partly.add(look, reading)
+            result.partly.add(look, reading)
     return list(reads.values())

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from endpoint_history.archive.bundles import Archive
 from endpoint_history.archive.reader import Progress
-from endpoint_history.backfilling.imported import Imported, Wanted
 from endpoint_history.backfilling.importer import Items, import_bodies, try_bodies
 from endpoint_history.backfilling.replay import replay, try_replay
+from endpoint_history.backfilling.result import BackfillResult, Wanted
 from endpoint_history.database.clock import refuse_clock_ahead
 from endpoint_history.database.engine import location, opened, told
 from endpoint_history.errors import ConfigurationError, HistoryError
@@ -127,7 +127,9 @@ class Rebuilt:
         return 3 if self.differences or self.loaded.damaged or self.is_empty else 0
 
 
-def run_job(settings: Settings, job: Job, *, at: datetime, progress: Progress = lambda *_: None) -> Imported | Rebuilt:
+def run_job(
+    settings: Settings, job: Job, *, at: datetime, progress: Progress = lambda *_: None
+) -> BackfillResult | Rebuilt:
     """Do what is to be done; `at` is now. Raises HistoryError; what was taken until then stays taken."""
     with opened(settings.database_url.get_secret_value()) as engine:
         archive = Archive(settings.archive_url.get_secret_value())
@@ -142,14 +144,14 @@ def run_job(settings: Settings, job: Job, *, at: datetime, progress: Progress = 
         refuse_clock_ahead(engine, at)
         with _items(settings, job, engine) as items:
             if is_dry:
-                imported = try_bodies(engine, job.origin.source, items, job.wanted, at=at, progress=progress)
+                result = try_bodies(engine, job.origin.source, items, job.wanted, at=at, progress=progress)
             else:
                 source = job.origin.source
-                imported = import_bodies(engine, archive, source, items, job.wanted, at=at, progress=progress)
-    if job.origin.source == "wayback" and not imported.read:
+                result = import_bodies(engine, archive, source, items, job.wanted, at=at, progress=progress)
+    if job.origin.source == "wayback" and not result.read:
         base_url = job.origin.base_url or WAYBACK_URL
         raise HistoryError(nothing_captured(base_url, job.origin.paths, job.wanted.since, job.wanted.until))
-    return imported
+    return result
 
 
 def _rebuilt(engine: sa.Engine, archive: Archive, mode: Mode, progress: Progress) -> Rebuilt:

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from endpoint_history.archive.bundles import Archive
 from endpoint_history.archive.reader import Progress, Reading
-from endpoint_history.backfilling.imported import Imported, Wanted
 from endpoint_history.backfilling.importer import Item, try_bodies
+from endpoint_history.backfilling.result import BackfillResult, Wanted
 from endpoint_history.collecting.summary import count_conflicts
 from endpoint_history.database.clock import latest_loadable, loadable
 from endpoint_history.database.engine import told
@@ -21,31 +21,31 @@ from endpoint_history.refusals import Refused
 
 def replay(
     engine: sa.Engine, archive: Archive, wanted: Wanted, *, everything: bool, progress: Progress = lambda *_: None
-) -> Imported:
+) -> BackfillResult:
     """Load what is wanted of the bundles that the database does not hold whole, or of all; twice is as good as once.
 
     What a crash left of a run is loaded whole, as every run does that finds it. Raises ConfigurationError where the
     archive holds no bundle, HistoryError where it or the database is away; what was taken stays taken.
     """
-    imported = Imported(None)
+    result = BackfillResult(None)
     try:
         archive.recover()
     except HistoryError as error:
-        imported.refuse(Refused(archive.location, str(error)))
+        result.refuse(Refused(archive.location, str(error)))
     with told(engine):
         names = _names(engine, archive, everything=everything)
         cut = set(unfinished(engine, archive))
-    imported.bundles = len(names)
+    result.bundles = len(names)
     loaded = load_bundles(
         engine, archive, names, takes=lambda look: look.run.name in cut or wanted.takes(look), progress=progress
     )
-    imported.new, imported.known, imported.unwanted = loaded.new, loaded.read - loaded.new, loaded.unwanted
-    imported.changed, imported.partly = loaded.changed, loaded.partly
+    result.new, result.known, result.unwanted = loaded.new, loaded.read - loaded.new, loaded.unwanted
+    result.changed, result.partly = loaded.changed, loaded.partly
     for damage in loaded.damaged.values():
-        imported.refuse(damage)
+        result.refuse(damage)
     with told(engine), engine.connect() as connection:
-        imported.conflicts = sum(count_conflicts(connection, name) for name in loaded.fresh)
-    return imported
+        result.conflicts = sum(count_conflicts(connection, name) for name in loaded.fresh)
+    return result
 
 
 def try_replay(
@@ -56,14 +56,14 @@ def try_replay(
     everything: bool,
     at: datetime,
     progress: Progress = lambda *_: None,
-) -> Imported:
+) -> BackfillResult:
     """What a replay would bring, and the first changes it would make. Nothing is written."""
     with told(engine):
         names = _names(engine, archive, everything=everything)
     items = _items(archive, names, latest_loadable(engine))
-    imported = try_bodies(engine, "archive", items, wanted, at=at, progress=progress)
-    imported.run, imported.bundles = None, len(names)
-    return imported
+    result = try_bodies(engine, "archive", items, wanted, at=at, progress=progress)
+    result.run, result.bundles = None, len(names)
+    return result
 
 
 def _names(engine: sa.Engine, archive: Archive, *, everything: bool) -> list[str]:

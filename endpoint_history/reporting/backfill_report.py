@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from endpoint_history.backfilling.imported import Dating, Imported
 from endpoint_history.backfilling.job import Rebuilt
+from endpoint_history.backfilling.result import BackfillResult, Dating
 from endpoint_history.loading.compare import Difference
 from endpoint_history.refusals import ReasonGroup, Reasons, Refused
 from endpoint_history.reporting.collect_report import markdown_text, outcome_lines
@@ -17,7 +17,7 @@ _NOTHING_LOADED = "nothing loaded yet; to load the archive: endpoint-history bac
 
 _MOST_GROUPS = 20
 _IN_HEADLINE = 3
-# `Found.dated_by` for people; what is not here is said by the source itself.
+# `SavedBody.dated_by` for people; what is not here is said by the source itself.
 _DATED_BY = {
     "name": "the file's name",
     "path": "the file's path",
@@ -26,9 +26,9 @@ _DATED_BY = {
 }
 
 
-def backfill_headline(ended: Imported | Rebuilt) -> str:
+def backfill_headline(ended: BackfillResult | Rebuilt) -> str:
     """One line: what happened."""
-    if isinstance(ended, Imported):
+    if isinstance(ended, BackfillResult):
         return _imported_headline(ended)
     if ended.is_empty:
         return _NOTHING_LOADED
@@ -40,18 +40,18 @@ def backfill_headline(ended: Imported | Rebuilt) -> str:
     return "; ".join(parts) or f"the database is what its archive gives: {of}"
 
 
-def backfill_lines(ended: Imported | Rebuilt) -> Iterator[str]:
+def backfill_lines(ended: BackfillResult | Rebuilt) -> Iterator[str]:
     """The same with its details."""
-    return _imported_lines(ended) if isinstance(ended, Imported) else _rebuilt_lines(ended)
+    return _imported_lines(ended) if isinstance(ended, BackfillResult) else _rebuilt_lines(ended)
 
 
-def backfill_markdown(ended: Imported | Rebuilt) -> str:
+def backfill_markdown(ended: BackfillResult | Rebuilt) -> str:
     """The same as Markdown, for Prefect's artifact: the details are a block of code, in which nothing is markup."""
     details = "\n".join(f"    {printable(line)}" for line in backfill_lines(ended))
     return f"# {markdown_text(backfill_headline(ended))}\n\n{details}"
 
 
-def backfill_payload(ended: Imported | Rebuilt) -> dict[str, Any]:
+def backfill_payload(ended: BackfillResult | Rebuilt) -> dict[str, Any]:
     """The counts, for the event that tells of its end."""
     if isinstance(ended, Rebuilt):
         return {"bundles": ended.loaded.bundles, "read": ended.loaded.read}
@@ -59,7 +59,7 @@ def backfill_payload(ended: Imported | Rebuilt) -> dict[str, Any]:
     return {"run": ended.run, **counts, "unread": ended.partly.unread.count, "changed": ended.changed}
 
 
-def _imported_headline(imported: Imported) -> str:
+def _imported_headline(imported: BackfillResult) -> str:
     said = f"{imported.read} read, {imported.new} new, {imported.known} known, {imported.refusals} refused"
     said += _most_common(imported.refused)
     unread = imported.partly.unread
@@ -75,7 +75,7 @@ def _most_common(reasons: Reasons) -> str:
     return f" ({', '.join(shown + more)})" if shown else ""
 
 
-def _imported_lines(imported: Imported) -> Iterator[str]:
+def _imported_lines(imported: BackfillResult) -> Iterator[str]:
     of = "" if imported.bundles is None else f" observations of {imported.bundles} bundles"
     if imported.bundles == 0:
         of = " observations, as all bundles are held whole"
@@ -96,7 +96,7 @@ def _imported_lines(imported: Imported) -> Iterator[str]:
         yield f"Run        {imported.run}"
 
 
-def _partly_lines(imported: Imported) -> Iterator[str]:
+def _partly_lines(imported: BackfillResult) -> Iterator[str]:
     partly = imported.partly
     if partly.bodies:
         yield (
@@ -121,7 +121,7 @@ def _dating_lines(dating: Dating) -> Iterator[str]:
         yield f"Targets    {len(dating.targets)}; {own} {said}"
 
 
-def _conflict_hint(imported: Imported) -> str:
+def _conflict_hint(imported: BackfillResult) -> str:
     if imported.conflicts and imported.dating.own_targets:
         return ": without --target, all paths of a model count as one"
     if imported.conflicts and not {"name", "path", "modified"}.isdisjoint(imported.dating.sources):

@@ -11,7 +11,7 @@ from models.observation import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SavedBody:
     """One saved body, as it was saved.
 
     `observed_at` is aware, of any zone. `target` is the requested path where the source tells it; None: the body's own
@@ -30,7 +30,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownBody:
     """Something that is not read again, as what it would give is had already: where it lay."""
 
     origin: str
@@ -46,4 +46,4 @@ class Source:
 
     name: str
     size: int
-    items: Iterable[tuple[int, Found | Refused | Known]]
+    items: Iterable[tuple[int, SavedBody | Refused | KnownBody]]

@@ -15,14 +15,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from endpoint_history.backfilling import importer as importing
-from endpoint_history.backfilling.imported import Imported, Wanted
 from endpoint_history.backfilling.importer import import_bodies, try_bodies
+from endpoint_history.backfilling.result import BackfillResult, Wanted
 from endpoint_history.database.engine import opened, upgrade, writing
 from endpoint_history.errors import ConfigurationError, HistoryError
 from endpoint_history.loading.rebuild import verify
 from endpoint_history.parsing.body import read_observation
 from endpoint_history.refusals import Refused
-from endpoint_history.sources.items import Found, Known
+from endpoint_history.sources.items import KnownBody, SavedBody
 from endpoint_history.store.writer import store
 from endpoint_history.targets import TargetList
 from models.observation import Target
@@ -42,13 +42,13 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
         yield opened_engine
 
 
-def a_found(minute: float = 0, prompt: str = "0.1", origin: str = "a.json", **fields: Any) -> Found:
+def a_found(minute: float = 0, prompt: str = "0.1", origin: str = "a.json", **fields: Any) -> SavedBody:
     body = a_body(an_endpoint(prompt=prompt))
     given: dict[str, Any] = {"body": body, "observed_at": at(minute), "target": Target.parse(MODEL), "origin": origin}
-    return Found(**given | fields)
+    return SavedBody(**given | fields)
 
 
-def load(engine: sa.Engine, *items: importing.Item, wanted: Wanted | None = None) -> Imported:
+def load(engine: sa.Engine, *items: importing.Item, wanted: Wanted | None = None) -> BackfillResult:
     numbered = [(number, len(items), item) for number, item in enumerate(items, 1)]
     return import_bodies(engine, archive(), "files", numbered, wanted or Wanted(), at=NOW)
 
@@ -59,12 +59,12 @@ def rows(engine: sa.Engine, *columns: sa.Column[Any]) -> list[tuple[Any, ...]]:
 
 
 def test_a_body_comes_in_with_its_run_and_where_it_lay(engine: sa.Engine) -> None:
-    imported = load(engine, a_found(origin="saved.zip!a.json"))
-    assert (imported.new, imported.read, imported.changed) == (1, 1, 2)
+    result = load(engine, a_found(origin="saved.zip!a.json"))
+    assert (result.new, result.read, result.changed) == (1, 1, 2)
     assert rows(engine, observations.c.origin, observations.c.archive_line) == [("saved.zip!a.json", 1)]
     with engine.connect() as connection:
         found = connection.execute(sa.select(runs.c.name, runs.c.kind, runs.c.source, runs.c.ok)).one()
-    assert tuple(found) == (imported.run, "backfill", "files", 1)
+    assert tuple(found) == (result.run, "backfill", "files", 1)
 
 
 def test_every_body_from_outside_is_in_our_archive(engine: sa.Engine) -> None:
@@ -88,11 +88,11 @@ def test_what_is_known_is_not_taken_again(engine: sa.Engine) -> None:
 def test_what_is_known_is_not_even_parsed(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     load(engine, a_found())
     monkeypatch.setattr(importing, "parse_or_fail", None)
-    assert load(engine, a_found(), Known("c.json")).known == 2
+    assert load(engine, a_found(), KnownBody("c.json")).known == 2
 
 
 def test_what_a_source_gave_before_it_went_away_is_kept(engine: sa.Engine) -> None:
-    def going_away() -> Iterator[tuple[int, int, Found]]:
+    def going_away() -> Iterator[tuple[int, int, SavedBody]]:
         yield 1, 2, a_found()
         raise HistoryError("it went away")
 
@@ -105,7 +105,7 @@ def test_what_comes_slowly_is_stored_as_it_comes(engine: sa.Engine, monkeypatch:
     monkeypatch.setattr(importing, "_SECONDS", 0)
     stored: list[int] = []
 
-    def slow() -> Iterator[tuple[int, int, Found]]:
+    def slow() -> Iterator[tuple[int, int, SavedBody]]:
         for number in range(3):
             stored.append(len(rows(engine, observations.c.id)))
             yield number + 1, 3, a_found(number)
@@ -118,7 +118,7 @@ def test_large_bodies_are_not_held_many_at_once(engine: sa.Engine, monkeypatch: 
     monkeypatch.setattr(importing, "_BYTES", 2 * len(a_found().body))
     held: list[int] = []
 
-    def items() -> Iterator[tuple[int, int, Found]]:
+    def items() -> Iterator[tuple[int, int, SavedBody]]:
         for number in range(1, 6):
             held.append(len(rows(engine, observations.c.id)))
             yield number, 5, a_found(number)
@@ -157,16 +157,18 @@ def test_without_a_target_the_body_names_its_own(engine: sa.Engine) -> None:
         (a_found(observed_at=at(-10_000_000)), "its time 2007-05-11 22:20:00 UTC is before OpenRouter was"),
     ],
 )
-def test_what_cannot_be_booked_is_refused_and_the_rest_goes_on(engine: sa.Engine, found: Found, reason: str) -> None:
-    imported = load(engine, found, a_found(30, origin="good.json"))
-    assert (imported.refused.examples, imported.refusals, imported.new) == ([Refused("a.json", reason)], 1, 1)
+def test_what_cannot_be_booked_is_refused_and_the_rest_goes_on(
+    engine: sa.Engine, found: SavedBody, reason: str
+) -> None:
+    result = load(engine, found, a_found(30, origin="good.json"))
+    assert (result.refused.examples, result.refusals, result.new) == ([Refused("a.json", reason)], 1, 1)
 
 
 def test_a_saved_404_is_evidence_as_our_own_is(engine: sa.Engine) -> None:
-    gone = Found(NOT_FOUND, at(1), Target.parse(MODEL), "gone.json", status=404)
+    gone = SavedBody(NOT_FOUND, at(1), Target.parse(MODEL), "gone.json", status=404)
     page = replace(gone, body=b"<html>", observed_at=at(2), origin="page.json")
-    imported = load(engine, a_found(0, target=Target.parse(MODEL)), gone, page)
-    assert (imported.new, [refused.origin for refused in imported.refused.examples]) == (2, ["page.json"])
+    result = load(engine, a_found(0, target=Target.parse(MODEL)), gone, page)
+    assert (result.new, [refused.origin for refused in result.refused.examples]) == (2, ["page.json"])
     assert sorted(rows(engine, observations.c.outcome)) == [("gone",), ("ok",)]
     assert load(engine, gone).known == 1
     assert verify(engine, archive())[1] == []
@@ -175,8 +177,8 @@ def test_a_saved_404_is_evidence_as_our_own_is(engine: sa.Engine) -> None:
 def test_only_what_is_wanted_is_taken(engine: sa.Engine) -> None:
     wanted = Wanted(since=at(10), until=at(30), targets=TargetList.given(["acme/swift-*"]))
     other = a_found(20, target=Target.parse(OTHER))
-    imported = load(engine, a_found(0), a_found(10), a_found(30), other, wanted=wanted)
-    assert (imported.new, imported.unwanted) == (1, 3)
+    result = load(engine, a_found(0), a_found(10), a_found(30), other, wanted=wanted)
+    assert (result.new, result.unwanted) == (1, 3)
 
 
 def test_an_end_before_its_beginning_is_refused() -> None:
@@ -186,8 +188,8 @@ def test_an_end_before_its_beginning_is_refused() -> None:
 
 def test_two_sources_that_disagree_are_a_conflict_and_both_are_kept(engine: sa.Engine) -> None:
     load(engine, a_found(prompt="0.1"))
-    imported = load(engine, a_found(prompt="0.2", origin="b.json"))
-    assert (imported.new, imported.conflicts) == (1, 1)
+    result = load(engine, a_found(prompt="0.2", origin="b.json"))
+    assert (result.new, result.conflicts) == (1, 1)
     assert sorted(rows(engine, observations.c.is_evidence)) == [(False,), (True,)]
 
 
@@ -196,10 +198,10 @@ def test_a_dry_run_tells_the_changes_and_writes_nothing(engine: sa.Engine) -> No
     with engine.connect() as connection:
         before = visible(connection)
     items = [(1, 2, a_found(30, prompt="0.2")), (2, 2, a_found(0))]
-    imported = try_bodies(engine, "files", items, Wanted(), at=NOW)
-    assert (imported.new, imported.known, imported.changed) == (1, 1, 1)
-    assert imported.outcome
-    assert [move.key for move in imported.outcome.price_moves] == ["prompt"]
+    result = try_bodies(engine, "files", items, Wanted(), at=NOW)
+    assert (result.new, result.known, result.changed) == (1, 1, 1)
+    assert result.outcome
+    assert [move.key for move in result.outcome.price_moves] == ["prompt"]
     with engine.connect() as connection:
         assert visible(connection) == before
     assert len(archive().bundles()) == 1
@@ -211,7 +213,7 @@ def test_a_backfill_that_was_killed_goes_on_and_ends_the_same(
     class KilledError(BaseException):
         pass
 
-    def killed(items: Sequence[Found]) -> Iterator[tuple[int, int, Found | Refused]]:
+    def killed(items: Sequence[SavedBody]) -> Iterator[tuple[int, int, SavedBody | Refused]]:
         yield from ((number, 9, item) for number, item in enumerate(items, 1))
         raise KilledError
 
@@ -219,14 +221,14 @@ def test_a_backfill_that_was_killed_goes_on_and_ends_the_same(
     found = [a_found(30 * n, prompt=f"0.{n // 2 + 1}") for n in range(9)]
     with pytest.raises(KilledError):
         import_bodies(engine, archive(), "files", killed(found[:5]), Wanted(), at=NOW)
-    imported = load(engine, *found)
-    assert (imported.new, imported.known) == (5, 4)
+    result = load(engine, *found)
+    assert (result.new, result.known) == (5, 4)
     with engine.connect() as connection:
         assert stored_history(connection) == history_of([_look(item) for item in found])
     assert verify(engine, archive())[1] == []
 
 
-def _look(found: Found) -> Any:
+def _look(found: SavedBody) -> Any:
     return replace(a_look(body=found.body), observed_at=found.observed_at)
 
 
@@ -248,7 +250,7 @@ LIVE = st.lists(
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @hypothesis.given(late=LATE, live=LIVE, chance=st.randoms(use_true_random=False))
 def test_imports_between_live_looks_leave_the_history_of_the_set(
-    tmp_path: Path, late: list[Found], live: list[Any], chance: random.Random
+    tmp_path: Path, late: list[SavedBody], live: list[Any], chance: random.Random
 ) -> None:
     url = f"sqlite:///{tmp_path}/any.db"
     upgrade(url)
@@ -259,7 +261,7 @@ def test_imports_between_live_looks_leave_the_history_of_the_set(
         steps: list[Any] = [*late, *live]
         chance.shuffle(steps)
         for step in steps:
-            if isinstance(step, Found):
+            if isinstance(step, SavedBody):
                 load(engine, step)
             else:
                 with writing(engine) as connection:

@@ -24,8 +24,8 @@ from random import Random
 
 import pytest
 
-from endpoint_history.backfilling.imported import Imported
 from endpoint_history.backfilling.job import Job, Origin, run_job
+from endpoint_history.backfilling.result import BackfillResult
 from endpoint_history.database.engine import opened, upgrade
 from endpoint_history.loading.bundles import load_bundles
 from endpoint_history.loading.rebuild import verify
@@ -228,7 +228,7 @@ def test_a_kill_at_any_step_loses_nothing_and_leaves_nothing(step: str) -> None:
             died = subprocess.run([sys.executable, "-c", BACKFILLER, *step.split()], check=False)
             assert died.returncode == -signal.SIGKILL
         imported = run_job(Settings.read(), JOB, at=datetime.now(UTC))
-        assert isinstance(imported, Imported)
+        assert isinstance(imported, BackfillResult)
         assert (imported.read, imported.refusals, imported.troubles) == (6 * len(PATHS), 0, [])
     with opened("sqlite:///killed.db") as engine:
         assert verify(engine, archive())[1] == []

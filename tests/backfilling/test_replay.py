@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from fsspec.implementations.memory import MemoryFileSystem
 
 from endpoint_history.archive.bundles import Archive
-from endpoint_history.backfilling.imported import Imported, Wanted
 from endpoint_history.backfilling.replay import replay, try_replay
+from endpoint_history.backfilling.result import BackfillResult, Wanted
 from endpoint_history.database.engine import opened, upgrade, writing
 from endpoint_history.errors import ConfigurationError, HistoryError
 from endpoint_history.loading import bundles as loading
@@ -61,19 +61,23 @@ def full() -> Archive:
     return full_archive()
 
 
-def load(engine: sa.Engine, given: Archive, wanted: Wanted = PARTS["nothing"], *, everything: bool = False) -> Imported:
+def load(
+    engine: sa.Engine, given: Archive, wanted: Wanted = PARTS["nothing"], *, everything: bool = False
+) -> BackfillResult:
     return replay(engine, given, wanted, everything=everything)
 
 
-def load_all(engine: sa.Engine, given: Archive, *, everything: bool = False) -> Imported:
+def load_all(engine: sa.Engine, given: Archive, *, everything: bool = False) -> BackfillResult:
     return load(engine, given, Wanted(), everything=everything)
 
 
-def attempt(engine: sa.Engine, given: Archive, wanted: Wanted | None = None, *, everything: bool = False) -> Imported:
+def attempt(
+    engine: sa.Engine, given: Archive, wanted: Wanted | None = None, *, everything: bool = False
+) -> BackfillResult:
     return try_replay(engine, given, wanted or Wanted(), everything=everything, at=at(1000))
 
 
-def counts(imported: Imported) -> tuple[int, ...]:
+def counts(imported: BackfillResult) -> tuple[int, ...]:
     """New, known, unwanted, refused."""
     return imported.new, imported.known, imported.unwanted, imported.refusals
 

@@ -9,9 +9,9 @@ from itertools import count as counting
 import pytest
 import sqlalchemy as sa
 
-from endpoint_history.backfilling.imported import Wanted
 from endpoint_history.backfilling.job import Job, Origin, run_job
 from endpoint_history.backfilling.replay import replay, try_replay
+from endpoint_history.backfilling.result import Wanted
 from endpoint_history.collecting import batch as walk_module
 from endpoint_history.database.engine import opened, writing
 from endpoint_history.errors import ClockError, HistoryError

@@ -17,7 +17,7 @@ from endpoint_history.errors import unexpected
 from endpoint_history.parsing.body import read_observation
 from endpoint_history.parsing.models_page import read_page
 from endpoint_history.sources.documents.classify import looks_like
-from endpoint_history.sources.wayback.cdx import error_text
+from endpoint_history.sources.wayback.cdx import cdx_error
 from endpoint_history.text import printable
 from tests.support.factories import a_body, a_look, an_endpoint
 
@@ -156,5 +156,5 @@ def test_a_message_reads_the_same_wherever_it_is_quoted() -> None:
         read_page(400, None, body)
     assert looks_like(body).startswith(f"an API error body: {shown}")
     assert shown in reason(body, 400)
-    assert error_text(message.encode()).startswith("a\u200db \ufffd[31m")
+    assert cdx_error(message.encode()).startswith("a\u200db \ufffd[31m")
     assert shown in unexpected(ValueError(message))

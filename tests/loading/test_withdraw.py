@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from endpoint_history.archive.bundles import Archive
-from endpoint_history.backfilling.imported import Wanted
 from endpoint_history.backfilling.replay import replay
+from endpoint_history.backfilling.result import Wanted
 from endpoint_history.database.engine import opened, writing
 from endpoint_history.errors import ConfigurationError, HistoryError
 from endpoint_history.loading import rebuild as rebuild_module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from endpoint_history.refusals import Reasons, Refused, kind_of
+from endpoint_history.refusals import Reasons, Refused, reason_kind
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from endpoint_history.refusals import Reasons, Refused, kind_of
     ],
 )
 def test_reasons_that_differ_in_a_value_are_one_kind(one: str, other: str) -> None:
-    assert kind_of(one) == kind_of(other)
+    assert reason_kind(one) == reason_kind(other)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_reasons_that_differ_in_a_value_are_one_kind(one: str, other: str) -> No
     ],
 )
 def test_reasons_of_other_fields_statuses_and_options_are_not(one: str, other: str) -> None:
-    assert kind_of(one) != kind_of(other)
+    assert reason_kind(one) != reason_kind(other)
 
 
 def test_a_group_keeps_its_exact_reason_as_long_as_all_have_it() -> None:

@@ -23,7 +23,7 @@ from endpoint_history.sources.documents import json_lines
 from endpoint_history.sources.files import containers
 from endpoint_history.sources.files import tar as tars
 from endpoint_history.sources.files.source import open_files
-from endpoint_history.sources.items import Found
+from endpoint_history.sources.items import SavedBody
 from models.observation import Target
 from tests.support.factories import NOT_FOUND, a_body, an_endpoint
 
@@ -59,9 +59,9 @@ def read(*patterns: str, time: str | None = None, zone: str | None = None, targe
     return [item for _, item in open_files(patterns, time=time, zone=zone, target=target).items]
 
 
-def only(*patterns: str, **rules: Any) -> Found:
+def only(*patterns: str, **rules: Any) -> SavedBody:
     (item,) = read(*patterns, **rules)
-    assert isinstance(item, Found), item
+    assert isinstance(item, SavedBody), item
     return item
 
 
@@ -71,11 +71,11 @@ def refusal(*patterns: str, **rules: Any) -> str:
     return f"{item.origin}: {item.reason}"
 
 
-def origins(items: Sequence[Found | Refused]) -> list[str]:
-    return [item.origin for item in items if isinstance(item, Found)]
+def origins(items: Sequence[SavedBody | Refused]) -> list[str]:
+    return [item.origin for item in items if isinstance(item, SavedBody)]
 
 
-def refused(items: Sequence[Found | Refused]) -> list[tuple[str, str]]:
+def refused(items: Sequence[SavedBody | Refused]) -> list[tuple[str, str]]:
     return [(item.origin, item.reason) for item in items if isinstance(item, Refused)]
 
 
@@ -111,7 +111,7 @@ Make = Callable[[str, dict[str, bytes]], str]
 
 
 def test_a_file_is_found_under_the_name_that_was_given() -> None:
-    assert only(write(NAME)) == Found(BODY, AT, None, NAME)
+    assert only(write(NAME)) == SavedBody(BODY, AT, None, NAME)
 
 
 def test_a_folder_is_read_with_all_below_it_in_order_but_what_is_hidden() -> None:
@@ -181,7 +181,7 @@ def test_what_cannot_be_meant_is_told_before_anything_is_read(
 
 def test_untold_the_time_in_the_document_comes_before_that_in_the_name() -> None:
     write("20200101T000000Z.json", WALK % BODY)
-    assert only("20200101T000000Z.json") == Found(BODY, AT, Target("a", "b"), "20200101T000000Z.json item 1")
+    assert only("20200101T000000Z.json") == SavedBody(BODY, AT, Target("a", "b"), "20200101T000000Z.json item 1")
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_time_field_takes_no_other_time() -> None:
 
 def test_time_field_may_be_named() -> None:
     stamped = BODY.replace(b"{", b'{"when": 1778924831, "timestamp": "no time", ', 1)
-    assert only(write("x.json", stamped), time="field:when") == Found(stamped, AT, None, "x.json")
+    assert only(write("x.json", stamped), time="field:when") == SavedBody(stamped, AT, None, "x.json")
     assert refusal(write("x.json"), time="field:when") == "x.json: no time in when"
 
 
@@ -300,13 +300,13 @@ def test_the_members_of_an_archive_are_read(make: Make, name: str) -> None:
     inner = gzip.compress(OTHER + b"\n" + NOT_FOUND)
     make(name, {f"in/{NAME}": BODY, "20260516T094711Z.jsonl.gz": inner, "x.json": WALK % OTHER})
     assert read(name) == [
-        Found(BODY, AT, None, f"{name}!in/{NAME}"),
-        Found(OTHER, AT, None, f"{name}!20260516T094711Z.jsonl.gz line 1"),
+        SavedBody(BODY, AT, None, f"{name}!in/{NAME}"),
+        SavedBody(OTHER, AT, None, f"{name}!20260516T094711Z.jsonl.gz line 1"),
         Refused(
             f"{name}!20260516T094711Z.jsonl.gz line 2",
             "an API error body: Model not found; say whose it is with --target",
         ),
-        Found(OTHER, AT, Target("a", "b"), f"{name}!x.json item 1"),
+        SavedBody(OTHER, AT, Target("a", "b"), f"{name}!x.json item 1"),
     ]
 
 
@@ -415,7 +415,7 @@ def test_links_and_secrets_in_a_zip_are_refused() -> None:
     ]
 
 
-def summary(item: Found | Refused) -> str:
+def summary(item: SavedBody | Refused) -> str:
     given = item.reason if isinstance(item, Refused) else (item.body, item.observed_at, item.target, item.dated_by)
     return f"{item.origin.rpartition('in/')[2]} {given}"
 
@@ -446,7 +446,7 @@ def test_a_folder_and_its_archives_give_the_same() -> None:
 def test_stdin_is_read_line_by_line(pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     content = b'{"fetched_at": 1778924831, "response": %s}\n' % BODY
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(pack(content * 2))))
-    assert read("-") == [Found(BODY, AT, None, f"stdin line {number}") for number in (1, 2)]
+    assert read("-") == [SavedBody(BODY, AT, None, f"stdin line {number}") for number in (1, 2)]
 
 
 def test_stdin_that_is_closed_is_an_empty_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -492,7 +492,7 @@ def test_each_item_says_where_its_time_was_found() -> None:
     write("a/x.json", b'{"fetched_at": 1778924831, "response": %s}' % BODY)
     write(f"b/{NAME}")
     write("c/20260516T094711Z/x.json")
-    assert [item.dated_by for item in read("a", "b", "c") if isinstance(item, Found)] == [
+    assert [item.dated_by for item in read("a", "b", "c") if isinstance(item, SavedBody)] == [
         "field fetched_at",
         "name",
         "path",
@@ -608,7 +608,7 @@ def test_a_file_that_goes_before_it_is_read_is_refused() -> None:
     Path(NAME).unlink()
     first, second = (item for _, item in source.items)
     assert first == Refused(NAME, "can't be read: No such file or directory")
-    assert isinstance(second, Found)
+    assert isinstance(second, SavedBody)
 
 
 def test_a_source_can_be_read_twice() -> None:
@@ -621,11 +621,11 @@ def test_all_recorded_bodies_are_found_as_they_were_recorded() -> None:
     recorded = sorted(REAL.glob("*.json"))
     items = read(f"{REAL}/*.json", time="name:%Y%m%dT%H%M%SZ", target="name:{author}__{slug}__")
     assert refused(items) == []
-    assert [(item.body, item.origin) for item in items if isinstance(item, Found)] == [
+    assert [(item.body, item.origin) for item in items if isinstance(item, SavedBody)] == [
         (path.read_bytes(), str(path)) for path in recorded
     ]
     names = [Target(*path.stem.rsplit("__", 1)[0].split("__")) for path in recorded]
-    assert [item.target for item in items if isinstance(item, Found)] == names
+    assert [item.target for item in items if isinstance(item, SavedBody)] == names
     assert len(items) == 510
 
 
@@ -634,7 +634,7 @@ def test_recorded_bodies_come_out_of_one_walk_unchanged() -> None:
     bodies = [path.read_bytes().strip() for path in sorted(REAL.glob("*.json"))]
     walk = b'{"fetchedAt": 1778924831, "data": [%s]}' % b", ".join(b'{"response": %s}' % body for body in bodies)
     items = read(write("walk.json", walk))
-    assert [item.body for item in items if isinstance(item, Found)] == bodies
+    assert [item.body for item in items if isinstance(item, SavedBody)] == bodies
 
 
 EXTREME_TIMES = [
@@ -648,7 +648,7 @@ def test_a_line_of_an_extreme_time_costs_itself_alone(time: str) -> None:
     good = b'{"observed_at":"2026-11-01T01:00:00Z","response":%s}\n' % BODY
     bad = b'{"observed_at":%s,"response":%s}\n' % (time.encode(), BODY)
     first, second, third = read(write("x.jsonl", good + bad + good))
-    assert isinstance(first, Found)
+    assert isinstance(first, SavedBody)
     assert isinstance(second, Refused)
     assert "is no time" in second.reason or "no zone" in second.reason
-    assert isinstance(third, Found)
+    assert isinstance(third, SavedBody)

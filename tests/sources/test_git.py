@@ -20,7 +20,7 @@ from endpoint_history.errors import ConfigurationError
 from endpoint_history.refusals import Refused
 from endpoint_history.sources.git import blobs as git_blobs
 from endpoint_history.sources.git.source import open_git
-from endpoint_history.sources.items import Found, Known, Source
+from endpoint_history.sources.items import KnownBody, SavedBody, Source
 from models.observation import Target
 from tests.support.factories import MORNING, a_body, an_endpoint, at
 
@@ -95,10 +95,10 @@ def opened(repo: Repo, *patterns: str, **options: Any) -> Source:
     return open_git(str(repo.folder), patterns or (BODY,), **{"time": None, "target": None} | options)
 
 
-def found(source: Source) -> list[Found]:
+def found(source: Source) -> list[SavedBody]:
     items = [item for _, item in source.items]
     assert [item for item in items if isinstance(item, Refused)] == []
-    return [item for item in items if isinstance(item, Found)]
+    return [item for item in items if isinstance(item, SavedBody)]
 
 
 def refused(source: Source) -> list[str]:
@@ -124,7 +124,7 @@ def test_each_version_of_a_file_is_found_with_its_commit_and_time(repo: Repo) ->
     assert (source.name, source.size) == ("git", 3)
     assert [done for done, _ in source.items] == [1, 2, 3]
     assert found(source) == [
-        Found(priced(number), at(number), None, f"{repo.folder}@{commit[:12]}:{BODY}")
+        SavedBody(priced(number), at(number), None, f"{repo.folder}@{commit[:12]}:{BODY}")
         for number, commit in enumerate(commits, start=1)
     ]
 
@@ -242,7 +242,7 @@ def test_a_renamed_file_is_no_new_observation_whichever_path_is_asked_for(repo: 
     repo.git("mv", "old.json", "new.json")
     repo.commit()
     assert [item.origin.rpartition(":")[2] for item in found(opened(repo, "."))] == ["old.json"]
-    assert [type(item) for _, item in opened(repo, ".").items] == [Found, Known]
+    assert [type(item) for _, item in opened(repo, ".").items] == [SavedBody, KnownBody]
     assert found(opened(repo, "new.json")) == []
 
 
@@ -314,7 +314,7 @@ def test_a_commit_without_a_readable_time_is_refused_and_the_rest_goes_on(repo: 
     repo.git("reset", "--quiet", "--soft", broken)
     repo.save(priced(2))
     items = [item for _, item in opened(repo, time="author", since=MORNING).items]
-    assert [type(item) for item in items] == [Refused, Found]
+    assert [type(item) for item in items] == [Refused, SavedBody]
     assert isinstance(items[0], Refused)
     assert "no readable time" in items[0].reason
 
@@ -372,7 +372,7 @@ def test_a_path_that_tells_no_target_is_refused(repo: Repo, path: str, reason: s
 def test_a_body_that_says_it_is_another_target_s_is_refused(repo: Repo) -> None:
     repo.save(a_walk(1, "acme/swift-1", "acme/swift-2"))
     source = opened(repo, target="acme/swift-1")
-    assert [type(item) for _, item in source.items] == [Found, Refused]
+    assert [type(item) for _, item in source.items] == [SavedBody, Refused]
     assert refused(source) == ["the file says that this is acme/swift-2, not acme/swift-1"]
 
 
@@ -386,7 +386,7 @@ def test_content_that_is_no_body_is_refused_where_it_lies_and_the_rest_goes_on(r
         assert item.origin.startswith(f"{repo.folder}@{commit[:12]}:{BODY}")
         assert len(item.reason.splitlines()) == 1
     assert items
-    assert isinstance(last, Found)
+    assert isinstance(last, SavedBody)
     assert done == 2
 
 
@@ -396,7 +396,7 @@ def test_a_huge_file_is_refused_unread_and_the_rest_goes_on(repo: Repo, monkeypa
     repo.save(priced(1))
     repo.save(b"x" * 5001)
     items = [item for _, item in opened(repo).items]
-    assert [type(item) for item in items] == [Refused, Found, Refused]
+    assert [type(item) for item in items] == [Refused, SavedBody, Refused]
     assert refused(opened(repo)) == [f"blob of {size} bytes: at most 5,000 are read" for size in ("5,000,001", "5,001")]
 
 
@@ -412,7 +412,7 @@ def test_links_and_submodules_are_refused(repo: Repo) -> None:
         "a symbolic link, not a file: name the path of the file that it leads to",
         "a submodule, not a file: load its own repository",
     ]
-    assert len([item for _, item in opened(repo, "data").items if isinstance(item, Found)]) == 2
+    assert len([item for _, item in opened(repo, "data").items if isinstance(item, SavedBody)]) == 2
 
 
 def remove(file: Path) -> None:
@@ -435,7 +435,7 @@ def test_an_object_that_is_gone_or_damaged_is_refused_and_the_rest_goes_on(
     damage(repo.object(f"{commits[1]}:{BODY}"))
     damage(repo.object(f"{commits[2]}:{BODY}"))
     items = [item for _, item in opened(repo).items]
-    assert [type(item) for item in items] == [Found, Refused, Refused, Found]
+    assert [type(item) for item in items] == [SavedBody, Refused, Refused, SavedBody]
     for reason in refused(opened(repo)):
         assert reason.startswith("the object ")
         assert "\n" not in reason
@@ -462,7 +462,7 @@ def test_a_partial_clone_fetches_nothing(repo: Repo) -> None:
     partial = repo.folder.parent / "partial"
     repo.git("clone", "--quiet", "--filter=blob:none", f"file://{repo.folder}", str(partial))
     items = [item for _, item in open_git(str(partial), [BODY], time=None, target=None).items]
-    assert [type(item) for item in items] == [Refused, Refused, Found]  # the last was checked out
+    assert [type(item) for item in items] == [Refused, Refused, SavedBody]  # the last was checked out
     missing = Repo(partial).git("rev-list", "--objects", "--all", "--missing=print").count("?")
     assert missing == 2
 
@@ -475,10 +475,10 @@ def test_where_a_shallow_clone_begins_the_commit_s_time_is_not_the_file_s(repo: 
     shallow = repo.folder.parent / "shallow"
     repo.git("clone", "--quiet", "--depth=2", f"file://{repo.folder}", str(shallow))
     items = [item for _, item in open_git(str(shallow), ["."], time=None, target=None).items]
-    assert [type(item) for item in items] == [Refused, Refused, Found, Found]
+    assert [type(item) for item in items] == [Refused, Refused, SavedBody, SavedBody]
     assert isinstance(items[0], Refused)
     assert "shallow clone" in items[0].reason
-    assert isinstance(items[2], Found)
+    assert isinstance(items[2], SavedBody)
     assert items[2].observed_at == at(-60)
 
 

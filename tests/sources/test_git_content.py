@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from endpoint_history.sources.git.blobs import UnreadableError
+from endpoint_history.sources.git.blobs import BlobError
 from endpoint_history.sources.git.content import read_content
 from tests.sources.test_git import BODY, GIT, Repo, found, opened, priced, refused, repo
 
@@ -62,22 +62,22 @@ def test_all_members_of_a_compressed_blob_are_read(pack: Callable[[bytes], bytes
 
 @pytest.mark.parametrize("pack", PACKERS)
 def test_a_compressed_blob_that_is_cut_off_or_too_large_is_refused(pack: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(UnreadableError, match=r"cut off here, byte [0-9]+ of its content$"):
+    with pytest.raises(BlobError, match=r"cut off here, byte [0-9]+ of its content$"):
         read_content(pack(priced(1))[:-12], NOWHERE)
-    with pytest.raises(UnreadableError, match=r"^compressed, and its content is larger than 64 MiB$"):
+    with pytest.raises(BlobError, match=r"^compressed, and its content is larger than 64 MiB$"):
         read_content(pack(bytes(64 * 2**20 + 1)), NOWHERE)
 
 
 @pytest.mark.parametrize("pack", PACKERS)
 def test_a_blob_that_is_compressed_twice_is_read_as_files_are(pack: Callable[[bytes], bytes]) -> None:
     assert read_content(pack(pack(priced(1))), NOWHERE) == priced(1)
-    with pytest.raises(UnreadableError, match="compressed more than 2 times over"):
+    with pytest.raises(BlobError, match="compressed more than 2 times over"):
         read_content(pack(pack(pack(priced(1)))), NOWHERE)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="this Python reads zstd")
 def test_zstd_is_named_as_in_files() -> None:
-    with pytest.raises(UnreadableError, match=r"^compressed with zstd, which this Python can't read; decompress it"):
+    with pytest.raises(BlobError, match=r"^compressed with zstd, which this Python can't read; decompress it"):
         read_content(b"\x28\xb5\x2f\xfdabc", NOWHERE)
 
 
@@ -109,7 +109,7 @@ def test_an_lfs_pointer_is_named_until_its_content_is_fetched(repo: Repo) -> Non
     ],
 )
 def test_what_only_stands_for_a_body_is_named_with_what_to_do(content: bytes, what: str) -> None:
-    with pytest.raises(UnreadableError) as raised:
+    with pytest.raises(BlobError) as raised:
         read_content(content, NOWHERE)
     assert str(raised.value).startswith(what)
 

@@ -10,7 +10,7 @@ import pytest
 
 from endpoint_history.refusals import Refused
 from endpoint_history.sources.git.source import open_git
-from endpoint_history.sources.items import Found, Known
+from endpoint_history.sources.items import KnownBody, SavedBody
 from models.observation import Target
 from tests.sources.test_git import GIT, Repo, a_walk, found, opened, priced, refused, repo
 from tests.support.factories import at
@@ -41,7 +41,7 @@ def prices(repo: Repo, *patterns: str, **options: Any) -> list[tuple[str, dateti
     return [
         (json.loads(item.body)["data"]["endpoints"][0]["pricing"]["prompt"], item.observed_at)
         for item in items(repo, *patterns, **options)
-        if isinstance(item, Found)
+        if isinstance(item, SavedBody)
     ]
 
 
@@ -52,7 +52,7 @@ def test_a_line_that_was_there_before_is_not_observed_again(repo: Repo, dated: b
         content += a_line(number, at(number - 60) if dated else None)
         repo.save(content, LINES)
     assert prices(repo, LINES) == [(f"0.{number:06}", at(number)) for number in (1, 2, 3)]
-    assert kinds(repo, LINES) == ["Found", "Known", "Found", "Known", "Known", "Found"]
+    assert kinds(repo, LINES) == ["SavedBody", "KnownBody", "SavedBody", "KnownBody", "KnownBody", "SavedBody"]
 
 
 def test_a_list_that_grows_at_either_end_gives_each_body_once(repo: Repo) -> None:
@@ -68,7 +68,7 @@ def test_the_same_body_appended_again_is_a_new_observation(repo: Repo) -> None:
 
 
 def found_or_known(repo: Repo, *patterns: str) -> list[Any]:
-    return [item if isinstance(item, Found) else _Nothing() for item in items(repo, *patterns)]
+    return [item if isinstance(item, SavedBody) else _Nothing() for item in items(repo, *patterns)]
 
 
 class _Nothing:
@@ -116,7 +116,7 @@ def test_several_different_bodies_of_one_commit_time_are_refused_and_the_field_t
 def test_bodies_of_other_targets_and_other_commits_are_not_refused_with_them(repo: Repo) -> None:
     repo.save(a_line(1), LINES)
     repo.save(a_line(1) + a_line(2) + a_line(3) + a_line(4, model="acme/heron-2"), LINES)
-    assert kinds(repo, LINES) == ["Found", "Known", "Refused", "Refused", "Found"]
+    assert kinds(repo, LINES) == ["SavedBody", "KnownBody", "Refused", "Refused", "SavedBody"]
 
 
 def test_a_variant_and_its_model_are_two_targets(repo: Repo) -> None:
@@ -124,39 +124,39 @@ def test_a_variant_and_its_model_are_two_targets(repo: Repo) -> None:
     free["data"]["endpoints"][0]["model_id"] = "acme/swift-1:free"
     repo.write("free.json", json.dumps(free).encode())
     repo.save(priced(1))
-    assert kinds(repo, ".") == ["Found", "Found"]
+    assert kinds(repo, ".") == ["SavedBody", "SavedBody"]
 
 
 def test_equal_bodies_of_one_commit_are_not_refused(repo: Repo) -> None:
     repo.write("latest.json", priced(1))
     repo.save(priced(1), "snapshots/x.json")
-    assert kinds(repo, ".") == ["Found", "Found"]
+    assert kinds(repo, ".") == ["SavedBody", "SavedBody"]
 
 
 def test_one_content_in_two_layouts_is_one_observation(repo: Repo) -> None:
     repo.write("latest.json", json.dumps(json.loads(priced(1)), indent=4).encode())
     repo.save(a_line(1) + a_line(2, model="acme/heron-2"), LINES)
-    assert kinds(repo, ".") == ["Found", "Known", "Found"]
+    assert kinds(repo, ".") == ["SavedBody", "KnownBody", "SavedBody"]
 
 
 def test_different_lines_of_a_file_that_only_its_name_dates_are_refused(repo: Repo) -> None:
     repo.save(a_line(1, at(-60)) + a_line(2, at(-30)) + a_line(3, model="acme/heron-2"), "2026-05-16.jsonl")
     (reason, _) = refused(opened(repo, ".", time="name:%Y-%m-%d"))
     assert reason.endswith("have only the one time 2026-05-16 00:00:00 UTC, the file's name: give --time field:stamp")
-    assert kinds(repo, ".", time="name:%Y-%m-%d") == ["Refused", "Refused", "Found"]
+    assert kinds(repo, ".", time="name:%Y-%m-%d") == ["Refused", "Refused", "SavedBody"]
 
 
 def test_different_bodies_of_commits_with_one_time_are_refused_too(repo: Repo) -> None:
     for number in (1, 2, 3):
         repo.save(priced(number), author=at(number), committer=at(9))
     assert kinds(repo, time="committer") == ["Refused"] * 3
-    assert kinds(repo, time="author") == ["Found"] * 3
+    assert kinds(repo, time="author") == ["SavedBody"] * 3
 
 
 def test_commits_of_one_time_are_found_wherever_they_are_in_history(repo: Repo) -> None:
     for number, minute in ((1, 1), (2, 2), (3, 1)):
         repo.save(priced(number), author=at(minute))
-    assert sorted(kinds(repo)) == ["Found", "Refused", "Refused"]
+    assert sorted(kinds(repo)) == ["Refused", "Refused", "SavedBody"]
 
 
 @pytest.mark.parametrize(
@@ -270,4 +270,4 @@ def test_more_bodies_than_memory_should_hold_wait_on_disk(repo: Repo, monkeypatc
         repo.write(f"{number}.json", priced(number, f"acme/swift-{number}"))
     repo.commit()
     assert [item.body for item in found(opened(repo, "."))] == [priced(n, f"acme/swift-{n}") for n in range(5)]
-    assert not [item for item in items(repo, ".") if isinstance(item, Known | Refused)]
+    assert not [item for item in items(repo, ".") if isinstance(item, KnownBody | Refused)]

@@ -21,7 +21,7 @@ from endpoint_history.openrouter.client import Fetcher
 from endpoint_history.openrouter.rate_limit import Politeness
 from endpoint_history.refusals import Refused
 from endpoint_history.settings import Settings
-from endpoint_history.sources.items import Found, Known
+from endpoint_history.sources.items import KnownBody, SavedBody
 from endpoint_history.sources.wayback.source import open_wayback
 from models.observation import Target
 from simulator import faults
@@ -33,7 +33,7 @@ PATHS = [path for path in Market().paths() if len({saved.digest for saved in Arc
 PATH = PATHS[0]
 CDX = "/cdx/search/cdx"
 COLUMNS = ["timestamp", "original"]
-Item = tuple[int, int, Found | Refused | Known]
+Item = tuple[int, int, SavedBody | Refused | KnownBody]
 
 
 @pytest.fixture(autouse=True)
@@ -80,10 +80,12 @@ def walk(base_url: str, *paths: str, most: int | None = None, **options: Any) ->
     return asyncio.run(run())
 
 
-def walked(archive: Archive, *paths: str, **options: Any) -> tuple[list[Found], list[Refused]]:
+def walked(archive: Archive, *paths: str, **options: Any) -> tuple[list[SavedBody], list[Refused]]:
     with serving_wayback(archive) as base_url:
         items = [item for _, _, item in walk(base_url, *(paths or (PATH,)), **options)]
-    return [item for item in items if isinstance(item, Found)], [item for item in items if isinstance(item, Refused)]
+    return [item for item in items if isinstance(item, SavedBody)], [
+        item for item in items if isinstance(item, Refused)
+    ]
 
 
 def listed(archive: Archive, path: str = PATH) -> list[Saved]:
@@ -141,7 +143,7 @@ def test_what_it_was_and_where_it_lay_is_told(archive: Archive) -> None:
     with serving_wayback(archive) as base_url:
         (_, _, found), *_ = walk(base_url, PATH)
     first = next(saved for saved in listed(archive) if not saved.lost)
-    assert isinstance(found, Found)
+    assert isinstance(found, SavedBody)
     assert (found.observed_at, found.target) == (first.at, Target.parse(PATH))
     assert found.observed_at.tzinfo is UTC
     assert found.origin == base_url + first.place
@@ -203,8 +205,8 @@ def test_what_is_had_is_not_asked_for_again() -> None:
     with serving_wayback(archive) as base_url:
         known, *rest = walk(base_url, PATH, had=the_third)
     assert (known[:2], [item[:2] for item in rest]) == ((2, 4), [(3, 4), (4, 4)])
-    assert known[2] == Known(HAD)
-    assert [item.body.decode() for _, _, item in rest if isinstance(item, Found)] == days[:2]
+    assert known[2] == KnownBody(HAD)
+    assert [item.body.decode() for _, _, item in rest if isinstance(item, SavedBody)] == days[:2]
     assert not any(days[2] in url for url in asked(archive))
 
 
@@ -214,7 +216,7 @@ def test_a_redirect_to_what_is_had_gives_nothing_new() -> None:
     archive = an_archive_of(*zip(days, handlers, strict=True))
     with serving_wayback(archive) as base_url:
         kinds = [type(item) for _, _, item in walk(base_url, PATH, had=the_third)]
-    assert kinds == [Known, Found]
+    assert kinds == [KnownBody, SavedBody]
 
 
 def test_a_redirect_to_a_neighbour_takes_the_neighbours_time() -> None:
@@ -367,8 +369,8 @@ def test_the_archives_own_reason_for_no_list_is_told(listing: faults.Handler, to
     ("raw", "told"),
     [
         (b"HTTP/1.1 200 OK\r\nBad Header Line\r\n\r\n", "the answer is not valid HTTP: a header line can't be read"),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\n\r\n", "redirect to an address that can't be read"),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://u:p@127.0.0.1/\r\n\r\n", "redirect to an address with a user or"),
+        (b"HTTP/1.1 302 SavedBody\r\nLocation: http://[::1\r\n\r\n", "redirect to an address that can't be read"),
+        (b"HTTP/1.1 302 SavedBody\r\nLocation: http://u:p@127.0.0.1/\r\n\r\n", "redirect to an address with a user or"),
         (response(b"{}", b"Content-Encoding: br"), "content encoding 'br' is not supported"),
         (response(gzip.compress(b"{}") + b"more", b"Content-Encoding: gzip"), "bytes after the end of the gzip body"),
     ],
@@ -382,7 +384,7 @@ def test_a_capture_in_malformed_http_is_refused_and_the_rest_goes_on(raw: bytes,
 
     with raw_server(answer) as base_url:
         items = [item for _, _, item in walk(base_url, PATH)]
-    found, refused = [i for i in items if isinstance(i, Found)], [i for i in items if isinstance(i, Refused)]
+    found, refused = [i for i in items if isinstance(i, SavedBody)], [i for i in items if isinstance(i, Refused)]
     assert len(found) == 2
     assert [one.reason.startswith(told) for one in refused] == [True]
 

@@ -45,7 +45,7 @@ class Facts(NamedTuple):
     status: int | None = None
     failure: str | None = None
 
-    def with_time(self, known: Known, names: tuple[str, ...], zone: tzinfo | None) -> Self:
+    def with_time(self, known: RecordFields, names: tuple[str, ...], zone: tzinfo | None) -> Self:
         """The same with the time of the first of these fields that an object has."""
         for name, value in known.found(names):
             try:
@@ -55,7 +55,7 @@ class Facts(NamedTuple):
         return self
 
 
-class Known:
+class RecordFields:
     """The fields of an object and, if it has one, of its `meta` or `metadata`."""
 
     def __init__(self, scanned: Scanned) -> None:
@@ -107,7 +107,7 @@ def _outer(names: tuple[str, ...]) -> frozenset[str]:
 
 def facts(scanned: Scanned, around: Facts, time_fields: tuple[str, ...], zone: tzinfo | None) -> Facts:
     """What an object says, else what is around it. Raises ValueError if it names a target that can't be read."""
-    known = Known(scanned)
+    known = RecordFields(scanned)
     status = _status(known)
     timed = around.with_time(known, time_fields, zone)
     target = _target(known) or around.target
@@ -138,7 +138,7 @@ def text_body(name: str, value: Any) -> bytes:
     return body
 
 
-def _status(known: Known) -> int | None:
+def _status(known: RecordFields) -> int | None:
     for value in known.values(_STATUS_FIELDS):
         if isinstance(value, int) or (isinstance(value, str) and value.isdecimal() and len(value) <= len("200")):
             status = int(value)
@@ -147,7 +147,7 @@ def _status(known: Known) -> int | None:
     return None
 
 
-def _failure(known: Known, status: int | None) -> str | None:
+def _failure(known: RecordFields, status: int | None) -> str | None:
     error = known.value("error")
     if isinstance(error, str) and error:
         return f"a look that failed: {error}"
@@ -156,7 +156,7 @@ def _failure(known: Known, status: int | None) -> str | None:
     return None
 
 
-def _target(known: Known) -> Target | None:
+def _target(known: RecordFields) -> Target | None:
     """The requested path, from an address or from a field that names the model. Raises ValueError."""
     details = known.value("detailsPath")
     for path in chain((details,), known.values(_URL_FIELDS)):

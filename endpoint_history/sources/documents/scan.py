@@ -17,7 +17,7 @@ from endpoint_history.sources.documents.classify import (
     looks_like,
     value_looks_like,
 )
-from endpoint_history.sources.documents.spans import MAX_KEPT, MAX_PARSED, UNREAD, Cursor, Span
+from endpoint_history.sources.documents.spans import MAX_KEPT, MAX_PARSED, UNREAD, Cursor, ValueSpan
 
 _MAX_FIELDS = 50_000  # each is held
 _LEVELS = 2  # of lists within each other whose items are kept, as in a list of walks
@@ -233,7 +233,7 @@ def _looks(scanned: Scanned, data: Any, error: Any, end: int) -> str | None:
     return _checked(scanned.text, scanned.start, end, {"data": data, "error": error, **known})
 
 
-def _field(text: str, span: Span, *, is_body: bool) -> Field:
+def _field(text: str, span: ValueSpan, *, is_body: bool) -> Field:
     """`is_body` is True for the data of an endpoints body, which are not searched for others."""
     holds = span.end - span.start > MAX_PARSED or (not is_body and holds_bodies(span.value))
     if isinstance(span.value, dict):

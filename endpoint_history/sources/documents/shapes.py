@@ -26,7 +26,7 @@ from endpoint_history.sources.documents.classify import (
     not_json,
 )
 from endpoint_history.sources.documents.json_lines import MAX_BYTES, whole_or_lines
-from endpoint_history.sources.documents.records import TIME_FIELDS, Facts, Known, error_status, facts, text_body
+from endpoint_history.sources.documents.records import TIME_FIELDS, Facts, RecordFields, error_status, facts, text_body
 from endpoint_history.sources.documents.scan import Scanned, scan, scan_sequence
 from endpoint_history.sources.documents.spans import MAX_PARSED
 from endpoint_history.text import one_line
@@ -137,7 +137,7 @@ def _read(scanned: Scanned, around: _Around) -> Iterator[Document]:
     elif scanned.is_list:
         yield from _read_items(scanned, around)
     elif scanned.looks == ENDPOINTS_BODY and not scanned.trouble:
-        timed = around.facts.with_time(Known(scanned), around.time_fields, around.zone)
+        timed = around.facts.with_time(RecordFields(scanned), around.time_fields, around.zone)
         yield _judged(scanned.written(), ENDPOINTS_BODY, around._replace(facts=timed))
     else:
         yield from _read_object(scanned, around)

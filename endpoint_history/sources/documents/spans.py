@@ -29,7 +29,7 @@ _BRACKETS = re.compile(
 _BARE = re.compile(r"[^\s,\[\]{}\"]+")
 
 
-class Span(NamedTuple):
+class ValueSpan(NamedTuple):
     """From where to where a value stands, in characters, the end excluded, and what it says."""
 
     start: int
@@ -62,7 +62,7 @@ class Cursor:
             char = self.text[self.at : self.at + 1]
         return char
 
-    def skip(self) -> Span:
+    def skip(self) -> ValueSpan:
         """Pass over one value of any kind; a broken list or object ends with its bracket."""
         self.peek()
         start = self.at
@@ -70,7 +70,7 @@ class Cursor:
             end = self._end_of_broken(start)
             if end - start > MAX_PARSED:
                 self.at = end
-                return Span(start, end)
+                return ValueSpan(start, end)
         try:
             value, self.at = DECODER.raw_decode(self.text, start)
         except (ValueError, ArithmeticError, RecursionError):
@@ -78,7 +78,7 @@ class Cursor:
             if self._broken > MAX_BROKEN:
                 raise NotJsonError(f"not JSON: {self._broken} broken values up to character {start}") from None
             value, self.at = UNREAD, self._end_of_unread(start)
-        return Span(start, self.at, value)
+        return ValueSpan(start, self.at, value)
 
     def items(self, *, is_inside: bool = False) -> Iterator[None]:
         """Stop at each value of the list that begins here, or, if `is_inside`, one of whose values begins here."""

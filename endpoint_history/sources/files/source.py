@@ -18,7 +18,7 @@ from endpoint_history.sources.documents.classify import looks_like
 from endpoint_history.sources.documents.shapes import Document, documents_in
 from endpoint_history.sources.files.containers import TAR_SUFFIXES, Member, in_pieces, unpack, zip_members
 from endpoint_history.sources.files.tar import tar_members
-from endpoint_history.sources.items import Found, Source
+from endpoint_history.sources.items import SavedBody, Source
 from endpoint_history.sources.rules import Dated, TargetRule, TimeRule, read_target_rule, read_time_rule
 
 STDIN = "-"
@@ -36,7 +36,7 @@ def open_files(patterns: Sequence[str], *, time: str | None, target: str | None,
     found = dict.fromkeys(path for pattern in expanded for path in _expand(pattern))
     if not found:
         raise ConfigurationError("no files; expected files, folders or patterns such as 'saved/**/*.json'")
-    return Source("files", len(found), _Reading(tuple(found), time_rule, target_rule))
+    return Source("files", len(found), _FileItems(tuple(found), time_rule, target_rule))
 
 
 def _expand(pattern: str) -> list[str]:
@@ -86,14 +86,14 @@ def _files_below(folder: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _FileItems:
     """The items of the source, read anew by each iteration."""
 
     paths: tuple[str, ...]
     time_rule: TimeRule
     target_rule: TargetRule
 
-    def __iter__(self) -> Iterator[tuple[int, Found | Refused]]:
+    def __iter__(self) -> Iterator[tuple[int, SavedBody | Refused]]:
         for done, path in enumerate(self.paths, 1):
             try:
                 for member in _members(Path(path)):
@@ -102,7 +102,7 @@ class _Reading:
             except OSError as error:
                 yield done, Refused(clean_text(path), f"can't be read: {error.strerror or error}")
 
-    def _items(self, path: str, member: Member) -> Iterator[Found | Refused]:
+    def _items(self, path: str, member: Member) -> Iterator[SavedBody | Refused]:
         origin = "stdin" if path == STDIN else clean_text(f"{path}!{member.name}" if member.name else path)
         whole = "" if path == STDIN else f"{path}/{member.name}" if member.name else path
         if member.reason:
@@ -111,7 +111,7 @@ class _Reading:
         for document in documents_in(member.pieces, time_fields=self.time_rule.fields, zone=self.time_rule.zone):
             yield self._item(document, f"{origin} {document.where}".rstrip(), whole, member.modified)
 
-    def _item(self, document: Document, origin: str, path: str, modified: datetime | None) -> Found | Refused:
+    def _item(self, document: Document, origin: str, path: str, modified: datetime | None) -> SavedBody | Refused:
         if document.body is None:
             return Refused(origin, document.reason or "no body")
         try:
@@ -121,7 +121,7 @@ class _Reading:
             return Refused(origin, clean_text(str(error)))
         if document.status != _OK and target is None:
             return Refused(origin, f"{looks_like(document.body)}; say whose it is with --target")
-        return Found(document.body, dated.time, target, origin, _shown(dated, document), document.status)
+        return SavedBody(document.body, dated.time, target, origin, _shown(dated, document), document.status)
 
 
 def _members(path: Path) -> Iterator[Member]:

@@ -15,7 +15,7 @@ MAX_BLOB_BYTES = 64 * 2**20
 _MAX_WORDS_BYTES = 2**16
 
 
-class UnreadableError(Exception):
+class BlobError(Exception):
     """A blob cannot be had; the message says why in one line."""
 
 
@@ -41,7 +41,7 @@ class Blobs:
         self._errors.close()
 
     def take(self, blob: str, following: str | None) -> bytes:
-        """Read a blob, and have git look for the `following` one meanwhile. Raises UnreadableError."""
+        """Read a blob, and have git look for the `following` one meanwhile. Raises BlobError."""
         if self._asked != blob:
             self._ask(blob)
         self._asked = None
@@ -50,20 +50,20 @@ class Blobs:
             self._ask(following)
         body = self._stdout.read(size)
         if len(body) < size or self._stdout.read(1) != b"\n":
-            raise UnreadableError(f"the object cannot be read: {self._last_words()}")
+            raise BlobError(f"the object cannot be read: {self._last_words()}")
         return body
 
     def _read_size(self) -> int:
         header = self._stdout.readline()
         if header.endswith(b" missing\n"):
-            raise UnreadableError("the object is missing or corrupt")
+            raise BlobError("the object is missing or corrupt")
         try:
             _, kind, size = header.split()
         except ValueError:
-            raise UnreadableError(f"the object cannot be read: {self._last_words()}") from None
+            raise BlobError(f"the object cannot be read: {self._last_words()}") from None
         if kind != b"blob" or int(size) > MAX_BLOB_BYTES:
             self._stop()  # rather than reading on to the blob's end
-            raise UnreadableError(f"{kind.decode()} of {int(size):,} bytes: at most {MAX_BLOB_BYTES:,} are read")
+            raise BlobError(f"{kind.decode()} of {int(size):,} bytes: at most {MAX_BLOB_BYTES:,} are read")
         return int(size)
 
     def _ask(self, blob: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from endpoint_history.sources.documents.classify import LFS_POINTER, LFS_SIGN
 from endpoint_history.sources.files.compression import decompressed
 from endpoint_history.sources.files.containers import TAR_SIGN
-from endpoint_history.sources.git.blobs import MAX_BLOB_BYTES, UnreadableError
+from endpoint_history.sources.git.blobs import MAX_BLOB_BYTES, BlobError
 
 _LFS_OBJECT = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
 _MAX_POINTER_BYTES = 1024
@@ -30,19 +30,19 @@ _NAMED = {
 def read_content(blob: bytes, lfs_objects: Path) -> bytes:
     """Return what a blob holds: of Git LFS the object itself, and what is compressed in it as files are.
 
-    `lfs_objects` is the folder of the LFS objects that are in this clone. Raises UnreadableError, with what it is and
+    `lfs_objects` is the folder of the LFS objects that are in this clone. Raises BlobError, with what it is and
     what to do, if there is nothing to be read.
     """
     content = _unpacked(_lfs_object(blob, lfs_objects) if LFS_SIGN.match(blob) else blob)
     if content.startswith(_ANNEX) and len(content) <= _MAX_POINTER_BYTES:
-        raise UnreadableError(
+        raise BlobError(
             "a git-annex pointer, not the file itself: run git annex get, and load the files with backfill files"
         )
     for sign, what in _NAMED.items():
         if content.startswith(sign):
-            raise UnreadableError(what)
+            raise BlobError(what)
     if content[TAR_SIGN] == b"ustar":
-        raise UnreadableError(f"a tar archive: {_FROM_FILES}")
+        raise BlobError(f"a tar archive: {_FROM_FILES}")
     return content
 
 
@@ -57,19 +57,19 @@ def _lfs_object(pointer: bytes, folder: Path) -> bytes:
     """The object that an LFS pointer names, if `git lfs fetch` brought it."""
     named = _LFS_OBJECT.search(pointer[:_MAX_POINTER_BYTES])
     if named is None:
-        raise UnreadableError("a damaged Git LFS pointer")
+        raise BlobError("a damaged Git LFS pointer")
     digest = named[1].decode()
     try:
         with (folder / digest[:2] / digest[2:4] / digest).open("rb") as file:
             content = file.read(MAX_BLOB_BYTES + 1)
     except FileNotFoundError:
-        raise UnreadableError(f"{LFS_POINTER}: run git lfs fetch --all in the repository, then this again") from None
+        raise BlobError(f"{LFS_POINTER}: run git lfs fetch --all in the repository, then this again") from None
     except OSError as error:
-        raise UnreadableError(f"a Git LFS pointer, and its content can't be read: {error.strerror or error}") from None
+        raise BlobError(f"a Git LFS pointer, and its content can't be read: {error.strerror or error}") from None
     if len(content) > MAX_BLOB_BYTES:
-        raise UnreadableError(f"a Git LFS object {_TOO_LARGE}")
+        raise BlobError(f"a Git LFS object {_TOO_LARGE}")
     if hashlib.sha256(content).hexdigest() != digest:
-        raise UnreadableError("a Git LFS pointer, and its content in this clone is damaged: run git lfs fetch --all")
+        raise BlobError("a Git LFS pointer, and its content in this clone is damaged: run git lfs fetch --all")
     return content
 
 
@@ -82,7 +82,7 @@ def _unpacked(blob: bytes) -> bytes:
             pieces.append(piece)
             size += len(piece)
             if size > MAX_BLOB_BYTES:
-                raise UnreadableError(f"compressed, and its content is {_TOO_LARGE}")
+                raise BlobError(f"compressed, and its content is {_TOO_LARGE}")
     except ValueError as error:
-        raise UnreadableError(str(error)) from None
+        raise BlobError(str(error)) from None
     return b"".join(pieces)

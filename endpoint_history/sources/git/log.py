@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from endpoint_history.errors import ConfigurationError
-from endpoint_history.sources.git.listing import Listing
+from endpoint_history.sources.git.changes import ChangeList
 
 _PIPE_BYTES = 2**20  # Linux's limit for everyone: git reads the next blob while this one is parsed
 
@@ -56,7 +56,7 @@ class Repository:
         )
         self._cuts = frozenset(Path(shallow).read_text("ascii").split() if Path(shallow).exists() else ())
 
-    def list_changes(self, patterns: Sequence[str]) -> Listing:
+    def list_changes(self, patterns: Sequence[str]) -> ChangeList:
         """List what was changed at these paths, folders and globs, oldest first. Raises ConfigurationError."""
         if not patterns:
             raise ConfigurationError("name at least one path of the repository")
@@ -66,7 +66,7 @@ class Repository:
                 raise ConfigurationError(
                     f"no commit of {self.name} touches {one_line(pattern)}{self._where_else(spec)}"
                 )
-        listing = Listing(self._cuts)
+        listing = ChangeList(self._cuts)
         self._run(*_LOG, self._head, "--", *specs, stdout=listing.asked)
         self._run(*_LOG, "--full-diff", self._head, "--", *specs, stdout=listing.full)
         return listing

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 
 from endpoint_history.io.strict_json import NotJsonError, load_json
 from endpoint_history.refusals import Refused
-from endpoint_history.sources.items import Found, Known
+from endpoint_history.sources.items import KnownBody, SavedBody
 from models.observation import Target
 
 _IN_MEMORY_BYTES = 32 * 2**20
@@ -24,7 +24,7 @@ class _Held(NamedTuple):
     """A body that waits, but its bytes, which are in the file from `start` on."""
 
     done: int
-    found: Found
+    found: SavedBody
     start: int
     size: int
     hint: str
@@ -51,14 +51,14 @@ class SameTime:
     ) -> None:
         self._bodies.close()
 
-    def hold(self, done: int, found: Found, hint: str) -> None:
+    def hold(self, done: int, found: SavedBody, hint: str) -> None:
         """Keep one until its second is over. `hint` says which option could date it better."""
         start = self._bodies.seek(0, 2)
         self._bodies.write(found.body)
         second = int(found.observed_at.timestamp())
         self._held[second].append(_Held(done, replace(found, body=b""), start, len(found.body), hint))
 
-    def end_commit(self, second: int | None) -> Iterator[tuple[int, Found | Refused | Known]]:
+    def end_commit(self, second: int | None) -> Iterator[tuple[int, SavedBody | Refused | KnownBody]]:
         """Give what was held of this second, if this was its last commit."""
         if second is None:
             return
@@ -67,7 +67,7 @@ class SameTime:
             yield from self._released(self._held.pop(second, []))
             self._forget()
 
-    def end_file(self) -> Iterator[tuple[int, Found | Refused | Known]]:
+    def end_file(self) -> Iterator[tuple[int, SavedBody | Refused | KnownBody]]:
         """Give all that was held."""
         for second in list(self._held):
             yield from self._released(self._held.pop(second))
@@ -78,7 +78,7 @@ class SameTime:
             self._bodies.seek(0)
             self._bodies.truncate()
 
-    def _released(self, held: list[_Held]) -> Iterator[tuple[int, Found | Refused | Known]]:
+    def _released(self, held: list[_Held]) -> Iterator[tuple[int, SavedBody | Refused | KnownBody]]:
         if len(held) == 1:
             yield held[0].done, self._whole(held[0])
             return
@@ -97,9 +97,9 @@ class SameTime:
                 yield item.done, Refused(item.found.origin, _refusal(item, count, target))
             else:
                 # The same content in another layout, such as a line of a log beside a file that shows the newest.
-                yield item.done, self._whole(item) if is_first else Known(item.found.origin)
+                yield item.done, self._whole(item) if is_first else KnownBody(item.found.origin)
 
-    def _whole(self, item: _Held) -> Found:
+    def _whole(self, item: _Held) -> SavedBody:
         return replace(item.found, body=self._body(item))
 
     def _body(self, item: _Held) -> bytes:

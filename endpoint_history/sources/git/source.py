@@ -12,19 +12,19 @@ from typing import NamedTuple
 from endpoint_history.io.strict_json import clean_text
 from endpoint_history.refusals import Refused
 from endpoint_history.sources.documents.shapes import Document, documents
-from endpoint_history.sources.git.blobs import Blobs, UnreadableError
+from endpoint_history.sources.git.blobs import BlobError, Blobs
+from endpoint_history.sources.git.changes import Change, ChangeList, Commit
 from endpoint_history.sources.git.content import named_link, read_content
-from endpoint_history.sources.git.listing import Change, Commit, Listing
 from endpoint_history.sources.git.log import Repository, one_line
 from endpoint_history.sources.git.same_time import SameTime
 from endpoint_history.sources.git.times import GitTimeRule, option_hint, read_git_time_rule
 from endpoint_history.sources.git.versions import Versions
-from endpoint_history.sources.items import Found, Known, Source
+from endpoint_history.sources.items import KnownBody, SavedBody, Source
 from endpoint_history.sources.rules import TargetRule, read_target_rule
 from models.observation import Target
 
 _LINK, _SUBMODULE = b"120000", b"160000"
-Item = tuple[int, Found | Refused | Known]
+Item = tuple[int, SavedBody | Refused | KnownBody]
 
 
 def open_git(
@@ -50,24 +50,24 @@ def open_git(
     """
     time_rule, target_rule = read_git_time_rule(time, zone), read_target_rule(target)
     opened = Repository(repository)
-    reading = _Reading(opened, opened.list_changes(patterns), time_rule, target_rule, since, until)
+    reading = _GitItems(opened, opened.list_changes(patterns), time_rule, target_rule, since, until)
     return Source("git", sum(count for _, count in reading.commits()), reading)
 
 
 class _Undated(NamedTuple):
     """A body whose time is that of its file or its commit, with the option that could date it better."""
 
-    found: Found
+    found: SavedBody
     hint: str
     by_commit: bool
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _GitItems:
     """The items of the source; each iteration has its own git processes, which end with it."""
 
     repository: Repository
-    listing: Listing
+    listing: ChangeList
     time_rule: GitTimeRule
     target_rule: TargetRule
     since: datetime | None
@@ -117,30 +117,30 @@ class _Reading:
 
     def _read(
         self, blobs: Blobs, versions: Versions, change: Change, following: Change | None
-    ) -> Iterator[Found | Refused | Known | _Undated]:
+    ) -> Iterator[SavedBody | Refused | KnownBody | _Undated]:
         """The items of one file."""
         path = one_line(change.path)
         origin = f"{self.repository.name}@{change.commit.id[:12]}:{path}"
         try:
             content = self._content(blobs, change, following)
-        except UnreadableError as error:
+        except BlobError as error:
             yield Refused(origin, clean_text(str(error)))
             return
         read = self._documents(content)
         old = versions.repeated(change, read, is_needed=self.time_rule.own is None)
         for document, is_old in zip(read, old, strict=True):
             place = f"{origin} {document.where}".rstrip()
-            yield Known(place) if is_old else self._item(document, change, path, place, content)
+            yield KnownBody(place) if is_old else self._item(document, change, path, place, content)
 
     def _content(self, blobs: Blobs, change: Change, following: Change | None) -> bytes:
-        """The content of a file. Raises UnreadableError, with what it is instead."""
+        """The content of a file. Raises BlobError, with what it is instead."""
         if change.mode == _SUBMODULE:
-            raise UnreadableError("a submodule, not a file: load its own repository")
+            raise BlobError("a submodule, not a file: load its own repository")
         # The id of a submodule is not this repository's to ask for.
         ahead = following.blob if following is not None and following.mode != _SUBMODULE else None
         blob = blobs.take(change.blob, ahead)
         if change.mode == _LINK:
-            raise UnreadableError(named_link(blob))
+            raise BlobError(named_link(blob))
         return read_content(blob, self.repository.lfs_objects)
 
     def _documents(self, content: bytes) -> list[Document]:
@@ -148,7 +148,7 @@ class _Reading:
 
     def _item(
         self, document: Document, change: Change, path: str, origin: str, content: bytes
-    ) -> Found | Refused | Known | _Undated:
+    ) -> SavedBody | Refused | KnownBody | _Undated:
         if document.body is None:
             return Refused(origin, document.reason or "not a body")
         try:
@@ -157,8 +157,8 @@ class _Reading:
         except (ValueError, OverflowError) as error:
             return Refused(origin, clean_text(str(error)))
         if dated.by_commit and change.is_moved:
-            return Known(origin)
-        found = Found(document.body, dated.time, target, origin, dated_by=dated.source, status=document.status)
+            return KnownBody(origin)
+        found = SavedBody(document.body, dated.time, target, origin, dated_by=dated.source, status=document.status)
         if document.observed_at is not None and dated.source.startswith("field"):
             return found
         return _Undated(found, option_hint(path, content), dated.by_commit)

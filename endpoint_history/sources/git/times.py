@@ -13,7 +13,7 @@ from typing import Literal, cast, get_args
 
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.sources.documents.shapes import Document
-from endpoint_history.sources.git.listing import Commit
+from endpoint_history.sources.git.changes import Commit
 from endpoint_history.sources.path_times import time_in_folders, time_in_name
 from endpoint_history.sources.rules import IN_A_FILE, TimeRule, read_time_rule
 from endpoint_history.sources.timestamps import read_time

@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Self
 
 from endpoint_history.sources.documents.shapes import Document
-from endpoint_history.sources.git.blobs import Blobs, UnreadableError
+from endpoint_history.sources.git.blobs import BlobError, Blobs
+from endpoint_history.sources.git.changes import Change
 from endpoint_history.sources.git.content import read_content
-from endpoint_history.sources.git.listing import Change
 from endpoint_history.sources.git.log import Repository
 
 _REMEMBERED = 16
@@ -73,7 +73,7 @@ class Versions:
             return self._digests.get(blob, Counter())
         try:
             content = read_content(self._blobs.take(blob, None), self._lfs_objects)
-        except UnreadableError:  # of it nothing was found when it was its turn
+        except BlobError:  # of it nothing was found when it was its turn
             return Counter()
         digests = Counter(_digest(document) for document in self._read(content))
         self._remember(blob, digests)

@@ -40,7 +40,7 @@ class Capture:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class CaptureList:
     """One answer of the CDX server.
 
     `refused` are rows that can't be taken, counted from 1 below the header, each with the reason in one line.
@@ -120,7 +120,7 @@ def listing_url(
     return f"{base_url}/cdx/search/cdx?{urlencode(query)}"
 
 
-def error_text(body: bytes) -> str:
+def cdx_error(body: bytes) -> str:
     """What the body of an error says in its first line, without the names of the archive's Java exceptions."""
     first = body[:2000].decode("utf-8", "replace").strip().partition("\n")[0]
     if first.startswith("<"):
@@ -128,22 +128,22 @@ def error_text(body: bytes) -> str:
     return one_line(_JAVA_NAMES.sub("", first), _SHOWN)
 
 
-def read_listing(body: bytes, page: str) -> Listing:
+def read_listing(body: bytes, page: str) -> CaptureList:
     """Read what the CDX server says of one page. Raises ValueError, in one line, where nothing of it can be read."""
     try:
         table = load_json(body)
     except NotJsonError:
         if b"Exception" not in body:
             raise
-        raise ValueError(f"the archive answers: {error_text(body)}") from None
+        raise ValueError(f"the archive answers: {cdx_error(body)}") from None
     if not isinstance(table, list):
         raise ValueError("not a list of captures")  # noqa: TRY004 - the refusal of a body
     if not table:
-        return Listing()
+        return CaptureList()
     names, *rows = table
     if not isinstance(names, list) or not {"timestamp", "original"} <= {name for name in names if _is_text(name)}:
         raise ValueError("not a list of captures: its first row names no timestamp and no original")
-    listing = Listing(resume_key=_resume_key(rows))
+    listing = CaptureList(resume_key=_resume_key(rows))
     for number, row in enumerate(rows if listing.resume_key is None else rows[:-2], 1):
         try:
             listing.captures.append(_read_row(row, names, page))

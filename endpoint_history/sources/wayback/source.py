@@ -12,11 +12,11 @@ from datetime import datetime
 from endpoint_history.errors import ConfigurationError, HistoryError
 from endpoint_history.openrouter.client import Response
 from endpoint_history.refusals import Refused
-from endpoint_history.sources.items import Found, Known
+from endpoint_history.sources.items import KnownBody, SavedBody
 from endpoint_history.sources.wayback.cdx import (
     Capture,
     capture_url,
-    error_text,
+    cdx_error,
     listing_url,
     page_of,
     read_capture_url,
@@ -26,7 +26,7 @@ from models.observation import Target
 
 Get = Callable[[str], Awaitable[Response]]
 Had = Callable[[Target, Sequence[datetime]], Iterable[str]]
-Item = tuple[int, int, Found | Refused | Known]
+Item = tuple[int, int, SavedBody | Refused | KnownBody]
 
 _AT_ONCE = 2
 _MAX_LISTINGS = 1000
@@ -109,7 +109,7 @@ class _Walk:
                     for key, origin in had.items():
                         if key not in self._taken:
                             self._taken.add(key)
-                            yield before, self._size, Known(origin)
+                            yield before, self._size, KnownBody(origin)
                     async with aclosing(_ahead(self._get, self._requests(rest, before))) as answers:
                         async for request, response in answers:
                             if item := self._take(request, response, target):
@@ -149,7 +149,7 @@ class _Walk:
                 self._asked.add(capture.key)
                 yield _Request(number, capture, capture_url(self._base, capture))
 
-    def _take(self, request: _Request, response: Response, target: Target) -> Found | Refused | None:
+    def _take(self, request: _Request, response: Response, target: Target) -> SavedBody | Refused | None:
         """What an answer brought; None where the archive led to a capture that has come already."""
         try:
             body = self._body(response)
@@ -158,7 +158,7 @@ class _Walk:
             if given.key in self._taken:
                 return None
             self._taken.add(given.key)
-            return Found(_not_empty(body), given.observed_at, target, response.url)
+            return SavedBody(_not_empty(body), given.observed_at, target, response.url)
         except ValueError as refusal:
             return Refused(request.url, str(refusal))
 
@@ -178,7 +178,7 @@ class _Walk:
         if response.error:
             raise ValueError(response.error)
         if response.status != 200:  # noqa: PLR2004
-            raise ValueError(f"HTTP {response.status}: {error_text(response.body or b'')}".removesuffix(": "))
+            raise ValueError(f"HTTP {response.status}: {cdx_error(response.body or b'')}".removesuffix(": "))
         return response.body or b""
 
 

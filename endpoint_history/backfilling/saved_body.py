@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from endpoint_history.parsing.safe_parse import parse_or_fail
 from endpoint_history.refusals import Refused
 from endpoint_history.sources.git.times import BY_COMMIT
-from endpoint_history.sources.items import Found
+from endpoint_history.sources.items import SavedBody
 from models.listing import ModelListing, Reading
 from models.observation import Observation, Run, Target
 
@@ -18,7 +18,7 @@ _BEFORE_OPENROUTER = datetime(2023, 1, 1, tzinfo=UTC)
 _UNTOLD = Target("unknown", "unknown")
 
 
-def look_of(found: Found, run: Run, at: datetime) -> tuple[Observation, Reading | None] | Refused:
+def observation_of(found: SavedBody, run: Run, at: datetime) -> tuple[Observation, Reading | None] | Refused:
     """The look that saved a body, and its reading where the body had to tell what was looked at."""
     observed_at = found.observed_at.astimezone(UTC).replace(microsecond=0)
     if reason := _impossible(observed_at, at, found.dated_by):

@@ -58,7 +58,7 @@ class _Entry(NamedTuple):
         return self.mode != _GONE and self.blob not in self.earlier
 
 
-class Listing:
+class ChangeList:
     """The changes that `git log` named, on disk for as long as this object lives: memory does not grow with them.
 
     `asked` is the file for the changes at the paths that were asked for, `full` for all changes of the same commits.

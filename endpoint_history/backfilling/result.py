@@ -9,7 +9,7 @@ from endpoint_history.collecting.summary import Outcome
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.loading.partly_read import PartlyRead
 from endpoint_history.refusals import Reasons, Refused
-from endpoint_history.sources.items import Found
+from endpoint_history.sources.items import SavedBody
 from endpoint_history.targets import TargetList
 from models.observation import Observation, Target
 
@@ -39,7 +39,7 @@ class Wanted:
 class Dating:
     """Where the times and targets of saved bodies were found, and the span of the times.
 
-    `sources` counts bodies by `Found.dated_by`; `own_targets` counts bodies whose target is their own model id.
+    `sources` counts bodies by `SavedBody.dated_by`; `own_targets` counts bodies whose target is their own model id.
     """
 
     sources: dict[str, int] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Dating:
     first: datetime | None = None
     last: datetime | None = None
 
-    def add(self, found: Found, look: Observation) -> None:
+    def add(self, found: SavedBody, look: Observation) -> None:
         """Count one body that was taken as this observation."""
         if found.dated_by:
             self.sources[found.dated_by] = self.sources.get(found.dated_by, 0) + 1
@@ -59,7 +59,7 @@ class Dating:
 
 
 @dataclass(slots=True)
-class Imported:
+class BackfillResult:
     """What became of a source. `changed` counts rows of change tables.
 
     `refused` holds the bodies that could not be taken, `partly` what could not be read of those that were.
