@@ -22,7 +22,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from endpoint_history.alerts.collect_events import CHANGED, COLLECT_RESOURCE, Event
+from endpoint_history.alerts.collect_events import CHANGED, COLLECT_RESOURCE, CollectEvent
 from endpoint_history.alerts.outbox import deliver_waiting, record_alerts
 from endpoint_history.collecting.batch import BatchStep, Progress, Walk
 from endpoint_history.collecting.run import Collected, collect_targets
@@ -38,7 +38,7 @@ from endpoint_history.settings import Settings
 from endpoint_history.targets import ENTRY_FORM, TargetList
 from endpoint_history.text import printable
 from flows.alert_receiver import read_receiver, send_message
-from flows.notify import events_of, told_until
+from flows.notify import events_of, last_collect_end
 from flows.prefect_client import one_line
 from flows.workers import SharedRate, Workers, limit_requests
 from models.observation import Run, Target
@@ -79,7 +79,7 @@ async def collect(
     try:
         settings = Settings.read()
         entries = TargetList.given(targets) if targets else TargetList.configured(settings)
-        since = await told_until(settings)
+        since = await last_collect_end(settings)
         if shards:
             collected = await _by_workers(settings, entries, cadence_minutes, shards)
         else:
@@ -177,7 +177,7 @@ async def _publish(collected: Collected, site_url: str | None) -> None:
         await acreate_markdown_artifact(told, key="collect-outcome", description=headline(collected))
     except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises
         get_run_logger().warning("all is stored, but the artifact could not be made: %s", printable(str(error)))
-    if collected.outcome.changed:
+    if collected.summary.changed:
         emit_event(CHANGED, resource={"prefect.resource.id": COLLECT_RESOURCE}, payload=payload(collected))
 
 
@@ -193,7 +193,7 @@ async def _tell(settings: Settings, collected: Collected, since: datetime | None
         get_run_logger().warning("all is stored, but nobody was told of alerts: %s", printable(str(error)))
 
 
-async def _alert(settings: Settings, events: Sequence[Event]) -> None:
+async def _alert(settings: Settings, events: Sequence[CollectEvent]) -> None:
     """Record the alerts before anything is sent. Where no receiver is known to be set up, nothing is to be sent."""
     try:
         receiver = await read_receiver()

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 
 from endpoint_history.alerts.collect_events import (
     MOST_CHANGES,
-    Event,
+    CollectEvent,
     change_events,
     collected_event,
     incident_events,
@@ -29,13 +29,13 @@ from endpoint_history.database.engine import opened, told
 from endpoint_history.errors import ConfigurationError, HistoryError
 from endpoint_history.monitoring.status import stale_targets
 from endpoint_history.settings import Settings
-from endpoint_history.store.dimensions import of_walk
+from endpoint_history.store.dimensions import of_collect
 from models.tables import runs
 
 T = TypeVar("T")
 
 
-async def told_until(settings: Settings) -> datetime | None:
+async def last_collect_end(settings: Settings) -> datetime | None:
     """When the last finished collect ended: to be asked before another begins, which tells of all after it.
 
     So it also tells of what an earlier one left to be loaded, when it crashed or its database was away. None before
@@ -49,7 +49,7 @@ async def told_until(settings: Settings) -> datetime | None:
         return None
 
 
-async def events_of(settings: Settings, collected: Collected, since: datetime | None) -> list[Event]:
+async def events_of(settings: Settings, collected: Collected, since: datetime | None) -> list[CollectEvent]:
     """All that a collect tells: alerts first, its own end last. Raises HistoryError."""
     rules = read_rules(settings.alerts_file)
     return await asyncio.to_thread(_ask, settings, lambda connection: gather(connection, rules, collected, since))
@@ -57,19 +57,19 @@ async def events_of(settings: Settings, collected: Collected, since: datetime | 
 
 def gather(
     connection: Connection, rules: tuple[Rule, ...], collected: Collected, since: datetime | None
-) -> list[Event]:
+) -> list[CollectEvent]:
     """The same, asked of a database. Where looks still wait in the archive, the next collect tells of the alerts."""
-    outcome = collected.outcome
-    until = connection.execute(select(sa.func.max(runs.c.finished_at)).where(of_walk(outcome.run))).scalar_one()
-    alerts: list[Event] = []
-    changes = list(change_events(outcome))
+    summary = collected.summary
+    until = connection.execute(select(sa.func.max(runs.c.finished_at)).where(of_collect(summary.run))).scalar_one()
+    alerts: list[CollectEvent] = []
+    changes = list(change_events(summary))
     if since and until:
         history = AlertHistory(connection, since, until)
         alerts = list(alert_events(history.alerts(rules)))
         changes += incident_events(history.incidents(), since, until)
     if until:
         stale, targets = stale_targets(connection, until)
-        alerts += [stale_event(outcome.run, stale, targets)] if 2 * stale > targets else []
+        alerts += [stale_event(summary.run, stale, targets)] if 2 * stale > targets else []
     left_out = max(len(changes) - MOST_CHANGES, 0)
     return [*alerts, *changes[:MOST_CHANGES], collected_event(collected, left_out)]
 

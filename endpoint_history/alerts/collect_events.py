@@ -9,10 +9,10 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID, uuid5
 
-from endpoint_history.alerts.incidents import Known
+from endpoint_history.alerts.incidents import KnownIncident
 from endpoint_history.alerts.observations import Subject
 from endpoint_history.collecting.run import Collected
-from endpoint_history.collecting.summary import Offer, Outcome
+from endpoint_history.collecting.summary import EndpointName, RunSummary
 from endpoint_history.reporting.collect_report import exact_price, people_price, span_text
 from endpoint_history.text import printable, unlinked
 
@@ -25,7 +25,7 @@ MOST_CHANGES = 200
 _IDS = UUID("7a5a7a2e-4a54-4b06-9c3c-5f0c5c6b6f0e")
 # In chats these begin mentions and links, and names come from strangers. The other fields of a payload are exact.
 _HARMLESS = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "\uff20", "[": "\uff3b", "]": "\uff3d"})
-_ARRIVALS = {
+_LISTING_CHANGES = {
     "new": ("endpoint.listed", "is listed for the first time"),
     "returned": ("endpoint.listed", "is listed again"),
     "gone": ("endpoint.gone", "is listed no more"),
@@ -33,7 +33,7 @@ _ARRIVALS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class CollectEvent:
     """One event. What is the same has the same `id`, so that a server can tell that it came twice."""
 
     name: str
@@ -43,74 +43,83 @@ class Event:
     id: UUID
 
 
-def collected_event(collected: Collected, left_out: int) -> Event:
+def collected_event(collected: Collected, left_out: int) -> CollectEvent:
     """That a collect came to its end, whatever it brought. `left_out` changes have no event of their own."""
-    outcome = collected.outcome
-    counts = {"ok": outcome.ok, "gone": collected.gone, "not_found": len(collected.not_found)}
-    looks = {"targets": collected.targets, **counts, "failed": len(outcome.failed)}
-    seen = {"endpoints": outcome.endpoints, "prices_new": outcome.new_prices, "prices_changed": outcome.repriced}
-    payload = {"run": outcome.run, **looks, **seen, "changes_left_out": left_out}
-    return event(COLLECTED, None, payload, outcome.run)
+    summary = collected.summary
+    counts = {"ok": summary.ok, "gone": collected.gone, "not_found": len(collected.not_found)}
+    looks = {"targets": collected.targets, **counts, "failed": len(summary.failed)}
+    seen = {"endpoints": summary.endpoints, "prices_new": summary.new_prices, "prices_changed": summary.repriced}
+    payload = {"run": summary.run, **looks, **seen, "changes_left_out": left_out}
+    return event(COLLECTED, None, payload, summary.run)
 
 
-def stale_event(run: str, stale: int, targets: int) -> Event:
+def stale_event(run: str, stale: int, targets: int) -> CollectEvent:
     """That most targets had no good look for three intervals of the schedule."""
     said = f"{stale} of {targets} targets had no good look for three intervals of the schedule"
     return event(STALE, None, {"text": said, "run": run, "stale": stale, "targets": targets}, run)
 
 
-def change_events(outcome: Outcome) -> Iterator[Event]:
+def change_events(summary: RunSummary) -> Iterator[CollectEvent]:
     """The changes that a run brought: one event for each endpoint of which a price moved, that came, or that left."""
-    for offer, moves in groupby(outcome.price_moves, key=lambda move: move.offer):
+    for endpoint, moves in groupby(summary.price_moves, key=lambda move: move.endpoint):
         prices = [(move.key, move.before, move.after) for move in moves]
         said = ", ".join(
             f"{key} {people_price(key, before)} -> {people_price(key, after)}" for key, before, after in prices
         )
         listed = [{"price": key, "before": exact_price(a), "after": exact_price(b)} for key, a, b in prices]
-        payload = {"text": text(offer, said), **names(offer), "prices": listed, "run": outcome.run}
-        yield event(f"{PREFIX}.price.changed", offer, payload, outcome.run)
-    for kind, offer in outcome.arrivals:
-        if kind in _ARRIVALS:
-            name, said = _ARRIVALS[kind]
-            payload = {"text": text(offer, said), **names(offer), "kind": kind, "run": outcome.run}
-            yield event(f"{PREFIX}.{name}", offer, payload, outcome.run)
+        payload = {"text": text(endpoint, said), **names(endpoint), "prices": listed, "run": summary.run}
+        yield event(f"{PREFIX}.price.changed", endpoint, payload, summary.run)
+    for kind, endpoint in summary.listing_changes:
+        if kind in _LISTING_CHANGES:
+            name, said = _LISTING_CHANGES[kind]
+            payload = {"text": text(endpoint, said), **names(endpoint), "kind": kind, "run": summary.run}
+            yield event(f"{PREFIX}.{name}", endpoint, payload, summary.run)
 
 
-def incident_events(found: Iterable[tuple[Subject, Known]], since: datetime, until: datetime) -> Iterator[Event]:
+def incident_events(
+    found: Iterable[tuple[Subject, KnownIncident]], since: datetime, until: datetime
+) -> Iterator[CollectEvent]:
     """That incidents began, or are over, as was seen in this time."""
     for subject, known in found:
-        trouble, offer = known.trouble, subject.offer
+        trouble, endpoint = known.times, subject.endpoint
         began = iso(trouble.started_at)
-        payload = {**names(offer), "started_at": began, "worst_uptime_pct": known.worst_uptime_pct}
+        payload = {**names(endpoint), "started_at": began, "worst_uptime_pct": known.worst_uptime_pct}
         if since < trouble.opened_at <= until:
             said = f"uptime below 95 % since {clock(trouble.started_at)}"
-            yield event(f"{PREFIX}.incident.opened", offer, {"text": text(offer, said), **payload}, began)
+            yield event(f"{PREFIX}.incident.opened", endpoint, {"text": text(endpoint, said), **payload}, began)
         if trouble.over_at and trouble.ended_at and since < trouble.over_at <= until:
             said = f"uptime was below 95 % for {span_text(trouble.ended_at - trouble.started_at)}: {known.ended_by}"
             ended = {"ended_at": iso(trouble.ended_at), "ended_by": known.ended_by}
-            yield event(f"{PREFIX}.incident.closed", offer, {"text": text(offer, said), **payload, **ended}, began)
+            yield event(
+                f"{PREFIX}.incident.closed", endpoint, {"text": text(endpoint, said), **payload, **ended}, began
+            )
 
 
-def event(name: str, offer: Offer | None, payload: Mapping[str, Any], *which: str, **labels: str) -> Event:
+def event(
+    name: str, endpoint: EndpointName | None, payload: Mapping[str, Any], *which: str, **labels: str
+) -> CollectEvent:
     """An event about an endpoint, or about the collector; `which` tells it from others of the same name about it."""
-    if offer is None:
+    if endpoint is None:
         resource, related = {"prefect.resource.id": COLLECT_RESOURCE, "prefect.resource.name": "collect"}, []
     else:
-        resource, related = _resource(offer), [_related("model", offer.model), _related("provider", offer.provider)]
+        resource, related = (
+            _resource(endpoint),
+            [_related("model", endpoint.model), _related("provider", endpoint.provider)],
+        )
     labelled = resource | {f"{PREFIX}.{label}": value for label, value in labels.items()}
-    key = [name, resource["prefect.resource.id"], offer.model if offer else "", *which]
-    return Event(name, labelled, related, payload, uuid5(_IDS, "\n".join(key)))
+    key = [name, resource["prefect.resource.id"], endpoint.model if endpoint else "", *which]
+    return CollectEvent(name, labelled, related, payload, uuid5(_IDS, "\n".join(key)))
 
 
-def names(offer: Offer) -> dict[str, Any]:
+def names(endpoint: EndpointName) -> dict[str, Any]:
     """An endpoint in a payload."""
-    who = {"model": offer.model, "provider": offer.provider, "route": offer.route}
-    return {**who, "variant": offer.variant, "ordinal": offer.ordinal}
+    who = {"model": endpoint.model, "provider": endpoint.provider, "route": endpoint.route}
+    return {**who, "variant": endpoint.variant, "ordinal": endpoint.ordinal}
 
 
-def text(offer: Offer | None, said: str) -> str:
+def text(endpoint: EndpointName | None, said: str) -> str:
     """One line for people, in which no name of a stranger calls anybody or becomes a link."""
-    whom = f"{offer.model} at {offer.provider} ({offer.route})" if offer else "collect"
+    whom = f"{endpoint.model} at {endpoint.provider} ({endpoint.route})" if endpoint else "collect"
     return printable(f"{unlinked(whom).translate(_HARMLESS)}: {said}")
 
 
@@ -124,12 +133,12 @@ def clock(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def _resource(offer: Offer) -> dict[str, str]:
-    number = f"#{offer.ordinal}" if offer.ordinal else ""
-    labels = {name: str(value) for name, value in names(offer).items()}
+def _resource(endpoint: EndpointName) -> dict[str, str]:
+    number = f"#{endpoint.ordinal}" if endpoint.ordinal else ""
+    labels = {name: str(value) for name, value in names(endpoint).items()}
     return {
-        "prefect.resource.id": f"{PREFIX}.endpoint.{offer.variant or offer.model}@{offer.route}{number}",
-        "prefect.resource.name": printable(f"{offer.model} at {offer.provider} ({offer.route})"),
+        "prefect.resource.id": f"{PREFIX}.endpoint.{endpoint.variant or endpoint.model}@{endpoint.route}{number}",
+        "prefect.resource.name": printable(f"{endpoint.model} at {endpoint.provider} ({endpoint.route})"),
         **{f"{PREFIX}.{name}": value for name, value in labels.items()},
     }
 

@@ -23,12 +23,12 @@ from typing import Generic, Literal, TypeVar
 
 V = TypeVar("V")
 Direction = Literal["up", "down", "both", "gone", "listed"]
-FirstLook = Callable[[datetime], datetime | None]
+NextObservation = Callable[[datetime], datetime | None]
 Prices = Mapping[str, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
-class Span(Generic[V]):
+class HeldValue(Generic[V]):
     """A value from `start` to before `end`; None: it holds."""
 
     start: datetime
@@ -59,7 +59,7 @@ class Alert(Generic[V]):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class IncidentTimes:
     """An incident: what is known of it, and since when.
 
     It began at `started_at`, which was known at `opened_at`, the second bad sample. It ended at `ended_at`, which was
@@ -72,26 +72,26 @@ class Trouble:
     over_at: datetime | None = None
 
 
-def spans(rows: Iterable[tuple[datetime, V | None]]) -> list[Span[V]]:
+def held_values(rows: Iterable[tuple[datetime, V | None]]) -> list[HeldValue[V]]:
     """The spans of each value in rows in order of time; None says nothing, but ends what was before."""
-    found: list[Span[V]] = []
+    found: list[HeldValue[V]] = []
     start: datetime | None = None
     held: V | None = None
     for at, value in rows:
         if value == held:
             continue
         if start is not None and held is not None:
-            found.append(Span(start, at, held))
+            found.append(HeldValue(start, at, held))
         start, held = at, value
-    return [*found, Span(start, None, held)] if start is not None and held is not None else found
+    return [*found, HeldValue(start, None, held)] if start is not None and held is not None else found
 
 
-def settled(found: Iterable[Span[V]], hold: timedelta, first_look: FirstLook) -> list[Step[V]]:
-    """From when on each span's value counts; `first_look` gives the first look at or after an instant."""
+def debounced(found: Iterable[HeldValue[V]], hold: timedelta, next_observation: NextObservation) -> list[Step[V]]:
+    """From when on each span's value counts; `next_observation` gives the first look at or after an instant."""
     steps: list[Step[V]] = []
     for span in found:
         # The look that showed it first is one: there is no need to ask for it.
-        at = (first_look(span.start + hold) if hold else span.start) if span.can_hold(hold) else None
+        at = (next_observation(span.start + hold) if hold else span.start) if span.can_hold(hold) else None
         if at is not None and (span.end is None or at < span.end):
             steps.append(Step(at, span.value))
     return steps
@@ -111,10 +111,12 @@ def combined(tracks: Mapping[str, Iterable[Step[Decimal]]]) -> list[Step[Prices]
     return found
 
 
-def trouble_steps(incidents: Iterable[Trouble], hold: timedelta, first_look: FirstLook) -> Iterator[Step[bool]]:
+def incident_steps(
+    incidents: Iterable[IncidentTimes], hold: timedelta, next_observation: NextObservation
+) -> Iterator[Step[bool]]:
     """When incidents that last so long count as trouble, and when as over, in order of time."""
     for incident in incidents:
-        held = first_look(incident.started_at + hold)
+        held = next_observation(incident.started_at + hold)
         at = held and max(held, incident.opened_at)
         if at is not None and (incident.over_at is None or at < incident.over_at):
             yield Step(at, True)
@@ -126,7 +128,7 @@ def alerts(
     steps: Sequence[Step[V]],
     rearm: timedelta,
     beyond: Callable[[V, V], bool],
-    first_look: FirstLook,
+    next_observation: NextObservation,
     normal: V | None = None,
 ) -> Iterator[Alert[V]]:
     """The alerts of one rule about one endpoint, in order of time.
@@ -151,7 +153,7 @@ def alerts(
         if not beyond(seen_from, step.value):
             continue
         waits = armed_at is not None and step.at < armed_at
-        at = first_look(armed_at) if waits and armed_at is not None else step.at
+        at = next_observation(armed_at) if waits and armed_at is not None else step.at
         following = steps[place + 1].at if place + 1 < len(steps) else None
         if at is None or (following is not None and at >= following):
             awaited = seen_from

@@ -17,11 +17,26 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from endpoint_history.alerts.engine import Alert, Span, alerts, combined, moved, settled, spans, trouble_steps
-from endpoint_history.alerts.incidents import Known, load_known
-from endpoint_history.alerts.observations import Looks, Subject, in_parts, last_looks, load_subjects
+from endpoint_history.alerts.engine import (
+    Alert,
+    HeldValue,
+    alerts,
+    combined,
+    debounced,
+    held_values,
+    incident_steps,
+    moved,
+)
+from endpoint_history.alerts.incidents import KnownIncident, load_incidents
+from endpoint_history.alerts.observations import (
+    ObservationTimes,
+    Subject,
+    in_chunks,
+    last_observation_times,
+    load_subjects,
+)
 from endpoint_history.alerts.rules import Rule
-from endpoint_history.archive.bundle_format import walk_of
+from endpoint_history.archive.bundle_format import collect_name
 from models.tables import listing_changes, pricing_snapshots, runs
 
 _FREE = Decimal(0)
@@ -48,11 +63,11 @@ class AlertHistory:
     def __init__(self, connection: Connection, since: datetime, until: datetime) -> None:
         self._connection = connection
         self._since, self._until = since, until
-        self._looks = Looks(connection, until)
+        self._looks = ObservationTimes(connection, until)
         self._subjects = load_subjects(connection)
         models = sorted({subject.model_id for subject in self._subjects})
-        looked = last_looks(connection, [(model, since) for model in models])
-        self._last_looks = {model: at for model, at in zip(models, looked, strict=True) if at}
+        looked = last_observation_times(connection, [(model, since) for model in models])
+        self._last_observed_at = {model: at for model, at in zip(models, looked, strict=True) if at}
 
     def alerts(self, rules: Iterable[Rule]) -> list[RuleAlert]:
         """The alerts of these rules, in order of time."""
@@ -60,16 +75,16 @@ class AlertHistory:
         found = [item for rule in rules for item in kinds[rule.on](rule) if self._since < item.alert.at <= self._until]
         return sorted(found, key=lambda item: item.alert.at)
 
-    def incidents(self) -> list[tuple[Subject, Known]]:
+    def incidents(self) -> list[tuple[Subject, KnownIncident]]:
         """The incidents of which it was seen in this time that they began, or that they are over."""
         return [
             (subject, known)
             for subject, known in self._known(self._subjects, only_news=True)
-            if any(at and self._since < at <= self._until for at in (known.trouble.opened_at, known.trouble.over_at))
+            if any(at and self._since < at <= self._until for at in (known.times.opened_at, known.times.over_at))
         ]
 
-    def _known(self, subjects: Sequence[Subject], *, only_news: bool = False) -> list[tuple[Subject, Known]]:
-        return load_known(self._connection, subjects, self._last_looks, self._looks, only_news=only_news)
+    def _known(self, subjects: Sequence[Subject], *, only_news: bool = False) -> list[tuple[Subject, KnownIncident]]:
+        return load_incidents(self._connection, subjects, self._last_observed_at, self._looks, only_news=only_news)
 
     def _of(self, rule: Rule) -> list[Subject]:
         return [subject for subject in self._subjects if rule.takes(subject.models, subject.providers)]
@@ -79,7 +94,9 @@ class AlertHistory:
         columns = [table[f"{key}_usd"] for key in rule.prices]
         rows = self._rows(rule, pricing_snapshots, [*columns, table.varies, table.overrides])
         tracks = {
-            subject: {key: spans((row["observed_at"], _price(row, key)) for row in changes) for key in rule.prices}
+            subject: {
+                key: held_values((row["observed_at"], _price(row, key)) for row in changes) for key in rule.prices
+            }
             for subject, changes in rows.items()
         }
         self._prefetch(
@@ -87,9 +104,9 @@ class AlertHistory:
         )
         beyond = partial(moved, threshold_pct=rule.threshold_pct, direction=rule.direction)
         for subject, keys in tracks.items():
-            first_look = self._looks.of(subject)
-            steps = combined({key: settled(track, rule.hold, first_look) for key, track in keys.items()})
-            for alert in alerts(steps, rule.rearm, lambda a, b: bool(beyond(a, b)), first_look):
+            next_observation = self._looks.of(subject)
+            steps = combined({key: debounced(track, rule.hold, next_observation) for key, track in keys.items()})
+            for alert in alerts(steps, rule.rearm, lambda a, b: bool(beyond(a, b)), next_observation):
                 yield RuleAlert(rule, subject, alert)
 
     def _listings(self, rule: Rule) -> Iterator[RuleAlert]:
@@ -101,20 +118,20 @@ class AlertHistory:
             return before != after and rule.direction in {"both", "listed" if after else "gone"}
 
         for subject, track in tracks.items():
-            first_look = self._looks.of(subject)
-            for alert in alerts(settled(track, rule.hold, first_look), rule.rearm, beyond, first_look):
+            next_observation = self._looks.of(subject)
+            for alert in alerts(debounced(track, rule.hold, next_observation), rule.rearm, beyond, next_observation):
                 yield RuleAlert(rule, subject, alert)
 
     def _incidents(self, rule: Rule) -> Iterator[RuleAlert]:
-        found: dict[Subject, list[Known]] = {}
+        found: dict[Subject, list[KnownIncident]] = {}
         for subject, known in self._known(self._of(rule)):
             found.setdefault(subject, []).append(known)
-        began = {subject: [known.trouble.started_at for known in items] for subject, items in found.items()}
+        began = {subject: [known.times.started_at for known in items] for subject, items in found.items()}
         self._looks.prefetch((subject, at + rule.hold) for subject, times in began.items() for at in times)
         for subject, items in found.items():
-            first_look = self._looks.of(subject)
-            steps = list(trouble_steps((known.trouble for known in items), rule.hold, first_look))
-            for alert in alerts(steps, rule.rearm, _begins, first_look, normal=False):
+            next_observation = self._looks.of(subject)
+            steps = list(incident_steps((known.times for known in items), rule.hold, next_observation))
+            for alert in alerts(steps, rule.rearm, _begins, next_observation, normal=False):
                 last = max(at for at in began[subject] if at < alert.at)
                 yield RuleAlert(rule, subject, alert, began_at=last)
 
@@ -125,7 +142,7 @@ class AlertHistory:
         walks: dict[str, tuple[datetime, int]] = {}
         for name, end, good, failed in ended:
             if end <= self._until:
-                walk = walk_of(name)
+                walk = collect_name(name)
                 last, excess = walks.get(walk, (end, 0))
                 walks[walk] = (max(last, end), excess + failed - good)
         rows = sorted((end, excess > 0) for end, excess in walks.values())
@@ -134,10 +151,12 @@ class AlertHistory:
         def first_end(at: datetime) -> datetime | None:
             return next((end for end in times[bisect_left(times, at) :]), None)
 
-        for alert in alerts(settled(spans(rows), rule.hold, first_end), rule.rearm, _begins, first_end, normal=False):
+        for alert in alerts(
+            debounced(held_values(rows), rule.hold, first_end), rule.rearm, _begins, first_end, normal=False
+        ):
             yield RuleAlert(rule, None, alert)
 
-    def _prefetch(self, rule: Rule, held: Iterable[tuple[Subject, Span[Any]]]) -> None:
+    def _prefetch(self, rule: Rule, held: Iterable[tuple[Subject, HeldValue[Any]]]) -> None:
         if rule.hold:
             self._looks.prefetch((s, span.start + rule.hold) for s, span in held if span.can_hold(rule.hold))
 
@@ -149,7 +168,7 @@ class AlertHistory:
         query = select(table.c.endpoint_id, table.c.observed_at, table.c.listed, *columns)
         query = query.where(table.c.observed_at <= self._until).order_by(table.c.endpoint_id, table.c.observed_at)
         found: dict[Subject, list[sa.RowMapping]] = {}
-        for ids in in_parts(list(touched)):
+        for ids in in_chunks(list(touched)):
             for row in self._connection.execute(query.where(table.c.endpoint_id.in_(ids))).mappings():
                 found.setdefault(touched[row["endpoint_id"]], []).append(row)
         return found
@@ -161,11 +180,11 @@ class AlertHistory:
         look `rearm` before that can not.
         """
         subjects = self._of(rule)
-        asked = sorted((id_, at - rule.rearm) for id_, at in self._last_looks.items())
-        over = dict(zip((id_ for id_, _ in asked), last_looks(self._connection, asked), strict=True))
+        asked = sorted((id_, at - rule.rearm) for id_, at in self._last_observed_at.items())
+        over = dict(zip((id_ for id_, _ in asked), last_observation_times(self._connection, asked), strict=True))
         newest: dict[int, datetime] = {}
         query = select(table.c.endpoint_id, sa.func.max(table.c.observed_at)).group_by(table.c.endpoint_id)
-        for ids in in_parts([subject.id for subject in subjects]):
+        for ids in in_chunks([subject.id for subject in subjects]):
             where = table.c.endpoint_id.in_(ids) & (table.c.observed_at <= self._until)
             newest |= dict(map(tuple, self._connection.execute(query.where(where))))
         return [s for s in subjects if s.id in newest and not _is_over(newest[s.id] + rule.hold, over.get(s.model_id))]
@@ -179,10 +198,10 @@ def _begins(before: bool, after: bool) -> bool:
     return after and not before
 
 
-def _listed(subject: Subject, changes: Sequence[sa.RowMapping]) -> list[Span[bool]]:
+def _listed(subject: Subject, changes: Sequence[sa.RowMapping]) -> list[HeldValue[bool]]:
     """An endpoint that came to a known model was not listed before."""
     rows = [(row["observed_at"], bool(row["listed"])) for row in changes]
-    return spans([(subject.since, False), *rows] if subject.since < rows[0][0] else rows)
+    return held_values([(subject.since, False), *rows] if subject.since < rows[0][0] else rows)
 
 
 def _price(row: sa.RowMapping, key: str) -> Decimal | None:

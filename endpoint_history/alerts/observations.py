@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from endpoint_history.alerts.engine import FirstLook
-from endpoint_history.collecting.summary import Offer
+from endpoint_history.alerts.engine import NextObservation
+from endpoint_history.collecting.summary import EndpointName
 from endpoint_history.database.dialect import unix_seconds
 from models.tables import endpoints, models, observations, uptime_samples
 from models.types import Id, UtcEpoch, UtcTime
@@ -39,9 +39,9 @@ class Subject:
     since: datetime
 
     @property
-    def offer(self) -> Offer:
+    def endpoint(self) -> EndpointName:
         """The same for reports and events."""
-        return Offer(self.model, self.provider, self.route, self.variant, self.ordinal)
+        return EndpointName(self.model, self.provider, self.route, self.variant, self.ordinal)
 
     @property
     def models(self) -> tuple[str, str]:
@@ -69,7 +69,7 @@ def load_subjects(connection: Connection) -> list[Subject]:
     return [Subject(**row) for row in connection.execute(query).mappings()]
 
 
-class Looks:
+class ObservationTimes:
     """The first looks at endpoints, none after `until`."""
 
     def __init__(self, connection: Connection, until: datetime) -> None:
@@ -82,20 +82,20 @@ class Looks:
         wanted = {(s.id, at): (s.id, s.model_id, at) for s, at in asked if (s.id, at) not in self._known}
         rows = [row for row in wanted.values() if row[2] <= self.until]
         self._known |= dict.fromkeys(wanted)
-        for (id_, _, at), found in zip(rows, _first_looks(self._connection, rows), strict=True):
+        for (id_, _, at), found in zip(rows, _next_observations(self._connection, rows), strict=True):
             self._known[id_, at] = found if found and found <= self.until else None
 
-    def of(self, subject: Subject) -> FirstLook:
+    def of(self, subject: Subject) -> NextObservation:
         """The first look at an endpoint at or after an instant: one that lists it, or proves that it is not listed."""
 
-        def first_look(at: datetime) -> datetime | None:
+        def next_observation(at: datetime) -> datetime | None:
             self.prefetch([(subject, at)])
             return self._known[subject.id, at]
 
-        return first_look
+        return next_observation
 
 
-def last_looks(connection: Connection, asked: Sequence[tuple[int, datetime]]) -> list[datetime | None]:
+def last_observation_times(connection: Connection, asked: Sequence[tuple[int, datetime]]) -> list[datetime | None]:
     """The last whole look at each model (by id) at or before its instant."""
 
     def last(given: sa.CTE) -> sa.Select[Any]:
@@ -116,7 +116,7 @@ def valued_samples(connection: Connection, asked: Sequence[tuple[int, datetime]]
     return _answers(connection, {"id": Id, "at": UtcEpoch}, asked, sample)
 
 
-def _first_looks(connection: Connection, asked: Sequence[tuple[int, int, datetime]]) -> list[datetime | None]:
+def _next_observations(connection: Connection, asked: Sequence[tuple[int, int, datetime]]) -> list[datetime | None]:
     """One that could be read only in part speaks for the endpoints that it lists."""
     on_sqlite = connection.dialect.name == "sqlite"
     same_time = unix_seconds(connection, _o.observed_at) if on_sqlite else _o.observed_at
@@ -138,13 +138,13 @@ def _answers(
     """What the database answers to each of these rows."""
     columns = [sa.column("n", sa.Integer), *(sa.column(name, type_) for name, type_ in types.items())]
     found: list[datetime | None] = []
-    for part in in_parts(asked):
+    for part in in_chunks(asked):
         given = sa.values(*columns, name="asked").data([(n, *row) for n, row in enumerate(part)]).cte("asked")
         rows = connection.execute(select(given.c.n, answer(given).scalar_subquery())).all()
         found += [at for _, at in sorted(map(tuple, rows), key=itemgetter(0))]
     return found
 
 
-def in_parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
+def in_chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """Parts that fit into one statement of any database."""
     return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))

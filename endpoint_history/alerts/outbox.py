@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import stamina
 from sqlalchemy import Connection, select
 
-from endpoint_history.alerts.collect_events import STALE, Event, clock
+from endpoint_history.alerts.collect_events import STALE, CollectEvent, clock
 from endpoint_history.alerts.rule_events import FIRED, MORE, RETURNED
 from endpoint_history.database.dialect import insert
 from endpoint_history.database.engine import writing
@@ -72,7 +72,7 @@ class Waiting:
             )
 
 
-def record_alerts(connection: Connection, events: Iterable[Event], now: datetime) -> None:
+def record_alerts(connection: Connection, events: Iterable[CollectEvent], now: datetime) -> None:
     """Keep those of the events that are alerts, to be sent. That most targets are stale is one alert a day."""
     for event in events:
         if event.name not in _SENT or (event.name == STALE and _was_stale(connection, now - _STALE_AGAIN)):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from endpoint_history.alerts.collect_events import PREFIX, Event, clock, event, iso, names, text
+from endpoint_history.alerts.collect_events import PREFIX, CollectEvent, clock, event, iso, names, text
 from endpoint_history.alerts.history import RuleAlert
 from endpoint_history.reporting.collect_report import people_price
 from endpoint_history.text import printable
@@ -21,7 +21,7 @@ _STATES = {
 }
 
 
-def alert_events(found: Iterable[RuleAlert]) -> Iterator[Event]:
+def alert_events(found: Iterable[RuleAlert]) -> Iterator[CollectEvent]:
     """An event for each alert: of each rule so many, and then one that tells how many more there are."""
     by_rule: dict[str, list[RuleAlert]] = {}
     for item in found:
@@ -29,8 +29,8 @@ def alert_events(found: Iterable[RuleAlert]) -> Iterator[Event]:
     for rule, items in by_rule.items():
         for item in items[:MOST_ALERTS]:
             name = FIRED if item.alert.kind == "fired" else RETURNED
-            offer = item.subject.offer if item.subject else None
-            yield event(name, offer, alert_payload(item), rule, iso(item.alert.at), rule=rule)
+            endpoint = item.subject.endpoint if item.subject else None
+            yield event(name, endpoint, alert_payload(item), rule, iso(item.alert.at), rule=rule)
         if len(items) > MOST_ALERTS:
             more, at = len(items) - MOST_ALERTS, iso(items[-1].alert.at)
             said = printable(f"{rule}: {more} more alerts at once")
@@ -39,16 +39,16 @@ def alert_events(found: Iterable[RuleAlert]) -> Iterator[Event]:
 
 def alert_payload(item: RuleAlert) -> dict[str, Any]:
     """An alert as plain values that JSON has: exact prices as text, times in UTC."""
-    alert, rule, offer = item.alert, item.rule, item.subject.offer if item.subject else None
+    alert, rule, endpoint = item.alert, item.rule, item.subject.endpoint if item.subject else None
     said, values = _prices(item) if rule.on == "price" else _states(item)
     again = "back to normal: " if alert.kind == "returned" else ""
     return {
-        "text": f"{printable(rule.name)}: {text(offer, again + said)}",
+        "text": f"{printable(rule.name)}: {text(endpoint, again + said)}",
         "rule": rule.name,
         "on": rule.on,
         "kind": alert.kind,
         "at": iso(alert.at),
-        **(names(offer) if offer else {}),
+        **(names(endpoint) if endpoint else {}),
         **values,
     }
 

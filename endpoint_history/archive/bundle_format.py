@@ -48,7 +48,7 @@ def run_name(kind: str, started_at: datetime, token: str) -> str:
     return name
 
 
-def walk_of(name: str) -> str:
+def collect_name(name: str) -> str:
     """The name of the walk that a run is, or of which it is a shard: `20261123T201500Z-collect-1a2b3c-2-4d5e6f`."""
     return "-".join(name.split("-")[:3])
 

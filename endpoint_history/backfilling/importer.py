@@ -20,7 +20,7 @@ from endpoint_history.archive.bundles import Archive, run_name
 from endpoint_history.archive.reader import Progress
 from endpoint_history.backfilling.result import BackfillResult, Wanted
 from endpoint_history.backfilling.saved_body import observation_of, unlisted
-from endpoint_history.collecting.summary import Seen, count_conflicts, outcome_of
+from endpoint_history.collecting.summary import TargetOutcome, count_conflicts, summarize_run
 from endpoint_history.database.engine import lock_writers, told, writing
 from endpoint_history.errors import HistoryError
 from endpoint_history.loading.bundles import seldom_collected, take_up
@@ -33,8 +33,7 @@ from endpoint_history.store.observations import known_looks
 from endpoint_history.store.run_end import finish_run
 from endpoint_history.store.writer import Read, store
 from models.listing import Reading
-from models.observation import Observation, Run, Target
-from models.observation import Outcome as LookOutcome
+from models.observation import Observation, Outcome, Run, Target
 
 _BATCH = 5000
 _TRIED = 1000  # what a dry run stores, to tell the first changes
@@ -42,7 +41,7 @@ _BYTES = 32 * 2**20
 _SECONDS = 5.0  # captures come one a second: not many of them may be lost
 
 Item = SavedBody | Observation | KnownBody | Refused  # an observation is of an archive, and what it is already
-Key = tuple[Target, datetime, LookOutcome, str]  # what makes a look one: with its outcome and its body's digest
+Key = tuple[Target, datetime, Outcome, str]  # what makes a look one: with its outcome and its body's digest
 Items = Iterable[tuple[int, int, Item]]  # (how many of the source's things are read, of how many, what)
 
 
@@ -60,7 +59,7 @@ def import_bodies(
     run = Run(run_name("backfill", at, secrets.token_hex(3)), "backfill", source)
     result = BackfillResult(run.name, troubles=take_up(engine, archive, at))
     last: datetime | None = None
-    outcomes: Counter[LookOutcome] = Counter()
+    outcomes: Counter[Outcome] = Counter()
     with ExitStack() as stack:
         stack.enter_context(seldom_collected())
         bundle = None
@@ -110,8 +109,12 @@ def try_bodies(
         lock_writers(connection)
         result.changed = store(connection, first).changed
         if first:
-            seen = [Seen(look.target, reading.outcome, None) for look, reading in first if reading.outcome != "failed"]
-            result.outcome = outcome_of(connection, run.name, seen)
+            seen = [
+                TargetOutcome(look.target, reading.outcome, None)
+                for look, reading in first
+                if reading.outcome != "failed"
+            ]
+            result.summary = summarize_run(connection, run.name, seen)
             result.conflicts = count_conflicts(connection, run.name)
         connection.rollback()
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from endpoint_history.collecting.summary import Outcome
+from endpoint_history.collecting.summary import RunSummary
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.loading.partly_read import PartlyRead
 from endpoint_history.refusals import Reasons, Refused
@@ -65,7 +65,7 @@ class BackfillResult:
     `refused` holds the bodies that could not be taken, `partly` what could not be read of those that were.
     `run` is None where the source is our own archive, whose looks stay those of their runs. `conflicts` counts looks
     that another look of the same target in the same second outweighs, or that outweigh one.
-    Of a dry run (`is_dry`) all this would have been, and `outcome` is what the first new looks would have brought.
+    Of a dry run (`is_dry`) all this would have been, and `summary` is what the first new looks would have brought.
     """
 
     run: str | None
@@ -80,7 +80,7 @@ class BackfillResult:
     partly: PartlyRead = field(default_factory=PartlyRead)
     dating: Dating = field(default_factory=Dating)
     troubles: list[str] = field(default_factory=list)
-    outcome: Outcome | None = None
+    summary: RunSummary | None = None
 
     @property
     def refusals(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from endpoint_history.archive.bundles import Archive, BundleWriter
-from endpoint_history.collecting.summary import Seen
+from endpoint_history.collecting.summary import TargetOutcome
 from endpoint_history.database.engine import told, writing
 from endpoint_history.errors import ClockError, HistoryError, UnreachableError, reason_of, unexpected
 from endpoint_history.openrouter.client import Fetcher, Response
@@ -48,7 +48,7 @@ class Walk:
     is_dated: bool = False
     waiting: int = 0
     waiting_reason: str | None = None
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[TargetOutcome] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     storing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -104,7 +104,9 @@ class Walk:
     def _store_read(self, read: Sequence[Read]) -> None:
         with told(self.engine), writing(self.engine) as connection:
             store(connection, read)
-        self.seen += [Seen(observation.target, reading.outcome, reading.trouble) for observation, reading in read]
+        self.seen += [
+            TargetOutcome(observation.target, reading.outcome, reading.trouble) for observation, reading in read
+        ]
 
     def leave_waiting(self, answers: int, reason: str) -> None:
         """Count answers that are archived and not stored: the run stays unfinished, so a later one loads them."""

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from endpoint_history.archive.bundles import Archive, run_name
 from endpoint_history.collecting.batch import BatchStep, Progress, Walk, plainly, walked
 from endpoint_history.collecting.not_found import NotFound, find_not_found
-from endpoint_history.collecting.summary import Outcome, outcome_of
+from endpoint_history.collecting.summary import RunSummary, summarize_run
 from endpoint_history.database.clock import refuse_clock_ahead
 from endpoint_history.database.engine import location, opened, told, writing
 from endpoint_history.errors import ClockError, ConfigurationError, HistoryError, reason_of
@@ -45,7 +45,7 @@ class Collected:
     that OpenRouter does not know and that this history has never seen.
     """
 
-    outcome: Outcome
+    summary: RunSummary
     targets: int
     waiting: int
     waiting_reason: str | None
@@ -57,12 +57,12 @@ class Collected:
     @property
     def observed(self) -> int:
         """How many targets gave evidence that is stored."""
-        return self.outcome.ok + self.gone
+        return self.summary.ok + self.gone
 
     @property
     def gone(self) -> int:
         """How many targets list no endpoints: not found is not gone."""
-        return self.outcome.gone - len(self.not_found)
+        return self.summary.gone - len(self.not_found)
 
     @property
     def exit_code(self) -> int:
@@ -160,11 +160,11 @@ def _asked_before(engine: sa.Engine) -> list[str]:
 
 async def with_not_found(collected: Collected, fetcher: Fetcher, engine: sa.Engine, entries: TargetList) -> Collected:
     """Return the same with `not_found` filled in; the rest of the never seen stays in its outcome."""
-    missing = await find_not_found(fetcher, engine, entries, collected.outcome.never_seen)
+    missing = await find_not_found(fetcher, engine, entries, collected.summary.never_seen)
     names = {item.target for item in missing}
-    left = [target for target in collected.outcome.never_seen if target not in names]
-    outcome = dataclasses.replace(collected.outcome, never_seen=left)
-    return dataclasses.replace(collected, outcome=outcome, not_found=missing)
+    left = [target for target in collected.summary.never_seen if target not in names]
+    summary = dataclasses.replace(collected.summary, never_seen=left)
+    return dataclasses.replace(collected, summary=summary, not_found=missing)
 
 
 def _recover(archive: Archive) -> list[str]:
@@ -203,14 +203,14 @@ def _end(walk: Walk, archive: Archive, troubles: Sequence[str]) -> Collected:
                     finish_run(connection, walk.run.name, Counter(look.outcome for look in walk.seen), walk.last)
             roll_up(walk.engine)
             with walk.engine.connect() as connection:
-                outcome = outcome_of(connection, walk.run.name, walk.seen)
+                summary = summarize_run(connection, walk.run.name, walk.seen)
     except Exception as error:  # noqa: BLE001 - whatever it is, the answers are kept
         raise HistoryError(
             f"{reason_of(error)}; all {walk.done} answers are kept in the archive, bundle {walk.run.name}:"
             " the next collect loads them, or: endpoint-history backfill archive"
         ) from None
     return Collected(
-        outcome=outcome,
+        summary=summary,
         targets=len(walk.targets),
         waiting=walk.waiting,
         waiting_reason=walk.waiting_reason,

@@ -13,13 +13,13 @@ from sqlalchemy import select
 
 from endpoint_history.archive.bundles import Archive, run_name
 from endpoint_history.collecting.run import Collected, resolve_or_recall, with_not_found
-from endpoint_history.collecting.summary import Seen, outcome_of
+from endpoint_history.collecting.summary import TargetOutcome, summarize_run
 from endpoint_history.database.engine import location, opened, told
 from endpoint_history.errors import HistoryError
 from endpoint_history.loading.bundles import take_up
 from endpoint_history.openrouter.client import Fetcher, now
 from endpoint_history.settings import Settings
-from endpoint_history.store.dimensions import of_walk
+from endpoint_history.store.dimensions import of_collect
 from endpoint_history.targets import TargetList
 from models.observation import Target
 from models.tables import observations, runs
@@ -81,14 +81,14 @@ def _left(engine: sa.Engine, walk: str, some: Iterable[Target]) -> list[Target]:
     return [target for target in some if target not in seen]
 
 
-def _seen(engine: sa.Engine, walk: str) -> list[Seen]:
+def _seen(engine: sa.Engine, walk: str) -> list[TargetOutcome]:
     o = observations.c
     query = select(asked.c.author, asked.c.slug, o.outcome, o.error).select_from(observations.join(asked).join(runs))
     with engine.connect() as connection:
-        rows = connection.execute(query.where(of_walk(walk)).order_by(o.observed_at)).all()
+        rows = connection.execute(query.where(of_collect(walk)).order_by(o.observed_at)).all()
     # Of a target that a lost run and the one in its place both asked for, the last look counts.
     looks = {(author, slug): (outcome, error) for author, slug, outcome, error in rows}
-    return [Seen(Target(*names), outcome, error) for names, (outcome, error) in looks.items()]
+    return [TargetOutcome(Target(*names), outcome, error) for names, (outcome, error) in looks.items()]
 
 
 def _collected(engine: sa.Engine, archive: Archive, walk: str, targets: int, troubles: Sequence[str]) -> Collected:
@@ -96,11 +96,11 @@ def _collected(engine: sa.Engine, archive: Archive, walk: str, targets: int, tro
         with told(engine):
             seen = _seen(engine, walk)
             with engine.connect() as connection:
-                outcome = outcome_of(connection, walk, seen)
+                summary = summarize_run(connection, walk, seen)
     except HistoryError as error:
         raise HistoryError("; ".join([str(error), *troubles])) from None
     return Collected(
-        outcome=outcome,
+        summary=summary,
         targets=targets,
         waiting=0,
         waiting_reason=None,

@@ -12,11 +12,10 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from endpoint_history.store.dimensions import of_walk
+from endpoint_history.store.dimensions import of_collect
 from endpoint_history.store.rows import PRICES
 from models.listing import PRICE_KEYS, Absent, PriceSet
-from models.observation import Outcome as LookOutcome
-from models.observation import Target
+from models.observation import Outcome, Target
 from models.tables import (
     drift,
     endpoints,
@@ -29,12 +28,12 @@ from models.tables import (
     uptime_samples,
 )
 
-Arrival = Literal["new", "returned", "gone", "terms changed"]
+ListingChange = Literal["new", "returned", "gone", "terms changed"]
 _KEY = ("route", "variant", "ordinal")
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class EndpointName:
     """One endpoint by the names people know it by."""
 
     model: str
@@ -51,28 +50,28 @@ class PriceMove:
     `key` is upstream's name of the price, `discount`, or `conditions` where only conditional or unknown prices changed.
     """
 
-    offer: Offer
+    endpoint: EndpointName
     key: str
     before: Decimal | None
     after: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TargetOutcome:
     """What one look of a run proved. `trouble` says why it failed, or which endpoints could not be read."""
 
     target: Target
-    outcome: LookOutcome
+    outcome: Outcome
     trouble: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunSummary:
     """What one run brought. `failed` names each target that proved nothing, with the reason.
 
     `never_seen` names those that are gone and have never shown a model. `unread` names targets with endpoints that
     could not be read. `same_model` names targets that were not counted because another path showed the same model.
-    `first_looks` are models seen for the first time: their endpoints are no news. `drift` holds what no earlier run had
+    `new_models` are models seen for the first time: their endpoints are no news. `drift` holds what no earlier run had
     seen.
     """
 
@@ -87,26 +86,26 @@ class Outcome:
     new_prices: int
     price_moves: Sequence[PriceMove]
     repriced: int
-    first_looks: int
-    arrivals: Sequence[tuple[Arrival, Offer]]
+    new_models: int
+    listing_changes: Sequence[tuple[ListingChange, EndpointName]]
     drift: Sequence[tuple[str, str]]
 
     @property
     def changed(self) -> bool:
         """Whether anything is news."""
-        return bool(self.price_moves or self.arrivals or self.drift)
+        return bool(self.price_moves or self.listing_changes or self.drift)
 
 
-def outcome_of(connection: Connection, run_name: str, seen: Iterable[Seen]) -> Outcome:
+def summarize_run(connection: Connection, run_name: str, seen: Iterable[TargetOutcome]) -> RunSummary:
     """Gather what the run of this name brought, with its shards where it has any.
 
     `seen` is all that it saw and that is stored, also by another run.
     """
-    run_ids = connection.execute(select(runs.c.id).where(of_walk(run_name))).scalars().all()
+    run_ids = connection.execute(select(runs.c.id).where(of_collect(run_name))).scalars().all()
     looks = sorted(seen, key=lambda look: look.target)
     moves, repriced, new_prices = _prices(connection, run_ids)
-    first, arrivals = _arrivals(connection, run_ids)
-    return Outcome(
+    new_models, changes = _listing_changes(connection, run_ids)
+    return RunSummary(
         run=run_name,
         ok=sum(look.outcome == "ok" for look in looks),
         gone=sum(look.outcome == "gone" for look in looks),
@@ -118,8 +117,8 @@ def outcome_of(connection: Connection, run_name: str, seen: Iterable[Seen]) -> O
         new_prices=new_prices,
         price_moves=moves,
         repriced=repriced,
-        first_looks=first,
-        arrivals=arrivals,
+        new_models=new_models,
+        listing_changes=changes,
         drift=_drift(connection, run_ids),
     )
 
@@ -147,7 +146,7 @@ def _prices(connection: Connection, run_ids: Sequence[int]) -> tuple[list[PriceM
     """The prices that changed, of how many endpoints, and how many price sets were not there before."""
     moves: list[PriceMove] = []
     repriced = new = 0
-    for row, before, offer in _rows_with_before(connection, run_ids, pricing_snapshots):
+    for row, before, endpoint in _rows_with_before(connection, run_ids, pricing_snapshots):
         after_set, before_set = PRICES.from_row(row), PRICES.from_row(before) if before else None
         if isinstance(after_set, Absent):
             continue
@@ -155,39 +154,41 @@ def _prices(connection: Connection, run_ids: Sequence[int]) -> tuple[list[PriceM
             new += 1
             continue
         repriced += 1
-        moves += _moves(offer, before_set, after_set)
+        moves += _moves(endpoint, before_set, after_set)
     return moves, repriced, new
 
 
-def _moves(offer: Offer, before: PriceSet, after: PriceSet) -> list[PriceMove]:
+def _moves(endpoint: EndpointName, before: PriceSet, after: PriceSet) -> list[PriceMove]:
     moves = [
-        PriceMove(offer, key, old, now)
+        PriceMove(endpoint, key, old, now)
         for key in (*PRICE_KEYS, "discount")
         if (old := getattr(before, key)) != (now := getattr(after, key))
     ]
-    return moves or [PriceMove(offer, "conditions", None, None)]
+    return moves or [PriceMove(endpoint, "conditions", None, None)]
 
 
-def _arrivals(connection: Connection, run_ids: Sequence[int]) -> tuple[int, list[tuple[Arrival, Offer]]]:
+def _listing_changes(
+    connection: Connection, run_ids: Sequence[int]
+) -> tuple[int, list[tuple[ListingChange, EndpointName]]]:
     """How many models are seen for the first time, and which endpoints came, left, returned or changed terms."""
-    arrivals: list[tuple[Arrival, Offer]] = []
-    first_looks: set[str] = set()
-    for row, before, offer in _rows_with_before(connection, run_ids, listing_changes):
+    changes: list[tuple[ListingChange, EndpointName]] = []
+    new_models: set[str] = set()
+    for row, before, endpoint in _rows_with_before(connection, run_ids, listing_changes):
         if before is None and row["model_first_seen_at"] >= row["started_at"]:
-            first_looks.add(offer.model)
+            new_models.add(endpoint.model)
         elif before is None:
-            arrivals.append(("new", offer))
+            changes.append(("new", endpoint))
         elif not row["listed"]:
-            arrivals.append(("gone", offer))
+            changes.append(("gone", endpoint))
         else:
-            arrivals.append(("terms changed" if before["listed"] else "returned", offer))
-    return len(first_looks), arrivals
+            changes.append(("terms changed" if before["listed"] else "returned", endpoint))
+    return len(new_models), changes
 
 
 def _rows_with_before(
     connection: Connection, run_ids: Sequence[int], table: sa.Table
-) -> Iterator[tuple[sa.RowMapping, sa.RowMapping | None, Offer]]:
-    """The change rows that a run's observations made, each with the row it ended and the offer it is about."""
+) -> Iterator[tuple[sa.RowMapping, sa.RowMapping | None, EndpointName]]:
+    """The change rows that a run's observations made, each with the row it ended and the endpoint it is about."""
     query = (
         select(table, models.c.openrouter_id, models.c.first_seen_at.label("model_first_seen_at"), runs.c.started_at)
         .add_columns(endpoints.c.provider_name.label("provider"), *(endpoints.c[name] for name in _KEY))
@@ -199,8 +200,8 @@ def _rows_with_before(
     )
     before = _before(connection, run_ids, table)
     for row in connection.execute(query).mappings():
-        offer = Offer(row["openrouter_id"], row["provider"], *(row[name] for name in _KEY))
-        yield row, before.get((row["endpoint_id"], row["observed_at"])), offer
+        endpoint = EndpointName(row["openrouter_id"], row["provider"], *(row[name] for name in _KEY))
+        yield row, before.get((row["endpoint_id"], row["observed_at"])), endpoint
 
 
 def _before(

@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from endpoint_history.archive.bundle_format import walk_of
+from endpoint_history.archive.bundle_format import collect_name
 from endpoint_history.reporting.collect_report import span_text
-from endpoint_history.store.dimensions import of_walk
+from endpoint_history.store.dimensions import of_collect
 from endpoint_history.text import printable
 from models.tables import drift, endpoints, models, observations, runs, targets
 from models.uptime_views import observation_gaps
@@ -190,8 +190,8 @@ def _last_run(connection: Connection) -> LastRun | None:
     newest = connection.execute(_collects()).mappings().first()
     if newest is None:
         return None
-    name = walk_of(newest["name"])
-    shards = connection.execute(select(runs).where(of_walk(name))).mappings().all()
+    name = collect_name(newest["name"])
+    shards = connection.execute(select(runs).where(of_collect(name))).mappings().all()
     ends = [shard["finished_at"] for shard in shards]
     # A collect by hand says nothing about the schedule: that of the newest scheduled one goes on.
     scheduled = connection.execute(_collects().where(runs.c.cadence_seconds.is_not(None))).mappings().first()
@@ -211,9 +211,9 @@ def _last_walk(connection: Connection) -> sa.ColumnElement[bool]:
     row = scheduled or connection.execute(whole).mappings().first()
     if row is None:
         return sa.false()
-    walk = walk_of(row["name"])
+    walk = collect_name(row["name"])
     if not scheduled or walk == row["name"]:
-        return of_walk(walk)
+        return of_collect(walk)
     since: datetime = row["started_at"] - timedelta(days=1)
     return is_scheduled & (runs.c.started_at >= since)
 

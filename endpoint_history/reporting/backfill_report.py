@@ -10,7 +10,7 @@ from endpoint_history.backfilling.job import Rebuilt
 from endpoint_history.backfilling.result import BackfillResult, Dating
 from endpoint_history.loading.compare import Difference
 from endpoint_history.refusals import ReasonGroup, Reasons, Refused
-from endpoint_history.reporting.collect_report import markdown_text, outcome_lines
+from endpoint_history.reporting.collect_report import markdown_text, summary_lines
 from endpoint_history.text import printable
 
 _NOTHING_LOADED = "nothing loaded yet; to load the archive: endpoint-history backfill archive"
@@ -88,9 +88,9 @@ def _imported_lines(imported: BackfillResult) -> Iterator[str]:
     else:
         yield f"Changes    {imported.changed} rows of prices and listings"
     yield f"Conflicts  {imported.conflicts} looks that another of the same second contradicts{_conflict_hint(imported)}"
-    if imported.outcome:
+    if imported.summary:
         # What could not be read, and what is not known, is above: of all bodies, and not of the first ones alone.
-        yield from outcome_lines(dataclasses.replace(imported.outcome, unread=(), drift=()))
+        yield from summary_lines(dataclasses.replace(imported.summary, unread=(), drift=()))
     yield from (f"Trouble    {line}" for line in imported.troubles)
     if imported.run and imported.new and not imported.is_dry:
         yield f"Run        {imported.run}"

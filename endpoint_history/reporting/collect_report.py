@@ -10,102 +10,106 @@ from decimal import Decimal
 from typing import Any
 
 from endpoint_history.collecting.run import Collected
-from endpoint_history.collecting.summary import Offer, Outcome, PriceMove
+from endpoint_history.collecting.summary import EndpointName, PriceMove, RunSummary
 from endpoint_history.text import printable, unlinked
 from models.listing import PER_TOKEN, canonical_decimal
 
 _MOST = 50
-_OFFER = ("model", "provider", "route")
+_ENDPOINT = ("model", "provider", "route")
 _MILLION = 1_000_000
 
 
 def headline(collected: Collected) -> str:
     """One line: what happened."""
-    outcome = collected.outcome
-    parts = [f"{collected.observed} of {collected.targets} targets observed ({outcome.ok} ok, {collected.gone} gone)"]
+    summary = collected.summary
+    parts = [f"{collected.observed} of {collected.targets} targets observed ({summary.ok} ok, {collected.gone} gone)"]
     if collected.not_found:
         parts.append(f"{len(collected.not_found)} not found")
-    if outcome.failed:
-        parts.append(f"{len(outcome.failed)} failed")
+    if summary.failed:
+        parts.append(f"{len(summary.failed)} failed")
     if collected.waiting:
         parts.append(f"{collected.waiting} answers wait in the archive")
-    parts.append(f"{outcome.endpoints} endpoints, {outcome.new_prices} prices new, {outcome.repriced} changed")
+    parts.append(f"{summary.endpoints} endpoints, {summary.new_prices} prices new, {summary.repriced} changed")
     return "; ".join(parts)
 
 
 def failure(collected: Collected) -> str:
     """The same for a collect that observed nothing, with the reason that most targets share."""
-    reasons = Counter(reason for _, reason in collected.outcome.failed)
+    reasons = Counter(reason for _, reason in collected.summary.failed)
     most = [f"; most often: {printable(reason)[:200]}" for reason, _ in reasons.most_common(1)]
     return "".join([headline(collected), *most])
 
 
 def lines(collected: Collected) -> Iterator[str]:
     """The same with its details, for a terminal."""
-    outcome = collected.outcome
+    summary = collected.summary
     missing = f"{len(collected.not_found)} not found, " if collected.not_found else ""
-    failed = len(outcome.failed)
-    yield f"Targets    {outcome.ok} ok, {collected.gone} gone, {missing}{failed} failed, of {collected.targets}"
+    failed = len(summary.failed)
+    yield f"Targets    {summary.ok} ok, {collected.gone} gone, {missing}{failed} failed, of {collected.targets}"
     yield from (f"  not found (never seen): {printable(str(item))}" for item in collected.not_found)
-    yield from outcome_lines(outcome)
+    yield from summary_lines(summary)
     yield from cut(f"  trouble: {line}" for line in collected.troubles)
     if collected.waiting:
-        yield f"  {collected.waiting} answers wait in the archive, bundle {outcome.run}: {collected.waiting_reason}"
+        yield f"  {collected.waiting} answers wait in the archive, bundle {summary.run}: {collected.waiting_reason}"
         yield "  the next collect loads them, or: endpoint-history backfill archive"
     yield f"Database   {collected.database}"
     yield f"Archive    {collected.archive}"
 
 
-def outcome_lines(outcome: Outcome) -> Iterator[str]:
+def summary_lines(summary: RunSummary) -> Iterator[str]:
     """What looks brought: endpoints, prices, and what is odd."""
-    yield f"Endpoints  {outcome.endpoints} seen, {_count_arrivals(outcome)}"
-    yield f"Prices     {outcome.new_prices} new, {outcome.repriced} changed"
-    yield from cut(f"  {_move(move)}" for move in outcome.price_moves)
-    yield from (f"  failed: {target}: {printable(reason)}" for target, reason in outcome.failed)
-    yield from cut(f"  no endpoints, now or before: {target}" for target in outcome.never_seen)
-    yield from cut(f"  read in part: {target}: {printable(reason)}" for target, reason in outcome.unread)
-    yield from cut(f"  counted once: {target} is {printable(model)}" for target, model in outcome.same_model)
-    yield from cut(f"  unknown upstream: {_drift(item)}" for item in outcome.drift)
+    yield f"Endpoints  {summary.endpoints} seen, {_count_listing_changes(summary)}"
+    yield f"Prices     {summary.new_prices} new, {summary.repriced} changed"
+    yield from cut(f"  {_move(move)}" for move in summary.price_moves)
+    yield from (f"  failed: {target}: {printable(reason)}" for target, reason in summary.failed)
+    yield from cut(f"  no endpoints, now or before: {target}" for target in summary.never_seen)
+    yield from cut(f"  read in part: {target}: {printable(reason)}" for target, reason in summary.unread)
+    yield from cut(f"  counted once: {target} is {printable(model)}" for target, model in summary.same_model)
+    yield from cut(f"  unknown upstream: {_drift(item)}" for item in summary.drift)
 
 
 def markdown(collected: Collected, site_url: str | None = None) -> str:
     """The same as Markdown, for Prefect's artifact, with a link to the site where there is one."""
-    outcome = collected.outcome
+    summary = collected.summary
     sections = [
         f"# {headline(collected)}",
         f"[All prices and uptimes on the site](<{site_url}>)" if site_url else "",
-        _summary(collected),
+        _counts_table(collected),
         _table(
             "Prices moved",
-            ("", *_OFFER, "price", "before", "after", "change"),
-            map(_move_cells, outcome.price_moves),
+            ("", *_ENDPOINT, "price", "before", "after", "change"),
+            map(_move_cells, summary.price_moves),
         ),
-        _table("Endpoints", ("what", *_OFFER), ((kind, *_offer_cells(offer)) for kind, offer in outcome.arrivals)),
-        _table("Failed targets", ("target", "reason"), outcome.failed, most=len(outcome.failed)),
+        _table(
+            "Endpoints",
+            ("what", *_ENDPOINT),
+            ((kind, *_endpoint_cells(endpoint)) for kind, endpoint in summary.listing_changes),
+        ),
+        _table("Failed targets", ("target", "reason"), summary.failed, most=len(summary.failed)),
         _table("Not found", ("never seen",), ((str(item),) for item in collected.not_found)),
-        _table("No endpoints, now or before", ("target",), ((target,) for target in outcome.never_seen)),
-        _table("Read in part", ("target", "endpoints left out"), outcome.unread),
-        _table("Counted once", ("target", "is the same model as"), outcome.same_model),
-        _table("Unknown to this version", ("where", "value"), outcome.drift),
+        _table("No endpoints, now or before", ("target",), ((target,) for target in summary.never_seen)),
+        _table("Read in part", ("target", "endpoints left out"), summary.unread),
+        _table("Counted once", ("target", "is the same model as"), summary.same_model),
+        _table("Unknown to this version", ("where", "value"), summary.drift),
         _table("Troubles", ("what",), ((line,) for line in collected.troubles)),
-        f"Database `{collected.database}`, archive `{collected.archive}`, run `{outcome.run}`.",
+        f"Database `{collected.database}`, archive `{collected.archive}`, run `{summary.run}`.",
     ]
     return "\n\n".join(section for section in sections if section)
 
 
 def payload(collected: Collected) -> dict[str, Any]:
     """The changes of a run for its event: counts in full, lists up to 200 entries each."""
-    outcome = collected.outcome
+    summary = collected.summary
     by_kind: dict[str, list[dict[str, str]]] = {}
-    for kind, offer in outcome.arrivals:
-        by_kind.setdefault(kind.replace(" ", "_"), []).append(_offer(offer))
+    for kind, endpoint in summary.listing_changes:
+        by_kind.setdefault(kind.replace(" ", "_"), []).append(_endpoint(endpoint))
     moves = [
-        {**_offer(m.offer), "price": m.key, "before": exact_price(m.before), "after": exact_price(m.after)}
-        for m in outcome.price_moves
+        {**_endpoint(m.endpoint), "price": m.key, "before": exact_price(m.before), "after": exact_price(m.after)}
+        for m in summary.price_moves
     ]
-    lists: dict[str, list[Any]] = {"price_moves": moves, "drift": [list(item) for item in outcome.drift], **by_kind}
+    lists: dict[str, list[Any]] = {"price_moves": moves, "drift": [list(item) for item in summary.drift], **by_kind}
     return {
-        "run": outcome.run,
+        "run": summary.run,
         "counts": {name: len(items) for name, items in lists.items()},
         **{name: items[:200] for name, items in lists.items()},
     }
@@ -120,17 +124,19 @@ def span_text(span: timedelta) -> str:
     return f"{minutes} minutes"
 
 
-def _count_arrivals(outcome: Outcome) -> str:
-    kinds = [kind for kind, _ in outcome.arrivals]
+def _count_listing_changes(summary: RunSummary) -> str:
+    kinds = [kind for kind, _ in summary.listing_changes]
     counts = [f"{kinds.count(kind)} {kind}" for kind in ("new", "gone", "returned", "terms changed") if kind in kinds]
-    if outcome.first_looks:
-        counts.append(f"{outcome.first_looks} models seen for the first time")
+    if summary.new_models:
+        counts.append(f"{summary.new_models} models seen for the first time")
     return ", ".join(counts) or "none came or left"
 
 
 def _move(move: PriceMove) -> str:
-    offer = f"{printable(move.offer.model)} at {printable(move.offer.provider)} ({printable(move.offer.route)})"
-    return f"{offer}: {move.key} {people_price(move.key, move.before)} -> {people_price(move.key, move.after)}"
+    endpoint = (
+        f"{printable(move.endpoint.model)} at {printable(move.endpoint.provider)} ({printable(move.endpoint.route)})"
+    )
+    return f"{endpoint}: {move.key} {people_price(move.key, move.before)} -> {people_price(move.key, move.after)}"
 
 
 def people_price(key: str, price: Decimal | None) -> str:
@@ -152,17 +158,17 @@ def _drift(item: tuple[str, str]) -> str:
     return printable(f"{path} = {value}" if value else path)
 
 
-def _offer(offer: Offer) -> dict[str, str]:
-    return {"model": offer.model, "provider": offer.provider, "route": offer.route}
+def _endpoint(endpoint: EndpointName) -> dict[str, str]:
+    return {"model": endpoint.model, "provider": endpoint.provider, "route": endpoint.route}
 
 
-def _offer_cells(offer: Offer) -> tuple[str, str, str]:
-    return offer.model, offer.provider, offer.route
+def _endpoint_cells(endpoint: EndpointName) -> tuple[str, str, str]:
+    return endpoint.model, endpoint.provider, endpoint.route
 
 
 def _move_cells(move: PriceMove) -> tuple[str, ...]:
     prices = (people_price(move.key, move.before), people_price(move.key, move.after))
-    return (_arrow(move), *_offer_cells(move.offer), move.key, *prices, _change(move))
+    return (_arrow(move), *_endpoint_cells(move.endpoint), move.key, *prices, _change(move))
 
 
 def _arrow(move: PriceMove) -> str:
@@ -177,17 +183,17 @@ def _change(move: PriceMove) -> str:
     return f"{float((move.after - move.before) / move.before * 100):+.4g} %"
 
 
-def _summary(collected: Collected) -> str:
+def _counts_table(collected: Collected) -> str:
     """The numbers of a run, one below the other."""
-    outcome = collected.outcome
+    summary = collected.summary
     counted = {
         "targets observed": f"{collected.observed} of {collected.targets}",
-        "targets failed": len(outcome.failed),
+        "targets failed": len(summary.failed),
         "answers that wait in the archive": collected.waiting,
-        "endpoints seen": outcome.endpoints,
-        "prices new": outcome.new_prices,
-        "prices changed": outcome.repriced,
-        "endpoints that came, left or changed": len(outcome.arrivals),
+        "endpoints seen": summary.endpoints,
+        "prices new": summary.new_prices,
+        "prices changed": summary.repriced,
+        "endpoints that came, left or changed": len(summary.listing_changes),
     }
     rows = [f"| {name} | {count} |" for name, count in counted.items()]
     return "\n".join(["| what | how many |", "| --- | ---: |", *rows])

@@ -34,7 +34,7 @@ def run_ids(connection: Connection, wanted: Iterable[Run]) -> dict[str, int]:
     return found
 
 
-def of_walk(name: str) -> sa.ColumnElement[bool]:
+def of_collect(name: str) -> sa.ColumnElement[bool]:
     """Whether a row of `runs` is the walk of this name, or one of its shards: their names begin with it."""
     return (runs.c.name == name) | runs.c.name.startswith(f"{name}-", autoescape=True)
 

@@ -14,7 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endpoint_history.alerts.engine import Alert, Span, Trouble, alerts, combined, moved, settled, spans, trouble_steps
+from endpoint_history.alerts.engine import (
+    Alert,
+    HeldValue,
+    IncidentTimes,
+    alerts,
+    combined,
+    debounced,
+    held_values,
+    incident_steps,
+    moved,
+)
 from tests.support.factories import at
 
 STEP = 30
@@ -46,8 +56,8 @@ def told(values: str, hold: int = 0, rearm: int = 0, until: int | None = None) -
 def fired(
     rows: Sequence[tuple[datetime, int | None]], looks: Sequence[datetime], hold: timedelta, rearm: timedelta
 ) -> list[Alert[int]]:
-    first_look = first_look_of(looks)
-    return list(alerts(settled(spans(rows), hold, first_look), rearm, beyond, first_look))
+    next_observation = first_look_of(looks)
+    return list(alerts(debounced(held_values(rows), hold, next_observation), rearm, beyond, next_observation))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +99,7 @@ def test_a_value_of_which_nothing_is_known_breaks_what_was_held() -> None:
 
 def test_spans_are_the_times_of_one_value() -> None:
     rows = [(at(0), 1), (at(1), 1), (at(2), 2), (at(3), None), (at(4), None), (at(5), 2)]
-    assert spans(rows) == [Span(at(0), at(2), 1), Span(at(2), at(3), 2), Span(at(5), None, 2)]
+    assert held_values(rows) == [HeldValue(at(0), at(2), 1), HeldValue(at(2), at(3), 2), HeldValue(at(5), None, 2)]
 
 
 @pytest.mark.parametrize(
@@ -112,21 +122,21 @@ def test_a_price_moves_by_percent(before: str, after: str, direction: Any, expec
 
 
 def test_prices_that_move_at_one_look_are_one_step() -> None:
-    tracks = {key: settled([Span(at(0), None, Decimal(1))], timedelta(0), lambda _: None) for key in ("a", "b")}
+    tracks = {key: debounced([HeldValue(at(0), None, Decimal(1))], timedelta(0), lambda _: None) for key in ("a", "b")}
     assert [step.value for step in combined(tracks)] == [{"a": 1, "b": 1}]
 
 
 def test_an_incident_counts_once_it_was_known_and_has_lasted() -> None:
     looks = [at(30 * place) for place in range(9)]
-    trouble = Trouble(at(30), at(90), at(150), at(210))
+    trouble = IncidentTimes(at(30), at(90), at(150), at(210))
     assert steps_of([trouble], looks, 0) == [(90, True), (210, False)]
     assert steps_of([trouble], looks, 120) == [(150, True), (210, False)]
     assert steps_of([trouble], looks, 180) == []
-    assert steps_of([Trouble(at(30), at(90))], looks, 60) == [(90, True)]
+    assert steps_of([IncidentTimes(at(30), at(90))], looks, 60) == [(90, True)]
 
 
-def steps_of(incidents: list[Trouble], looks: list[datetime], hold: int) -> list[tuple[float, bool]]:
-    found = trouble_steps(incidents, timedelta(minutes=hold), first_look_of(looks))
+def steps_of(incidents: list[IncidentTimes], looks: list[datetime], hold: int) -> list[tuple[float, bool]]:
+    found = incident_steps(incidents, timedelta(minutes=hold), first_look_of(looks))
     return [((step.at - at(0)).total_seconds() / 60, step.value) for step in found]
 
 
@@ -171,7 +181,9 @@ def test_what_does_not_hold_alerts_nobody(minutes: list[int], values: list[int |
     looks, rows = history(minutes, values)
     held = timedelta(minutes=hold)
     for alert in fired(rows, looks, held, timedelta(0)):
-        [span] = [span for span in spans(rows) if span.start <= alert.at and not (span.end and span.end <= alert.at)]
+        [span] = [
+            span for span in held_values(rows) if span.start <= alert.at and not (span.end and span.end <= alert.at)
+        ]
         assert span.value == alert.after
         assert alert.at - span.start >= held
 
@@ -185,7 +197,7 @@ def test_who_was_told_of_an_alert_is_told_of_the_return(
     found = fired(rows, looks, *times)
     if found and found[-1].kind == "fired":
         last = found[-1]
-        counted = [step for step in settled(spans(rows), times[0], first_look_of(looks)) if step.at > last.at]
+        counted = [step for step in debounced(held_values(rows), times[0], first_look_of(looks)) if step.at > last.at]
         assert all(beyond(last.before, step.value) for step in counted)
 
 
@@ -198,13 +210,13 @@ def test_incidents_cut_into_runs_give_the_alerts_of_one_pass(
     lengths: list[tuple[int, int, int, int]], hold: int, rearm: int, cuts: list[int]
 ) -> None:
     looks = [at(STEP * place) for place in range(21)]
-    incidents: list[Trouble] = []
+    incidents: list[IncidentTimes] = []
     place = 0
     for calm, opens, lasts, closes in lengths:
         start = place + calm
         place = start + opens + lasts + closes
         times = (start, start + opens, start + opens + lasts, place)
-        incidents.append(Trouble(*(at(STEP * time) for time in times)))
+        incidents.append(IncidentTimes(*(at(STEP * time) for time in times)))
     whole = troubles(incidents, looks, hold, rearm)
     told_ = []
     for since, until in pairwise([at(-1), *map(at, sorted(cuts)), at(601)]):
@@ -214,16 +226,18 @@ def test_incidents_cut_into_runs_give_the_alerts_of_one_pass(
     assert told_ == [alert for alert in whole if alert.at <= at(601)]
 
 
-def as_known(trouble: Trouble, until: datetime) -> Trouble:
+def as_known(trouble: IncidentTimes, until: datetime) -> IncidentTimes:
     is_over = trouble.over_at is not None and trouble.over_at <= until
     return trouble if is_over else replace(trouble, ended_at=None, over_at=None)
 
 
-def troubles(incidents: list[Trouble], looks: list[datetime], hold: int, rearm: int) -> list[Alert[bool]]:
-    first_look = first_look_of(looks)
-    steps = list(trouble_steps(incidents, timedelta(minutes=hold), first_look))
+def troubles(incidents: list[IncidentTimes], looks: list[datetime], hold: int, rearm: int) -> list[Alert[bool]]:
+    next_observation = first_look_of(looks)
+    steps = list(incident_steps(incidents, timedelta(minutes=hold), next_observation))
     return list(
-        alerts(steps, timedelta(minutes=rearm), lambda before, after: after and not before, first_look, normal=False)
+        alerts(
+            steps, timedelta(minutes=rearm), lambda before, after: after and not before, next_observation, normal=False
+        )
     )
 
 

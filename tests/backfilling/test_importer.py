@@ -200,8 +200,8 @@ def test_a_dry_run_tells_the_changes_and_writes_nothing(engine: sa.Engine) -> No
     items = [(1, 2, a_found(30, prompt="0.2")), (2, 2, a_found(0))]
     result = try_bodies(engine, "files", items, Wanted(), at=NOW)
     assert (result.new, result.known, result.changed) == (1, 1, 1)
-    assert result.outcome
-    assert [move.key for move in result.outcome.price_moves] == ["prompt"]
+    assert result.summary
+    assert [move.key for move in result.summary.price_moves] == ["prompt"]
     with engine.connect() as connection:
         assert visible(connection) == before
     assert len(archive().bundles()) == 1

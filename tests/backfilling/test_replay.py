@@ -293,9 +293,9 @@ def test_a_dry_run_leaves_the_lines_of_a_killed_run_where_they_are(engine: sa.En
 def test_a_dry_run_shows_the_first_changes(engine: sa.Engine, full: Archive) -> None:
     load(engine, full, PARTS["until"])
     imported = attempt(engine, full)
-    assert imported.outcome
-    assert {(move.offer.model, move.key) for move in imported.outcome.price_moves} == {("acme/swift-1", "prompt")}
-    assert [(kind, offer.route) for kind, offer in imported.outcome.arrivals] == [
+    assert imported.summary
+    assert {(move.endpoint.model, move.key) for move in imported.summary.price_moves} == {("acme/swift-1", "prompt")}
+    assert [(kind, endpoint.route) for kind, endpoint in imported.summary.listing_changes] == [
         ("gone", "north/fp8"),
         ("returned", "south"),
     ]

@@ -14,7 +14,7 @@ from endpoint_history.archive.bundles import BundleWriter
 from endpoint_history.collecting import batch as walk
 from endpoint_history.collecting import run as collection
 from endpoint_history.collecting.batch import BatchStep, Walk
-from endpoint_history.collecting.summary import Outcome
+from endpoint_history.collecting.summary import RunSummary
 from endpoint_history.errors import HistoryError, unexpected
 from endpoint_history.loading import bundles as loading
 from endpoint_history.openrouter.client import Fetcher, Response
@@ -66,7 +66,7 @@ def test_a_body_that_breaks_the_parser_fails_alone_and_stays_in_the_archive(
     with monkeypatch.context() as patch:
         failing(patch, safe_parse, "read_observation", lambda look: str(look.target) == BAD)
         collected = collect(given, PATHS)
-    ((target, reason),) = collected.outcome.failed
+    ((target, reason),) = collected.summary.failed
     assert (target, collected.exit_code) == (BAD, 3)
     assert reason.startswith(f"this version can't read the body: {UNEXPECTED} (test_walk_faults.py, line ")
     assert sum(look.body is not None for look in archived()) == len(PATHS)
@@ -81,7 +81,7 @@ def test_an_answer_that_cannot_be_asked_for_fails_alone(given: Settings, monkeyp
     original = Fetcher._request
     monkeypatch.setattr(Fetcher, "_request", broken)
     collected = collect(given, PATHS)
-    ((target, reason),) = collected.outcome.failed
+    ((target, reason),) = collected.summary.failed
     assert (target, collected.exit_code, reason.startswith(UNEXPECTED)) == (BAD, 3, True)
     assert is_told_by_its_archive(url_of(given))
 
@@ -108,7 +108,7 @@ def test_an_observation_that_cannot_be_stored_waits_alone_and_is_loaded_later(
     assert (first.observed, first.waiting, first.exit_code) == (len(PATHS) - 1, 1, 3)
     assert (first.waiting_reason or "").startswith(f"{BAD} can't be stored: {UNEXPECTED}")
     assert UNEXPECTED in second.troubles[0]
-    assert (second.outcome.ok, second.exit_code) == (1, 0)
+    assert (second.summary.ok, second.exit_code) == (1, 0)
     third = collect(given, PATHS[:1], minute=60)
     assert (third.troubles, count(url_of(given), runs, runs.c.finished_at.is_(None))) == ([], 0)
     assert is_told_by_its_archive(url_of(given))
@@ -147,10 +147,10 @@ def test_a_progress_display_that_fails_costs_nothing(given: Settings) -> None:
 def test_an_error_after_all_is_stored_is_one_line_that_says_what_is_kept(
     given: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any) -> Outcome:
+    def broken(*_: Any) -> RunSummary:
         raise RuntimeError("nobody foresaw this")
 
-    monkeypatch.setattr(collection, "outcome_of", broken)
+    monkeypatch.setattr(collection, "summarize_run", broken)
     with pytest.raises(HistoryError, match=rf"^{UNEXPECTED} \(.*\); all {len(PATHS)} answers are kept in the archive"):
         collect(given, PATHS)
     assert count(url_of(given), observations, observations.c.outcome == "ok") == len(PATHS)

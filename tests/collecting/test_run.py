@@ -58,8 +58,8 @@ def url_of(given: Settings) -> str:
 
 def test_every_listed_model_is_collected_once(given: Settings) -> None:
     collected = collect(given)
-    assert (collected.outcome.ok, collected.outcome.failed, collected.exit_code) == (13, [], 0)
-    assert collected.outcome.endpoints == count(url_of(given), pricing_snapshots)
+    assert (collected.summary.ok, collected.summary.failed, collected.exit_code) == (13, [], 0)
+    assert collected.summary.endpoints == count(url_of(given), pricing_snapshots)
     assert count(url_of(given), models) == 13
 
 
@@ -85,14 +85,14 @@ def test_moves_of_prices_are_told_with_before_and_after(simulator: Simulator, gi
     simulator.answers[PATHS[0]] = faults.answer(200, _body("0.000001"))
     collect(given, PATHS[:1])
     simulator.answers[PATHS[0]] = faults.answer(200, _body("0.000002"))
-    (move,) = collect(given, PATHS[:1], 30).outcome.price_moves
+    (move,) = collect(given, PATHS[:1], 30).summary.price_moves
     assert (move.key, str(move.before), str(move.after)) == ("prompt", "0.000001", "0.000002")
 
 
 def test_one_failed_target_stops_no_other_and_is_named(simulator: Simulator, given: Settings) -> None:
     simulator.answers[PATHS[1]] = faults.KINDS["html"]
     collected = collect(given, PATHS)
-    assert collected.outcome.failed == [(PATHS[1], "a web page, not JSON")]
+    assert collected.summary.failed == [(PATHS[1], "a web page, not JSON")]
     assert (collected.observed, collected.exit_code) == (len(PATHS) - 1, 3)
 
 
@@ -106,7 +106,7 @@ def test_where_every_target_fails_the_exit_code_says_so(simulator: Simulator, gi
 def test_a_second_name_of_a_model_is_said_once_and_counted_once(given: Settings) -> None:
     (older,) = MARKET.older_names()
     collected = collect(given, [older, MARKET.older_names()[older]])
-    assert collected.outcome.same_model == [(older, MARKET.older_names()[older])]
+    assert collected.summary.same_model == [(older, MARKET.older_names()[older])]
     assert count(url_of(given), models) == 1
 
 
@@ -167,7 +167,7 @@ def test_an_archive_that_fails_at_the_end_costs_only_the_bundle(given: Settings)
             Path("archive/2026/05").write_text("in the way")
 
     collected = collect(given, PATHS, progress=take_away)
-    assert (collected.outcome.ok, collected.exit_code, len(collected.troubles)) == (len(PATHS), 0, 1)
+    assert (collected.summary.ok, collected.exit_code, len(collected.troubles)) == (len(PATHS), 0, 1)
     assert count(url_of(given), runs, runs.c.finished_at.is_(None)) == 0
 
 
@@ -175,7 +175,7 @@ def test_a_server_that_falls_silent_is_not_asked_for_ever(simulator: Simulator, 
     targets = [PATHS[0], *(f"zeta/m{n:03}" for n in range(80))]
     simulator.answers |= dict.fromkeys(targets[1:], faults.KINDS["reset"])
     collected = collect(given.model_copy(update={"max_connections": 1}), sorted(targets))
-    reasons = [reason for _, reason in collected.outcome.failed]
+    reasons = [reason for _, reason in collected.summary.failed]
     assert len(reasons) == 80
     assert sum("no more was asked" in reason for reason in reasons) > 40
     assert is_told_by_its_archive(url_of(given))
@@ -185,7 +185,7 @@ def test_a_listing_that_fails_is_recalled_from_the_last_time(simulator: Simulato
     collect(given)
     simulator.answers["models"] = faults.KINDS["503"]
     collected = collect(given, minute=30)
-    assert (collected.outcome.ok, collected.exit_code) == (13, 0)
+    assert (collected.summary.ok, collected.exit_code) == (13, 0)
     assert "the 13 targets asked for before stand for it" in collected.troubles[0]
     assert is_told_by_its_archive(url_of(given))
 
@@ -197,7 +197,7 @@ def test_a_listing_of_no_models_is_recalled_from_the_last_time(
     collect(given)
     simulator.answers["models"] = faults.answer(200, listing.encode())
     collected = collect(given, minute=30)
-    assert (collected.outcome.ok, collected.exit_code) == (13, 0)
+    assert (collected.summary.ok, collected.exit_code) == (13, 0)
     assert "the 13 targets asked for before stand for it" in collected.troubles[0]
 
 
@@ -229,7 +229,7 @@ def test_a_misspelt_target_is_not_found_and_gets_a_suggestion(given: Settings) -
     misspelt = PATHS[0].replace("/", "/x")
     collected = collect(given, [PATHS[0], misspelt, "no/model"])
     assert [str(item) for item in collected.not_found] == [f"{misspelt}; did you mean {PATHS[0]}?", "no/model"]
-    assert (collected.outcome.never_seen, collected.observed, collected.exit_code) == ([], 1, 3)
+    assert (collected.summary.never_seen, collected.observed, collected.exit_code) == ([], 1, 3)
     assert "2 not found" in headline(collected)
     assert list(lines(collected))[:3] == [
         "Targets    1 ok, 0 gone, 2 not found, 0 failed, of 3",
@@ -259,7 +259,7 @@ def test_a_listed_target_without_endpoints_is_not_misspelt(simulator: Simulator,
     simulator.answers[PATHS[0]] = faults.answer(404, faults.error_body(404, "Model does not exist"))
     for minute, entries in ((0, ["*"]), (30, PATHS[:2])):
         collected = collect(given, entries, minute=minute)
-        assert (collected.not_found, collected.outcome.never_seen) == ([], [PATHS[0]])
+        assert (collected.not_found, collected.summary.never_seen) == ([], [PATHS[0]])
         assert collected.exit_code == 0
 
 
@@ -280,7 +280,7 @@ def test_what_a_crash_left_is_taken_up_by_the_next_collect(given: Settings) -> N
     with pytest.raises(KilledError):
         collect(given, PATHS, progress=kill)
     collected = collect(given, PATHS, minute=30)
-    assert collected.outcome.ok == len(PATHS)
+    assert collected.summary.ok == len(PATHS)
     assert count(url_of(given), observations, observations.c.observed_at == at(0)) >= 5
     assert count(url_of(given), runs, runs.c.finished_at.is_(None)) == 0
     assert is_told_by_its_archive(url_of(given))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endpoint_history.archive.bundle_format import RUN_NAME, walk_of
+from endpoint_history.archive.bundle_format import RUN_NAME, collect_name
 from endpoint_history.collecting.shards import Shard, split
 from models.observation import Target
 
@@ -36,9 +36,9 @@ def test_a_run_of_a_shard_has_a_name_of_its_own_and_that_of_its_walk() -> None:
     shard = Shard(WALK, 3, 4, targets(1))
     names = {shard.run_name() for _ in range(10)}
     assert len(names) == 10
-    assert all(RUN_NAME.fullmatch(name) and walk_of(name) == WALK for name in names)
+    assert all(RUN_NAME.fullmatch(name) and collect_name(name) == WALK for name in names)
 
 
 @pytest.mark.parametrize("name", [WALK, f"{WALK}-2-4d5e6f"])
 def test_a_walk_is_told_by_the_name_of_any_of_its_runs(name: str) -> None:
-    assert walk_of(name) == WALK
+    assert collect_name(name) == WALK

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from endpoint_history.collecting.summary import Offer, Outcome, PriceMove, Seen, outcome_of
+from endpoint_history.collecting.summary import EndpointName, PriceMove, RunSummary, TargetOutcome, summarize_run
 from endpoint_history.database.engine import opened, upgrade, writing
 from endpoint_history.parsing.body import read_observation
 from endpoint_history.store.dimensions import run_ids
@@ -21,8 +21,8 @@ from tests.support.factories import MODEL, a_failed_look, a_gone_look, a_look, a
 
 ALIAS = "acme/swift-1-20260101"
 OTHER = "acme/heron-2"
-NORTH = Offer(MODEL, "North", "north/fp8", MODEL)
-SOUTH = Offer(MODEL, "North", "south", MODEL)
+NORTH = EndpointName(MODEL, "North", "north/fp8", MODEL)
+SOUTH = EndpointName(MODEL, "North", "south", MODEL)
 TIER = {"min_prompt_tokens": 200_000, "prompt": "0.000003"}
 
 
@@ -37,25 +37,25 @@ def a_run(minute: float) -> Run:
     return Run(f"{at(minute):%Y%m%dT%H%M%SZ}-collect-{int(minute):06x}", "collect", "live", 1800)
 
 
-def collect(engine: sa.Engine, minute: float, *looks: Observation) -> Outcome:
+def collect(engine: sa.Engine, minute: float, *looks: Observation) -> RunSummary:
     """Store these looks as those of a run that began so many minutes after MORNING, and give what it brought."""
     later = timedelta(minutes=minute)
     mine = [replace(look, run=a_run(minute), observed_at=look.observed_at + later) for look in looks]
     return stored_as(engine, a_run(minute), mine)
 
 
-def stored_as(engine: sa.Engine, run: Run, looks: list[Observation]) -> Outcome:
+def stored_as(engine: sa.Engine, run: Run, looks: list[Observation]) -> RunSummary:
     read = [(look, read_observation(look)) for look in looks]
     with writing(engine) as connection:
         run_ids(connection, [run])
         store(connection, read)
     with engine.connect() as connection:
-        seen = [Seen(look.target, reading.outcome, reading.trouble) for look, reading in read]
-        return outcome_of(connection, run.name, seen)
+        seen = [TargetOutcome(look.target, reading.outcome, reading.trouble) for look, reading in read]
+        return summarize_run(connection, run.name, seen)
 
 
-def moved(outcome: Outcome) -> list[tuple[str, Decimal | None, Decimal | None]]:
-    return [(move.key, move.before, move.after) for move in outcome.price_moves]
+def moved(summary: RunSummary) -> list[tuple[str, Decimal | None, Decimal | None]]:
+    return [(move.key, move.before, move.after) for move in summary.price_moves]
 
 
 def test_a_run_where_nothing_changed_is_no_news(engine: sa.Engine) -> None:
@@ -87,14 +87,14 @@ def test_every_moved_price_has_its_before_and_after(
     engine: sa.Engine, before: dict[str, Any], after: dict[str, Any], expected: list[Any]
 ) -> None:
     collect(engine, 0, a_look(an_endpoint(pricing=before)))
-    outcome = collect(engine, 30, a_look(an_endpoint(pricing=after)))
-    assert (moved(outcome), outcome.repriced, outcome.new_prices) == (expected, 1, 0)
+    summary = collect(engine, 30, a_look(an_endpoint(pricing=after)))
+    assert (moved(summary), summary.repriced, summary.new_prices) == (expected, 1, 0)
 
 
 def test_a_move_names_the_endpoint_that_moved(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint(), an_endpoint("south")))
-    outcome = collect(engine, 30, a_look(an_endpoint(), an_endpoint("south", prompt="0.1")))
-    assert outcome.price_moves == [PriceMove(SOUTH, "prompt", Decimal("0.000001"), Decimal("0.1"))]
+    summary = collect(engine, 30, a_look(an_endpoint(), an_endpoint("south", prompt="0.1")))
+    assert summary.price_moves == [PriceMove(SOUTH, "prompt", Decimal("0.000001"), Decimal("0.1"))]
 
 
 def test_before_is_the_price_of_the_run_just_before(engine: sa.Engine) -> None:
@@ -112,59 +112,59 @@ def test_moves_of_earlier_and_later_runs_stay_theirs(engine: sa.Engine) -> None:
 def test_a_model_never_seen_before_is_a_first_look_only(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint()))
     bird = a_look(an_endpoint(), an_endpoint("south"), target=OTHER, model=OTHER)
-    outcome = collect(engine, 30, a_look(an_endpoint()), bird)
-    assert (outcome.first_looks, outcome.arrivals, outcome.changed, outcome.new_prices) == (1, [], False, 2)
+    summary = collect(engine, 30, a_look(an_endpoint()), bird)
+    assert (summary.new_models, summary.listing_changes, summary.changed, summary.new_prices) == (1, [], False, 2)
 
 
 def test_a_new_endpoint_of_a_known_model_is_new(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint()))
-    outcome = collect(engine, 30, a_look(an_endpoint(), an_endpoint("south")))
-    assert (outcome.arrivals, outcome.first_looks, outcome.new_prices) == ([("new", SOUTH)], 0, 1)
-    assert outcome.changed
+    summary = collect(engine, 30, a_look(an_endpoint(), an_endpoint("south")))
+    assert (summary.listing_changes, summary.new_models, summary.new_prices) == ([("new", SOUTH)], 0, 1)
+    assert summary.changed
 
 
 def test_an_endpoint_left_out_is_gone(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint(), an_endpoint("south")))
-    outcome = collect(engine, 30, a_look(an_endpoint()))
-    assert (outcome.arrivals, outcome.price_moves) == ([("gone", SOUTH)], [])
+    summary = collect(engine, 30, a_look(an_endpoint()))
+    assert (summary.listing_changes, summary.price_moves) == ([("gone", SOUTH)], [])
 
 
 def test_a_model_that_is_gone_takes_its_endpoints_along(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint(), an_endpoint("south")))
-    outcome = collect(engine, 30, a_gone_look())
-    assert outcome.arrivals == [("gone", NORTH), ("gone", SOUTH)]
-    assert (outcome.ok, outcome.gone, outcome.endpoints) == (0, 1, 0)
+    summary = collect(engine, 30, a_gone_look())
+    assert summary.listing_changes == [("gone", NORTH), ("gone", SOUTH)]
+    assert (summary.ok, summary.gone, summary.endpoints) == (0, 1, 0)
 
 
 def test_an_endpoint_that_came_back_is_returned(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint()))
     collect(engine, 30, a_gone_look())
-    outcome = collect(engine, 60, a_look(an_endpoint(prompt="0.5")))
-    assert (outcome.arrivals, outcome.price_moves, outcome.new_prices) == ([("returned", NORTH)], [], 1)
+    summary = collect(engine, 60, a_look(an_endpoint(prompt="0.5")))
+    assert (summary.listing_changes, summary.price_moves, summary.new_prices) == ([("returned", NORTH)], [], 1)
 
 
 def test_other_terms_of_a_listed_endpoint_are_told(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint()))
-    outcome = collect(engine, 30, a_look(an_endpoint(context_length=8192)))
-    assert (outcome.arrivals, outcome.repriced) == ([("terms changed", NORTH)], 0)
+    summary = collect(engine, 30, a_look(an_endpoint(context_length=8192)))
+    assert (summary.listing_changes, summary.repriced) == ([("terms changed", NORTH)], 0)
 
 
 def test_failed_targets_are_named_with_their_reasons(engine: sa.Engine) -> None:
-    outcome = collect(engine, 0, a_failed_look(target=OTHER), a_look(body=b"<html>", target=ALIAS), a_look())
-    assert [name for name, _ in outcome.failed] == [OTHER, ALIAS]
-    assert outcome.failed[0][1] == "connection refused"
-    assert all(reason for _, reason in outcome.failed)
+    summary = collect(engine, 0, a_failed_look(target=OTHER), a_look(body=b"<html>", target=ALIAS), a_look())
+    assert [name for name, _ in summary.failed] == [OTHER, ALIAS]
+    assert summary.failed[0][1] == "connection refused"
+    assert all(reason for _, reason in summary.failed)
 
 
 def test_a_target_read_in_part_is_ok_and_unread(engine: sa.Engine) -> None:
-    outcome = collect(engine, 0, a_look(an_endpoint(), an_endpoint("south", prompt="nonsense")))
-    assert (outcome.ok, outcome.endpoints, outcome.failed) == (1, 1, [])
-    assert outcome.unread == [(MODEL, "endpoint 2 unread: prompt is not a number: 'nonsense'")]
+    summary = collect(engine, 0, a_look(an_endpoint(), an_endpoint("south", prompt="nonsense")))
+    assert (summary.ok, summary.endpoints, summary.failed) == (1, 1, [])
+    assert summary.unread == [(MODEL, "endpoint 2 unread: prompt is not a number: 'nonsense'")]
 
 
 def test_a_second_path_to_a_model_is_named_not_counted(engine: sa.Engine) -> None:
-    outcome = collect(engine, 0, a_look(an_endpoint()), a_look(an_endpoint(), target=ALIAS))
-    assert (outcome.same_model, outcome.ok, outcome.endpoints) == ([(ALIAS, MODEL)], 2, 1)
+    summary = collect(engine, 0, a_look(an_endpoint()), a_look(an_endpoint(), target=ALIAS))
+    assert (summary.same_model, summary.ok, summary.endpoints) == ([(ALIAS, MODEL)], 2, 1)
 
 
 def test_a_second_path_of_another_run_is_not_named(engine: sa.Engine) -> None:
@@ -191,16 +191,16 @@ def test_looks_known_through_another_run_still_count_as_seen(engine: sa.Engine) 
     stored_as(engine, a_run(0), [replace(look, run=a_run(0)) for look in looks])
     again = stored_as(engine, a_run(5), [replace(look, run=a_run(5)) for look in looks])
     assert (again.ok, again.failed, again.changed) == (1, [(OTHER, "connection refused")], False)
-    assert (again.endpoints, again.new_prices, again.first_looks) == (0, 0, 0)
+    assert (again.endpoints, again.new_prices, again.new_models) == (0, 0, 0)
 
 
 def test_what_was_not_stored_is_not_told(engine: sa.Engine) -> None:
     with writing(engine) as connection:
         run_ids(connection, [a_run(0)])
-        outcome = outcome_of(connection, a_run(0).name, [])
-    assert (outcome.ok, outcome.gone, outcome.failed, outcome.endpoints, outcome.changed) == (0, 0, [], 0, False)
+        summary = summarize_run(connection, a_run(0).name, [])
+    assert (summary.ok, summary.gone, summary.failed, summary.endpoints, summary.changed) == (0, 0, [], 0, False)
 
 
 def test_a_new_model_first_shown_by_another_path_is_no_news(engine: sa.Engine) -> None:
-    outcome = collect(engine, 0, a_look(an_endpoint(), target=ALIAS), a_look(an_endpoint(), minute=1 / 60))
-    assert (outcome.first_looks, outcome.arrivals) == (1, [])
+    summary = collect(engine, 0, a_look(an_endpoint(), target=ALIAS), a_look(an_endpoint(), minute=1 / 60))
+    assert (summary.new_models, summary.listing_changes) == (1, [])

@@ -88,7 +88,7 @@ def test_one_answer_with_a_wrong_date_fails_alone(
     simulator.date = lambda: at(0) + timedelta(days=3 * (next(numbers) == 5))
     targets = MARKET.paths()
     ended = collect(settings(database_url, base_url, max_connections=1), targets)
-    [(_, reason)] = ended.outcome.failed
+    [(_, reason)] = ended.summary.failed
     assert (ended.exit_code, ended.observed, "the answer is dated 2026-05-19" in reason) == (3, len(targets) - 1, True)
     with opened(database_url) as engine:
         assert verify(engine, archive())[1] == []

@@ -69,7 +69,7 @@ class Worker:
         return told
 
     def collect(self, prompt: str) -> None:
-        # Looks have whole seconds, and one at a path in a second is all that counts.
+        # ObservationTimes have whole seconds, and one at a path in a second is all that counts.
         until(lambda: datetime.now(UTC).replace(microsecond=0) > self._last, 10)
         self._simulator.answers[MODEL] = faults.answer(200, body(prompt))
         assert self.run("collect", targets=[MODEL])[0] == "Completed"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from endpoint_history.alerts.collect_events import Event, change_events, collected_event
+from endpoint_history.alerts.collect_events import CollectEvent, change_events, collected_event
 from endpoint_history.alerts.engine import Alert
 from endpoint_history.alerts.history import RuleAlert
 from endpoint_history.alerts.observations import Subject
@@ -22,11 +22,11 @@ from endpoint_history.alerts.rule_events import alert_events
 from endpoint_history.alerts.rules import Rule
 from endpoint_history.collecting.not_found import NotFound
 from endpoint_history.collecting.run import Collected
-from endpoint_history.collecting.summary import Offer, PriceMove
+from endpoint_history.collecting.summary import EndpointName, PriceMove
 from endpoint_history.database.engine import opened, upgrade, writing
 from endpoint_history.settings import Settings
 from flows.backfill import BACKFILLED_EVENT
-from flows.notify import events_of, told_until
+from flows.notify import events_of, last_collect_end
 from models.tables import runs
 from simulator import faults
 from simulator.market import Market
@@ -48,20 +48,20 @@ class Teller:
     simulator: Simulator
     settings: Settings
 
-    def collect(self, minute: float, *endpoints: Any) -> list[Event]:
+    def collect(self, minute: float, *endpoints: Any) -> list[CollectEvent]:
         self.simulator.answers[MODEL] = faults.answer(200, a_body(*endpoints, model=MODEL))
         return self._told(minute)
 
-    def fail(self, minute: float) -> list[Event]:
+    def fail(self, minute: float) -> list[CollectEvent]:
         self.simulator.answers[MODEL] = faults.KINDS["html"]
         return self._told(minute)
 
-    def _told(self, minute: float) -> list[Event]:
-        since = asyncio.run(told_until(self.settings))
+    def _told(self, minute: float) -> list[CollectEvent]:
+        since = asyncio.run(last_collect_end(self.settings))
         done = collecting.collect(self.settings, [MODEL], minute, cadence_seconds=1800)
         return asyncio.run(events_of(self.settings, done, since))
 
-    def again(self, done: Collected, since: datetime | None) -> list[Event]:
+    def again(self, done: Collected, since: datetime | None) -> list[CollectEvent]:
         return asyncio.run(events_of(self.settings, done, since))
 
 
@@ -73,7 +73,7 @@ def teller() -> Iterator[Teller]:
         yield Teller(simulator, collecting.settings(URL, base_url))
 
 
-def names(events: Sequence[Event]) -> list[str]:
+def names(events: Sequence[CollectEvent]) -> list[str]:
     return [event.name.removeprefix("endpoint-history.") for event in events]
 
 
@@ -140,7 +140,9 @@ def test_rules_that_can_not_be_read_are_told(teller: Teller) -> None:
 
 
 def moves(count: int) -> list[PriceMove]:
-    return [PriceMove(Offer(f"acme/m{n}", "North", "north"), "prompt", Decimal(1), Decimal(2)) for n in range(count)]
+    return [
+        PriceMove(EndpointName(f"acme/m{n}", "North", "north"), "prompt", Decimal(1), Decimal(2)) for n in range(count)
+    ]
 
 
 def test_a_target_that_was_not_found_is_not_told_as_gone() -> None:
@@ -150,9 +152,9 @@ def test_a_target_that_was_not_found_is_not_told_as_gone() -> None:
 
 
 def test_the_prices_of_one_endpoint_are_one_event() -> None:
-    offer = Offer(MODEL, "North", "north", MODEL, 1)
-    both = [PriceMove(offer, key, Decimal(1), Decimal(2)) for key in ("prompt", "completion")]
-    [event] = change_events(collected(price_moves=both).outcome)
+    endpoint = EndpointName(MODEL, "North", "north", MODEL, 1)
+    both = [PriceMove(endpoint, key, Decimal(1), Decimal(2)) for key in ("prompt", "completion")]
+    [event] = change_events(collected(price_moves=both).summary)
     assert [price["price"] for price in event.payload["prices"]] == ["prompt", "completion"]
     assert event.resource["prefect.resource.id"] == "endpoint-history.endpoint.acme/swift-1@north#1"
 
@@ -160,20 +162,20 @@ def test_the_prices_of_one_endpoint_are_one_event() -> None:
 def test_more_changes_than_anybody_reads_are_counted(teller: Teller) -> None:
     teller.collect(0, an_endpoint())
     done = collecting.collect(teller.settings, [MODEL], 30)
-    done = replace(done, outcome=replace(done.outcome, price_moves=moves(203)))
+    done = replace(done, summary=replace(done.summary, price_moves=moves(203)))
     events = teller.again(done, None)
     assert names(events).count("price.changed") == 200
     assert events[-1].payload["changes_left_out"] == 3
 
 
 def test_the_same_has_the_same_id_and_nothing_else_has_it() -> None:
-    first, second = ([event.id for event in change_events(collected(price_moves=moves(5)).outcome)] for _ in range(2))
+    first, second = ([event.id for event in change_events(collected(price_moves=moves(5)).summary)] for _ in range(2))
     assert first == second
     assert len(set(first)) == 5
 
 
-def an_alert(number: int = 0, offer: Offer | None = None) -> RuleAlert:
-    who = offer or Offer(f"acme/m{number}", "North", "north")
+def an_alert(number: int = 0, endpoint: EndpointName | None = None) -> RuleAlert:
+    who = endpoint or EndpointName(f"acme/m{number}", "North", "north")
     subject = Subject(number, number, who.model, who.model, who.provider, who.route, 0, at(0))
     alert = Alert("fired", at(30), {"prompt": Decimal(1)}, {"prompt": Decimal(2)})
     return RuleAlert(Rule(name="any", on="price", hold_minutes=0), subject, alert)
@@ -197,10 +199,10 @@ LINKS = [
 
 @pytest.mark.parametrize("name", [*HOSTILE, "<!channel>", "<@U123>", "@everyone", "{{ 7 * 7 }}", *LINKS])
 def test_no_name_of_a_stranger_calls_anybody(name: str) -> None:
-    offer = Offer(name, name, name)
+    endpoint = EndpointName(name, name, name)
     for event in (
-        *alert_events([an_alert(0, offer)]),
-        *change_events(collected(price_moves=[PriceMove(offer, "prompt", None, Decimal(1))]).outcome),
+        *alert_events([an_alert(0, endpoint)]),
+        *change_events(collected(price_moves=[PriceMove(endpoint, "prompt", None, Decimal(1))]).summary),
     ):
         said = event.payload["text"]
         assert not any(sign in said.replace("->", "") for sign in "<>@[]")
@@ -211,7 +213,8 @@ def test_no_name_of_a_stranger_calls_anybody(name: str) -> None:
 
 
 def test_every_event_that_is_told_is_documented() -> None:
-    source = "".join((ROOT / "flows" / name).read_text() for name in ("events.py", "alert_events.py"))
+    folder = ROOT / "endpoint_history" / "alerts"
+    source = "".join((folder / name).read_text() for name in ("collect_events.py", "rule_events.py"))
     told = {f"endpoint-history.{name}" for name in re.findall(r"\{PREFIX\}\.([a-z.]+)\"", source)}
     told |= {f"endpoint-history.{name}" for name in re.findall(r"\(\"(endpoint\.[a-z]+)\"", source)}
     told.add(BACKFILLED_EVENT)

@@ -82,7 +82,7 @@ def test_a_listed_target_without_endpoints_is_no_problem(collected: Settings) ->
     Path("targets.toml").write_text(f"targets = ['{path}']")
     with serving(simulator) as base_url:
         found = collect(settings(URL, base_url), [MARKET.paths()[0], path], minute=1)
-    assert (found.exit_code, found.outcome.never_seen) == (0, [path])
+    assert (found.exit_code, found.summary.never_seen) == (0, [path])
     assert health(collected).problems == []
 
 

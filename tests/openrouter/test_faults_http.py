@@ -149,11 +149,11 @@ def test_no_fault_changes_what_the_others_prove(simulator: Simulator, database_u
             simulator.answers = {path: handlers[kind] for path, kind in FAULTY.items()}
             collected = walks.walk(DAYS[1], request_timeout_seconds=2)
         assert collected.exit_code == 3
-        told = {FAULTY.get(path, path): reason for path, reason in collected.outcome.failed}
+        told = {FAULTY.get(path, path): reason for path, reason in collected.summary.failed}
         assert told.keys() == FAILING.keys()
         assert {kind: why for kind, why in told.items() if not re.fullmatch(FAILING[kind][0], why)} == {}
         assert kept() == {kind: kept for kind, (_, kept) in FAILING.items()}
-        walks.assert_history(calm_url, [path for path, _ in collected.outcome.failed])
+        walks.assert_history(calm_url, [path for path, _ in collected.summary.failed])
 
 
 def test_every_kind_of_fault_is_in_that_walk() -> None:
@@ -191,6 +191,6 @@ def test_a_server_that_wants_silence_changes_nothing(simulator: Simulator, datab
             simulator.answers = {SOME[3]: faults.answer(429, b"slow down", {"Retry-After": "3600"})}
             collected = walks.walk(DAYS[1], max_connections=2)
         assert collected.exit_code == 3
-        reasons = dict(collected.outcome.failed)
+        reasons = dict(collected.summary.failed)
         assert sum("the server wants silence for another" in why for why in reasons.values()) > len(SOME) // 2
         walks.assert_history(calm_url, reasons)

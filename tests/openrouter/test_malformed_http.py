@@ -193,8 +193,8 @@ def test_every_malformed_answer_fails_alone(database_url: str) -> None:
     good = MARKET.paths()[:20]
     with raw_server(market_answers(bad)) as url:
         collected = collect(settings(database_url, url, **PATIENT), [*bad, *good])
-    assert (collected.outcome.ok, collected.exit_code) == (20, 3)
-    assert dict(collected.outcome.failed) == {
+    assert (collected.summary.ok, collected.exit_code) == (20, 3)
+    assert dict(collected.summary.failed) == {
         target: reason for target, (_, reason) in zip(bad, FAILING.values(), strict=True)
     }
     assert count(database_url, observations) == len(bad) + 20
@@ -217,7 +217,7 @@ def test_a_malformed_models_listing_is_replaced_by_the_known_targets(history: st
     with raw_server(market_answers({"/models?output_modalities=all": listing})) as url:
         assert collect(settings(history, url, **PATIENT), good).exit_code == 0
         collected = collect(settings(history, url, **PATIENT), ["*"], minute=30)
-    assert (collected.outcome.ok, collected.exit_code) == (5, 0)
+    assert (collected.summary.ok, collected.exit_code) == (5, 0)
     assert reason in collected.troubles[0]
     assert "secret-word" not in collected.troubles[0]
 

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from endpoint_history.collecting.run import Collected
-from endpoint_history.collecting.summary import Offer, Outcome, PriceMove
+from endpoint_history.collecting.summary import EndpointName, PriceMove, RunSummary
 from endpoint_history.reporting.collect_report import failure, headline, lines, markdown, payload
 from endpoint_history.text import printable
 
-OFFER = Offer("acme/swift-1", "North", "north/fp8")
+ENDPOINT = EndpointName("acme/swift-1", "North", "north/fp8")
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 HOSTILE = [
     "a\nb\r\nc",
@@ -38,7 +38,7 @@ UNESCAPED_PIPE = re.compile(r"(?<!\\)(?:\\\\)*\|")
 
 
 def a_move(key: str = "prompt", before: str | None = "0.000001", after: str | None = "0.000002") -> PriceMove:
-    return PriceMove(OFFER, key, *(None if price is None else Decimal(price) for price in (before, after)))
+    return PriceMove(ENDPOINT, key, *(None if price is None else Decimal(price) for price in (before, after)))
 
 
 def collected(waiting: int = 0, waiting_reason: str | None = None, targets: int = 10, **fields: Any) -> Collected:
@@ -55,19 +55,19 @@ def collected(waiting: int = 0, waiting_reason: str | None = None, targets: int 
         "new_prices": 3,
         "price_moves": [],
         "repriced": 2,
-        "first_looks": 0,
-        "arrivals": [],
+        "new_models": 0,
+        "listing_changes": [],
         "drift": [],
     }
-    return Collected(Outcome(**outcome | fields), targets, waiting, waiting_reason, "sqlite:///h.db", "/archive")
+    return Collected(RunSummary(**outcome | fields), targets, waiting, waiting_reason, "sqlite:///h.db", "/archive")
 
 
 def told_everywhere(name: str, reason: str) -> Collected:
     """A collect that has these texts wherever a stranger's text can stand."""
-    offer = Offer(name, name, name)
+    endpoint = EndpointName(name, name, name)
     return collected(
-        price_moves=[PriceMove(offer, "prompt", None, Decimal(1))],
-        arrivals=[("new", offer), ("terms changed", offer)],
+        price_moves=[PriceMove(endpoint, "prompt", None, Decimal(1))],
+        listing_changes=[("new", endpoint), ("terms changed", endpoint)],
         failed=[("acme/a", reason)],
         unread=[("acme/b", reason)],
         same_model=[("acme/c", name)],
@@ -110,8 +110,14 @@ def test_a_collect_without_news_takes_five_lines() -> None:
 
 
 def test_arrivals_are_counted_by_kind() -> None:
-    arrivals = [("new", OFFER), ("gone", OFFER), ("new", OFFER), ("returned", OFFER), ("terms changed", OFFER)]
-    told = list(lines(collected(arrivals=arrivals, first_looks=7)))[1]
+    listing_changes = [
+        ("new", ENDPOINT),
+        ("gone", ENDPOINT),
+        ("new", ENDPOINT),
+        ("returned", ENDPOINT),
+        ("terms changed", ENDPOINT),
+    ]
+    told = list(lines(collected(listing_changes=listing_changes, new_models=7)))[1]
     assert told == ("Endpoints  20 seen, 2 new, 1 gone, 1 returned, 1 terms changed, 7 models seen for the first time")
 
 
@@ -275,7 +281,9 @@ def test_the_payload_holds_exact_prices_as_text() -> None:
 
 def test_the_payload_counts_all_and_lists_two_hundred() -> None:
     told = payload(
-        collected(price_moves=[a_move()] * 450, arrivals=[("terms changed", OFFER)] * 201, drift=[("a", "b")] * 200)
+        collected(
+            price_moves=[a_move()] * 450, listing_changes=[("terms changed", ENDPOINT)] * 201, drift=[("a", "b")] * 200
+        )
     )
     assert told["counts"] == {"price_moves": 450, "drift": 200, "terms_changed": 201}
     assert {name: len(told[name]) for name in told["counts"]} == {

@@ -100,8 +100,10 @@ def test_the_stored_price_changes_are_exactly_those_in_the_bodies(tmp_path: Path
         for key in prices.keys() | after[model, tag, parameters].keys()
         if prices.get(key) != after[model, tag, parameters].get(key)
     }
-    moves = collected.outcome.price_moves
-    assert {(m.offer.model, m.offer.route, m.key, m.before, m.after) for m in moves if m.key != "discount"} == expected
+    moves = collected.summary.price_moves
+    assert {
+        (m.endpoint.model, m.endpoint.route, m.key, m.before, m.after) for m in moves if m.key != "discount"
+    } == expected
     assert expected
 
 
@@ -111,7 +113,7 @@ def three_walks(tmp_path: Path) -> tuple[str, Path]:
     upgrade(url)
     with replaying() as api:
         for time in TIMES:
-            assert walk(api, url, tmp_path / "archive", time).outcome.failed == []
+            assert walk(api, url, tmp_path / "archive", time).summary.failed == []
     return url, tmp_path / "archive"
 
 
@@ -144,9 +146,9 @@ def test_faults_of_the_server_leave_nothing_false_and_every_failed_target_is_nam
     with replaying(*words) as api, stamina.set_testing(True, attempts=4):
         for time in TIMES:
             collected = walk(api, url, tmp_path / "faulty", time)
-            assert collected.outcome.ok + collected.outcome.gone + len(collected.outcome.failed) == len(paths())
-            assert collected.outcome.failed
-            assert all(reason for _, reason in collected.outcome.failed)
+            assert collected.summary.ok + collected.summary.gone + len(collected.summary.failed) == len(paths())
+            assert collected.summary.failed
+            assert all(reason for _, reason in collected.summary.failed)
     archive = Archive(str(tmp_path / "faulty"))
     seen = [observation for name in archive.bundles() for observation in archive.load(name)]
     with opened(url) as engine, engine.connect() as connection:

@@ -167,7 +167,7 @@ def test_a_huge_text_anywhere_fills_no_table_and_spares_its_neighbour(database_u
     simulator.answers["acme/error"] = faults.answer(403, json.dumps({"error": {"code": 403, "message": HUGE}}).encode())
     with serving(simulator) as base_url:
         collected = collect(settings(database_url, base_url), [*bodies, "acme/error"])
-    assert collected.outcome.ok == len(bodies)
+    assert collected.summary.ok == len(bodies)
     assert max(map(len, [*lines(collected), *markdown(collected).splitlines()])) < 1000
     assert len(json.dumps(payload(collected))) < 100_000
     with opened(database_url) as engine, engine.connect() as connection:
