@@ -7,10 +7,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 DRIVERS := adlfs gcsfs s3fs
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format types unit audit fuzz lock schema queries clean
+.PHONY: help run demo test test-rest test-all lint format types quick audit fuzz lock schema queries clean
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 $(VENV)/runtime: requirements.lock pyproject.toml
 	@echo "Setting up $(VENV) (a minute or so, once)"
@@ -36,7 +36,16 @@ run: $(VENV)/runtime | targets.toml alerts.toml  ## Collect every configured tar
 demo: $(VENV)/runtime  ## 60 simulated days, a look at now, a site, three questions; no network, no account
 	@$(BIN)/python -m simulator --demo
 
-test: lint types unit  ## Run every check: linter, formatter, strict types, all tests
+# Processes of tests: each takes the tests of one module after the other, and makes the fixtures of that module once.
+PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
+test: lint types quick  ## Check style and types, run tests of every kind (5 minutes on 2 cores)
+
+test-rest: $(VENV)/dev  ## Run what `make test` leaves out: slow tests, and many examples of each property
+	@$(PYTEST) -m "slow or hypothesis" --hypothesis-profile thorough
+
+test-all: lint types  ## Check style and types, run all tests (15 minutes on 2 cores)
+	@$(PYTEST) --hypothesis-profile thorough
 
 lint: $(VENV)/dev
 	@$(BIN)/ruff check .
@@ -46,8 +55,8 @@ lint: $(VENV)/dev
 types: $(VENV)/dev
 	@$(BIN)/mypy
 
-unit: $(VENV)/dev
-	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+quick: $(VENV)/dev
+	@$(PYTEST) -m "not slow"
 
 audit: $(VENV)/dev  ## Ask whether a pinned version is known to be vulnerable
 	@for lock in requirements.lock $(DRIVERS:%=requirements-%.lock); do \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +23,13 @@ from tests.support.oldest_sqlite import refuse_newer_sql
 _OWN_SETTINGS = {name.upper() for name in Settings.model_fields}
 _OTHERS_SETTINGS = ("OPENROUTER_", "PREFECT_", "PG")
 
-settings.register_profile("ci", settings.get_profile("ci"), max_examples=100)
-settings.register_profile("default", deadline=None)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+# Chosen by `--hypothesis-profile`. In CI the examples are the same each time, as in Hypothesis's own profile.
+_BASE = settings.get_profile("ci" if os.environ.get("CI") else "default")
+settings.register_profile("quick", _BASE, deadline=None, max_examples=30)
+settings.register_profile("thorough", _BASE, deadline=None, max_examples=1000)
+settings.load_profile("quick")
+
+_PREFECT = "prefect"
 
 
 # Last, as the folder changes: other plug-ins read paths on the command line against the one that pytest was called in.
@@ -39,8 +44,32 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(patch.undo)
     patch.chdir(home.name)
     _clean_environment(patch, Path(home.name) / "prefect")
+    # Every command that a test starts, and every upgrade of a schema, would compile its modules again.
+    patch.setattr(sys, "dont_write_bytecode", False)
+    patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     network.keep_to_loopback(patch)
     sa.event.listen(sa.Engine, "before_cursor_execute", refuse_newer_sql)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark slow cases, and group tests for `--dist loadgroup`, where one process runs all tests of a group.
+
+    A group is a module, so that its fixtures are made once; all tests that share the Prefect server are one group.
+    """
+    params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    for mark in item.iter_markers("slow_unless"):
+        if any(params[name] not in values for name, values in mark.kwargs.items()):
+            item.add_marker("slow")
+    item.add_marker(pytest.mark.xdist_group(_PREFECT if _uses_prefect(item) else item.nodeid.partition("::")[0]))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests of the Prefect server: they are the longest group, and mostly wait."""
+    items.sort(key=lambda item: not _uses_prefect(item))
+
+
+def _uses_prefect(item: pytest.Item) -> bool:
+    return "prefect_api" in getattr(item, "fixturenames", ())
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -49,6 +49,7 @@ def hostile_history(history: str) -> str:
     return load(history, [a_look(endpoint, target="m/a", model=HOSTILE)])
 
 
+@pytest.mark.slow_unless(words=[[]])
 @pytest.mark.parametrize("words", [[], ["--csv"], ["--json"]], ids=str)
 def test_no_text_of_a_stranger_reaches_a_terminal_raw(hostile_history: str, words: list[str]) -> None:
     done = run(*CHEAPEST, "m/a", *words)
@@ -61,6 +62,7 @@ def test_no_text_of_a_stranger_reaches_a_terminal_raw(hostile_history: str, word
         assert FOREIGN in text
 
 
+@pytest.mark.slow_unless(words=[["status", HOSTILE]])
 @pytest.mark.parametrize("words", [[HOSTILE], [*CHEAPEST, HOSTILE], ["--" + HOSTILE], ["status", HOSTILE]], ids=ascii)
 def test_an_argument_in_a_message_reaches_a_terminal_in_one_clean_line(words: list[str]) -> None:
     done = run(*words)
@@ -69,6 +71,7 @@ def test_an_argument_in_a_message_reaches_a_terminal_in_one_clean_line(words: li
     assert line.isprintable()
 
 
+@pytest.mark.slow_unless(encoding=["latin-1:strict"])
 @pytest.mark.parametrize("encoding", ["latin-1:strict", "utf-16"])
 def test_what_an_encoding_lacks_is_replaced(hostile_history: str, encoding: str) -> None:
     done = run(*CHEAPEST, "m/a", PYTHONIOENCODING=encoding)
@@ -76,18 +79,21 @@ def test_what_an_encoding_lacks_is_replaced(hostile_history: str, encoding: str)
     assert "code" in done.stdout.decode(encoding.partition(":")[0])
 
 
+@pytest.mark.slow
 def test_the_locale_of_a_bare_container_will_do(hostile_history: str) -> None:
     done = run(*CHEAPEST, "m/a", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"?? ?n?code" in done.stdout
 
 
+@pytest.mark.slow_unless(words=[["status"]])
 @pytest.mark.parametrize("words", [["status"], ["export", "out", "--format", "csv"], ["--help"]], ids=str)
 def test_a_closed_pipe_ends_a_command_quietly(history: str, words: list[str]) -> None:
     done = run(*words, shell="| true; exit ${PIPESTATUS[0]}")
     assert (done.returncode, [line for line in done.stderr.splitlines() if b" read" not in line]) == (141, [])
 
 
+@pytest.mark.slow_unless(words=[["--version"]])
 @pytest.mark.parametrize("words", [[*CHEAPEST, "acme/swift-1"], ["--version"]], ids=str)
 def test_a_full_disk_behind_the_output_is_one_line(history: str, words: list[str]) -> None:
     done = run(*words, shell="> /dev/full")
@@ -95,6 +101,7 @@ def test_a_full_disk_behind_the_output_is_one_line(history: str, words: list[str
     assert (done.returncode, done.stderr.splitlines()) == (1, [line])
 
 
+@pytest.mark.slow_unless(streams=["<&- >&- 2>&-"])
 @pytest.mark.parametrize("streams", ["<&- >&- 2>&-", "2>/dev/full", "2>&1 >/dev/null | true"])
 def test_messages_that_nobody_takes_stop_no_work(history: str, streams: str) -> None:
     done = run("export", "out", "--format", "csv", shell=f"{streams}; exit ${{PIPESTATUS[0]}}")
@@ -103,6 +110,7 @@ def test_messages_that_nobody_takes_stop_no_work(history: str, streams: str) -> 
     assert Path("history.db").read_bytes().startswith(b"SQLite format 3")  # and it never took the place of a stream
 
 
+@pytest.mark.slow
 def test_a_command_keeps_its_exit_code_where_its_output_is_closed(history: str) -> None:
     assert run("status", shell=">&-").returncode == run("status").returncode == 1
 

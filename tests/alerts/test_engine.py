@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from endpoint_history.alerts.engine import (
@@ -204,7 +204,6 @@ def test_who_was_told_of_an_alert_is_told_of_the_return(
 TROUBLES = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3)), max_size=4)
 
 
-@settings(max_examples=200)
 @given(lengths=TROUBLES, hold=SPANS, rearm=SPANS, cuts=CUTS)
 def test_incidents_cut_into_runs_give_the_alerts_of_one_pass(
     lengths: list[tuple[int, int, int, int]], hold: int, rearm: int, cuts: list[int]

@@ -152,6 +152,7 @@ def a_collector(url: str, chance: Random) -> Iterator[None]:
         assert running.result() > 0
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 @pytest.mark.parametrize("number", range(KILLS))
 def test_a_backfill_killed_at_any_moment_ends_as_an_undisturbed_one(
     undisturbed: Undisturbed, database_url: str, number: int
@@ -201,6 +202,7 @@ run_job(Settings.read(), job, at=datetime.now(UTC))
 """
 
 
+@pytest.mark.slow_unless(step=["flows.part:Part append 30", "flows.importing store 2"])
 @pytest.mark.parametrize(
     "step",
     [

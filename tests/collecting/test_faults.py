@@ -134,6 +134,7 @@ def test_a_database_that_is_locked_for_too_long_waits_in_the_archive(
     assert is_told_by_its_archive(database_url)
 
 
+@pytest.mark.slow_unless(statements=[40])
 @pytest.mark.parametrize("statements", [3, 40, 75])
 def test_an_upgrade_killed_half_way_is_finished_by_the_next(empty_database_url: str, statements: int) -> None:
     words = [sys.executable, "-c", KILLED_UPGRADE, empty_database_url, str(statements)]
@@ -144,6 +145,7 @@ def test_an_upgrade_killed_half_way_is_finished_by_the_next(empty_database_url: 
         assert differences(engine) == []
 
 
+@pytest.mark.slow_unless(statements=[15])
 @pytest.mark.parametrize("statements", [2, 15, 30])
 def test_an_upgrade_killed_half_way_keeps_all_history(simulator: Simulator, database_url: str, statements: int) -> None:
     with serving(simulator) as base_url:

@@ -67,6 +67,7 @@ def limit(pid: int, size: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_a_full_disk_of_the_archive(simulator: Simulator, database_url: str) -> None:
     def fill(pid: int) -> None:
         (part,) = Path(ARCHIVE).rglob(".*.part")
@@ -85,6 +86,7 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/history.db"
 
 
+@pytest.mark.slow
 def test_a_full_disk_of_sqlite_s_log(simulator: Simulator, sqlite_url: str) -> None:
     with serving(simulator) as base_url:
         # More than the lines of the archive take, and less than what is logged of them.
@@ -122,6 +124,7 @@ def test_a_full_disk_of_postgresql(simulator: Simulator, cluster: postgres.Clust
         assert_all_is_there(cluster.url, base_url, len(PATHS))
 
 
+@pytest.mark.slow
 def test_a_full_disk_of_postgresql_s_log(simulator: Simulator, cluster: postgres.Cluster) -> None:
     """The server falls, and can't recover before there is room."""
 

@@ -173,6 +173,7 @@ def told_plainly(api: str, since: datetime) -> None:
     }
 
 
+@pytest.mark.slow
 def test_who_was_paused_stays_so_and_slack_gets_a_block_of_its_own(prefect_api: str, worker: Worker) -> None:
     worker.run("install", block=None, webhook_url="https://hooks.slack.com/services/T0/B0/hunter2", every=30)
     [missing] = [found for found in ask(prefect_api, "automations") if found["name"] == "endpoint-history: no collect"]
@@ -190,6 +191,7 @@ def test_who_was_paused_stays_so_and_slack_gets_a_block_of_its_own(prefect_api: 
     assert found["endpoint-history: no collect"]["trigger"]["posture"] == "Proactive"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -84,6 +84,7 @@ def test_a_backfill_tells_its_end_and_nothing_of_the_past(prefect_api: str, save
     assert [run_name for run_name in changed if "-backfill-" in run_name] == []
 
 
+@pytest.mark.slow
 def test_a_verify_fails_where_the_database_was_changed_and_a_rebuild_mends_it(prefect_api: str, saved: Path) -> None:
     verify, rebuild = ARCHIVE | {"mode": "verify"}, ARCHIVE | {"mode": "rebuild"}
     sound = "the database is what its archive gives: 4 observations of 1 bundles"
@@ -100,6 +101,7 @@ def test_a_verify_fails_where_the_database_was_changed_and_a_rebuild_mends_it(pr
     assert history(URL) == before
 
 
+@pytest.mark.slow
 def test_a_part_of_the_archive_is_loaded_from_prefect_too(prefect_api: str, saved: Path) -> None:
     run(prefect_api, FILES)
     Path("history.db").unlink()
@@ -112,6 +114,7 @@ def test_a_part_of_the_archive_is_loaded_from_prefect_too(prefect_api: str, save
     ]
 
 
+@pytest.mark.slow
 def test_a_worker_verifies_by_what_is_deployed(prefect_api: str, saved: Path) -> None:
     run(prefect_api, FILES)
     deploy(prefect_api, Path.cwd())
@@ -125,6 +128,7 @@ def test_a_worker_verifies_by_what_is_deployed(prefect_api: str, saved: Path) ->
     assert verified["state"]["message"] == "the database is what its archive gives: 4 observations of 1 bundles"
 
 
+@pytest.mark.slow
 def test_captures_come_from_the_address_that_is_given(prefect_api: str) -> None:
     market = Market(models=2)
     with serving_wayback(SimulatedArchive(market)) as base_url:
@@ -158,6 +162,7 @@ def test_what_is_wrong_with_a_form_fails_with_one_line(prefect_api: str, saved: 
     assert count(URL, observations) == 0
 
 
+@pytest.mark.slow
 def test_a_source_that_gives_nothing_fails(prefect_api: str) -> None:
     Path("page.html").write_text("<html>")
     assert run(prefect_api, {"source": "files", "paths": ["page.html"], "time": "mtime"}) == [
@@ -165,6 +170,7 @@ def test_a_source_that_gives_nothing_fails(prefect_api: str) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_what_is_read_in_part_is_in_the_state_and_in_the_artifact(prefect_api: str) -> None:
     Path("odd").mkdir()
     Path("odd/acme__swift-1__20260501T120000Z.json").write_bytes(a_body(an_endpoint(), an_endpoint("west", "free")))

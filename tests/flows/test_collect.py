@@ -102,6 +102,7 @@ def test_a_server_shows_the_run_its_batches_and_its_outcome(prefect_api: str, si
     assert f"| {PATHS[3]} | a web page, not JSON |" in artifact["data"].replace("\\", "")
 
 
+@pytest.mark.slow
 def test_one_event_tells_what_changed_and_none_that_nothing_did(prefect_api: str, simulator: Simulator) -> None:
     path, since = PATHS[0], datetime.now(UTC)
     for prompt in ("0.000001", "0.000001", "0.000003"):
@@ -113,6 +114,7 @@ def test_one_event_tells_what_changed_and_none_that_nothing_did(prefect_api: str
     assert (move["model"], move["price"], move["before"], move["after"]) == (path, "prompt", "0.000001", "0.000003")
 
 
+@pytest.mark.slow
 def test_a_temporary_server_leaves_no_word_of_its_own(simulator: Simulator) -> None:
     done = command("endpoint-history", "collect", PATHS[0], PATHS[1])
     assert done.returncode == 0
@@ -148,6 +150,7 @@ def test_without_a_network_prefect_is_not_even_started(simulator: Simulator, tmp
     assert not (tmp_path / "prefect-home").exists()
 
 
+@pytest.mark.slow_unless(home=["/proc/nowhere"])
 @pytest.mark.parametrize("home", ["/proc/nowhere", "/dev/null/nowhere"])
 def test_where_prefect_has_no_home_it_is_done_without(simulator: Simulator, home: str) -> None:
     given = {name: value for name, value in environment(HOME=home).items() if name != "PREFECT_HOME"}
@@ -160,6 +163,7 @@ def test_where_prefect_has_no_home_it_is_done_without(simulator: Simulator, home
     assert count(URL, observations) == 2
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_in_the_middle_costs_no_data(simulator: Simulator, tmp_path: Path) -> None:
     home = tmp_path / "dying"
     home.mkdir()
@@ -206,6 +210,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "is_told"), [("flows.collect _publish", True), ("endpoint_history.cli.app _show", False)]
 )
@@ -268,6 +273,7 @@ def scheduled_runs(api: str) -> list[dict[str, Any]]:
     return ask(api, "flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}}, **SERVED)
 
 
+@pytest.mark.slow
 def test_serve_needs_no_server_and_leaves_no_schedule(simulator: Simulator, tmp_path: Path) -> None:
     with serving_collects(signal.SIGINT) as process:
         assert process.stdout
@@ -284,6 +290,7 @@ def test_serve_needs_no_server_and_leaves_no_schedule(simulator: Simulator, tmp_
         assert database.execute("SELECT count(*) FROM flow_run WHERE state_type = 'SCHEDULED'").fetchone() == (0,)
 
 
+@pytest.mark.slow
 def test_serve_stopped_leaves_no_schedule_and_killed_one_that_status_names(
     prefect_api: str, simulator: Simulator
 ) -> None:
@@ -305,6 +312,7 @@ def test_serve_stopped_leaves_no_schedule_and_killed_one_that_status_names(
     assert "served" not in command("endpoint-history", "status", PREFECT_API_URL=prefect_api).stdout
 
 
+@pytest.mark.slow
 def test_serve_with_a_server_that_is_away_gets_one_line(simulator: Simulator) -> None:
     done = command("endpoint-history", "serve", PREFECT_API_URL=AWAY)
     assert not any(secret in done.stderr for secret in ("hunter2", "sesame"))

@@ -128,6 +128,7 @@ def test_each_deployment_with_a_schedule_keeps_its_pause() -> None:
         assert deployment["build"] == [{"flows.schedules.keep_pause": {"deployment": name}}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [False, True], ids=["schedules", "deployments"])
 def test_what_is_paused_stays_paused_when_it_is_deployed_again(prefect_api: str, tmp_path: Path, whole: bool) -> None:
     slugs = {each["slug"]: each["cron"] for one in shipped()["deployments"] for each in one["schedules"]}

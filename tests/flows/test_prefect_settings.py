@@ -25,6 +25,7 @@ UNUSABLE = {
 }
 
 
+@pytest.mark.slow_unless(words=[["serve"]], name=["a missing CA file"])
 @pytest.mark.parametrize("name", UNUSABLE)
 @pytest.mark.parametrize("words", [["serve"], ["alerts", "send-test"]], ids=" ".join)
 def test_prefect_settings_of_no_use_are_one_line(

@@ -179,6 +179,7 @@ def test_two_workers_share_a_walk_and_its_rate_and_tell_of_it_as_one(
     assert f"Failing    1 of {len(PATHS)} targets" in done.stdout
 
 
+@pytest.mark.slow
 def test_two_walks_at_once_keep_to_one_rate(deployed: str, simulator: Simulator, asked_at: list[float]) -> None:
     httpx.delete(f"{deployed}/v2/concurrency_limits/endpoint-history-requests")  # faster walks have taken from it
     slow = 10
@@ -192,6 +193,7 @@ def test_two_walks_at_once_keep_to_one_rate(deployed: str, simulator: Simulator,
     assert (len(asked_at) - 1) / (asked_at[-1] - asked_at[0]) < 1.1 * slow
 
 
+@pytest.mark.slow
 def test_a_shard_of_a_worker_that_was_killed_goes_to_another(simulator: Simulator, postgres_url: str) -> None:
 
     async def kill_the_worker(request: web.Request, body: bytes) -> web.StreamResponse:
@@ -227,12 +229,14 @@ def test_what_all_shards_may_ask_is_taken_from_one_limit(deployed: str) -> None:
     assert [answer.status_code for answer in taken] == [200, 423]
 
 
+@pytest.mark.slow
 def test_a_shard_that_no_worker_takes_is_told_and_taken_back(deployed: str) -> None:
     assert re.fullmatch(r"\['shard 1 of 1: no worker took it by \d\d:\d\d UTC'\]", hand_out(""))
     due = {"state": {"type": {"any_": ["SCHEDULED"]}}}
     assert ask(deployed, "flow_runs", flow_runs=due, deployments={"name": {"any_": ["collect-shard"]}}) == []
 
 
+@pytest.mark.slow
 def test_a_shard_that_ended_well_but_left_something_is_told(deployed: str) -> None:
     said = hand_out("""
         from prefect.states import Completed

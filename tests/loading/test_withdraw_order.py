@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from endpoint_history.archive.bundles import Archive
@@ -20,6 +20,7 @@ from tests.store.test_writer_order import LOOKS
 from tests.support import postgres
 from tests.support.factories import at
 from tests.support.three_runs import bundle, emptied, tables
+from tests.support.examples import examples
 
 RUNS = [
     Run("20260516T090000Z-collect-aaaaaa", "collect", "live", 1800),
@@ -81,7 +82,7 @@ def check(
         assert tables(engine) == tables(expected)
 
 
-@settings(max_examples=30)
+@examples(quick=15, thorough=60)
 @given(looks=LOOKS, seen=SEEN, steps=STEPS)
 def test_what_remains_is_the_history_on_sqlite(
     sqlite_engine: sa.Engine,
@@ -93,7 +94,7 @@ def test_what_remains_is_the_history_on_sqlite(
     check(sqlite_engine, expected_engine, looks, seen, steps)
 
 
-@settings(max_examples=10)
+@examples(quick=5, thorough=20)
 @given(looks=LOOKS, seen=SEEN, steps=STEPS)
 def test_what_remains_is_the_history_on_postgresql(
     postgres_engine: sa.Engine,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from endpoint_history.database.engine import opened, upgrade
@@ -29,6 +29,7 @@ from tests.reference.store import History, history_of
 from tests.store.test_writer_order import MOVED_TO, PATHS, TAGS, empty, store_all
 from tests.support import postgres
 from tests.support.factories import MODEL, a_failed_look, a_gone_look, a_look, an_endpoint, at
+from tests.support.examples import examples
 
 REFERENCES: dict[str, Callable[[History], list[Row]]] = {
     "current_prices": price_reference.current_prices,
@@ -193,6 +194,7 @@ def check(engine: sa.Engine, looks: list[Observation], chance: random.Random) ->
             assert seen(connection, view) == sorted(text(row, view) for row in reference(history)), view
 
 
+@examples(quick=30, thorough=200)
 @given(looks=LOOKS, chance=st.randoms(use_true_random=False))
 def test_every_view_says_what_the_plain_reference_says(
     sqlite_engine: sa.Engine, looks: list[Observation], chance: random.Random
@@ -200,7 +202,7 @@ def test_every_view_says_what_the_plain_reference_says(
     check(sqlite_engine, looks, chance)
 
 
-@settings(max_examples=15)
+@examples(quick=10, thorough=50)
 @given(looks=LOOKS, chance=st.randoms(use_true_random=False))
 def test_every_view_says_the_same_on_postgresql(
     postgres_engine: sa.Engine, looks: list[Observation], chance: random.Random

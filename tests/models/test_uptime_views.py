@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from endpoint_history.database.engine import opened, upgrade, writing
@@ -26,6 +26,7 @@ from tests.reference.store import Key
 from tests.rollups.test_refresh import ALIAS, DAY, LOOKS, empty, series, store_all
 from tests.support import postgres
 from tests.support.factories import MODEL, RUN, a_failed_look, a_look, an_endpoint, at
+from tests.support.examples import examples
 
 OTHER = "acme/other"
 FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -269,13 +270,13 @@ def check(engine: sa.Engine, looks: list[Observation]) -> None:
         assert shown_rows(connection) == expected_rows(looks)
 
 
-@settings(max_examples=50)
+@examples(quick=30, thorough=200)
 @given(looks=MORE_LOOKS)
 def test_the_views_are_what_plain_python_makes_of_all_looks(sqlite_engine: sa.Engine, looks: list[Observation]) -> None:
     check(sqlite_engine, looks)
 
 
-@settings(max_examples=10)
+@examples(quick=10, thorough=50)
 @given(looks=MORE_LOOKS)
 def test_the_views_of_postgresql_are_so_too(postgres_engine: sa.Engine, looks: list[Observation]) -> None:
     check(postgres_engine, looks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from endpoint_history.rollups.incidents import (
@@ -145,7 +145,6 @@ def goes_on(incident: Incident, since: int, change: int, events: list[int]) -> b
 @example([(STEP, 99.0), (SILENCE - 1, 99.0)], SILENCE - 1, [(1, 90.0)], [(1, 99.0)], [])
 # Only the change shows that it was silent; now nothing does.
 @example([], 9 * SILENCE, [(1, 99.0)], [], [])
-@settings(max_examples=300)
 @given(SAMPLES, STEPS, SAMPLES, SAMPLES, st.lists(st.integers(START, START + 9 * SILENCE), max_size=1))
 def test_from_the_reach_before_a_change_it_is_enough_to_know_what_goes_on(
     before: list[tuple[int, float | None]],

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from endpoint_history.database.engine import opened, upgrade, writing
@@ -27,6 +27,7 @@ from tests.reference.rollups import Rollups, rollups_of, stored_rollups
 from tests.reference.store import visible
 from tests.support import postgres
 from tests.support.factories import MODEL, MORNING, RUN, a_failed_look, a_gone_look, a_look, an_endpoint
+from tests.support.examples import examples
 
 ALIAS = "acme/swift-1-20260101"
 MOVED_TO = "acme/swift-2"
@@ -143,6 +144,7 @@ def stored(engine: sa.Engine, looks: Sequence[Observation], chance: random.Rando
         return stored_rollups(connection), visible(connection)
 
 
+@examples(quick=30, thorough=200)
 @given(looks=LOOKS, chance=st.randoms(use_true_random=False))
 def test_any_order_with_repeats_leaves_the_rollups_of_the_set(
     sqlite_engine: sa.Engine, looks: list[Observation], chance: random.Random
@@ -156,7 +158,7 @@ def test_any_order_with_repeats_leaves_the_rollups_of_the_set(
     assert everything_in_order == everything
 
 
-@settings(max_examples=15)
+@examples(quick=10, thorough=50)
 @given(looks=LOOKS, chance=st.randoms(use_true_random=False))
 def test_postgresql_keeps_the_same_rollups(
     postgres_engine: sa.Engine, looks: list[Observation], chance: random.Random

@@ -36,6 +36,7 @@ from models.tables import metadata, pricing_snapshots, uptime_samples
 from tests.reference.rollups import rollups_of, stored_rollups
 from tests.reference.store import history_of, stored_history
 from tests.support.factories import MODEL, RUN, a_failed_look, a_gone_look, a_look, an_endpoint
+from tests.support.examples import examples
 
 START = datetime(2026, 1, 1, 6, tzinfo=UTC)
 DAYS = 60
@@ -93,6 +94,7 @@ def maintained(monkeypatch: pytest.MonkeyPatch, days: int | None, now: datetime 
     return maintain(Settings.read(), now)
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_all_samples_are_kept_unless_somebody_asks(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert maintained(monkeypatch, None).endswith("is in order; all raw samples are kept")
     assert len(sampled(engine)) == len(LOOKS)
@@ -110,11 +112,13 @@ def test_old_samples_go_and_what_was_made_of_them_stays(engine: sa.Engine, monke
     assert tables(engine) == before
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_nothing_more_goes_on_the_same_day(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     maintained(monkeypatch, 30)
     assert "; 0 raw uptime samples removed" in maintained(monkeypatch, 30)
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_a_late_look_leaves_final_rollups_as_they_are(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     maintained(monkeypatch, 30)
     before, samples = tables(engine), sampled(engine)
@@ -125,6 +129,7 @@ def test_a_late_look_leaves_final_rollups_as_they_are(engine: sa.Engine, monkeyp
     assert len(prices) == len(before[3]) + 2
 
 
+@pytest.mark.slow_unless(day=[30.0])
 @pytest.mark.parametrize("day", [29.75, 30.0, 30.77, 31.5])
 def test_a_late_look_into_days_that_are_not_final_counts_as_ever(
     engine: sa.Engine, monkeypatch: pytest.MonkeyPatch, day: float
@@ -139,6 +144,7 @@ def test_a_late_look_into_days_that_are_not_final_counts_as_ever(
     ]
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_verify_compares_what_is_not_final_and_says_so(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     maintained(monkeypatch, 30)
     loaded, differences, since = verify(engine, Archive("data/archive"))
@@ -147,6 +153,7 @@ def test_verify_compares_what_is_not_final_and_says_so(engine: sa.Engine, monkey
     assert last.endswith("nothing differs (uptime from 2026-01-31 on, as older samples are thinned)")
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"], table=[uptime_daily])
 @pytest.mark.parametrize("table", [uptime_samples, uptime_hourly, uptime_daily])
 def test_verify_still_finds_what_was_tampered_with_later(
     engine: sa.Engine, monkeypatch: pytest.MonkeyPatch, table: sa.Table
@@ -160,6 +167,7 @@ def test_verify_still_finds_what_was_tampered_with_later(
     assert (difference.table, difference.only_database, difference.only_archive) == (table.name, 0, 1)
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_a_rebuild_brings_all_samples_back(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     maintained(monkeypatch, 30)
     rebuild(engine, Archive("data/archive"))
@@ -167,11 +175,13 @@ def test_a_rebuild_brings_all_samples_back(engine: sa.Engine, monkeypatch: pytes
     assert "rollups of uptime before 2026-01-31 are final" in maintained(monkeypatch, 30)
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_what_is_final_stays_final_when_more_is_to_be_kept(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     maintained(monkeypatch, 30)
     assert "before 2026-01-31 are final" in maintained(monkeypatch, 50)
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_samples_of_an_incident_that_goes_on_stay_and_it_can_end(
     engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +195,7 @@ def test_samples_of_an_incident_that_goes_on_stay_and_it_can_end(
     assert (found.started_at, found.samples, found.ended_by) == (bad[0].observed_at, len(bad), "recovered")
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_an_incident_that_ended_in_a_silence_is_final(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a look comes late that takes the place of the one that showed the silence."""
     other, hours = "acme/other", (0, 1, 2)
@@ -201,6 +212,7 @@ def test_an_incident_that_ended_in_a_silence_is_final(engine: sa.Engine, monkeyp
     assert (second.started_at, second.ended_at) == (START + timedelta(days=46), None)
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_a_look_that_takes_the_place_of_an_old_one_takes_no_rollup(
     engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +224,7 @@ def test_a_look_that_takes_the_place_of_an_old_one_takes_no_rollup(
     assert tables(engine)[:3] == before
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_what_an_incomplete_look_lists_stays_proved(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     other = "acme/other"
     unread = an_endpoint("odd", prompt="nonsense", model_id=other)
@@ -230,6 +243,7 @@ def test_what_an_incomplete_look_lists_stays_proved(engine: sa.Engine, monkeypat
     assert (found.prices, found.terms) == (expected.prices, expected.terms)
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_cheapest_tells_where_samples_are_gone(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     maintained(monkeypatch, 30)
     usage = Usage(1000, 0)
@@ -242,6 +256,7 @@ def test_cheapest_tells_where_samples_are_gone(engine: sa.Engine, monkeypatch: p
         assert left_out.reasons == ("uptime unknown: no samples",)
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_what_an_offer_cost_outside_its_windows_stays_known(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """At every look of the week before, also where the samples of those looks are gone."""
     other, at_night = "acme/other", [{"utc_start": 0, "utc_end": 600, "prompt": "0.0000005"}]
@@ -259,6 +274,7 @@ def test_what_an_offer_cost_outside_its_windows_stays_known(engine: sa.Engine, m
     assert cost() == before
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_a_look_that_comes_before_the_limit_stands_is_rolled_up_first(
     engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,6 +367,7 @@ def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engin
         yield engine
 
 
+@examples(quick=30, thorough=200)
 @given(looks=st.lists(ANY_LOOK, max_size=14), chance=st.randoms(use_true_random=False))
 def test_whatever_comes_after_samples_went_prices_and_what_is_not_final_are_those_of_the_set(
     sqlite_engine: sa.Engine, looks: Sequence[Observation], chance: random.Random

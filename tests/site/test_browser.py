@@ -86,6 +86,7 @@ def test_a_page_opens_from_a_folder_without_a_complaint(watched: Watched, name: 
     assert page.locator("h1").is_visible()
 
 
+@pytest.mark.slow_unless(width=[360])
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_is_no_wider_than_its_screen(watched: Watched, name: str, width: int) -> None:
@@ -94,6 +95,7 @@ def test_a_page_is_no_wider_than_its_screen(watched: Watched, name: str, width: 
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
+@pytest.mark.slow_unless(width=[360], scheme=["dark"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("name", NAMES)
@@ -212,6 +214,7 @@ def test_the_slider_ranks_anew_and_what_varies_is_not_free(watched: Watched) -> 
     assert page.locator("#mix-best").inner_text() == "Cheapest: Alpha alpha/fp8, 0.20"
 
 
+@pytest.mark.slow_unless(share=[37])
 @pytest.mark.parametrize("share", [0, 1, 37, 50, 75, 100])
 def test_the_slider_ranks_as_the_cost_of_a_request_does(watched: Watched, share: int) -> None:
     page = watched.open(f"models/{file_name(NEAR)}.html")

@@ -416,6 +416,7 @@ build_site(Path(sys.argv[2]), sys.argv[1])
 """
 
 
+@pytest.mark.slow_unless(step=["replace"], times=[9])
 @pytest.mark.parametrize(("times", "step"), [(1, "replace"), (9, "replace"), (2, "fchmod"), (14, "fchmod")])
 def test_a_build_killed_anywhere_leaves_whole_pages_and_the_next_makes_all(
     site: Path, url: str, tmp_path: Path, times: int, step: str

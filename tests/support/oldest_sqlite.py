@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -28,6 +29,7 @@ _WORDS = re.compile("|".join(_NEWER.values()), re.IGNORECASE)
 _TEXTS_AND_COMMENTS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
+@functools.lru_cache(10_000)  # the tests send the same statements again and again
 def newer_words(sql: str) -> list[str]:
     """What this SQL says that the oldest SQLite does not understand."""
     return [match[0] for match in _WORDS.finditer(_TEXTS_AND_COMMENTS.sub("''", sql))]

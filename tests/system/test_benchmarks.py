@@ -60,6 +60,7 @@ def test_the_rebuild_is_measured_against_its_floor(capsys: pytest.CaptureFixture
     assert re.search(r"memory +[0-9]+ MiB at most", told)
 
 
+@pytest.mark.slow
 def test_alerts_are_measured_by_the_collect_and_over_all(capsys: pytest.CaptureFixture[str]) -> None:
     alerts.main(["--days", "1", "--runs", "1"])
     told = capsys.readouterr().out
@@ -67,6 +68,7 @@ def test_alerts_are_measured_by_the_collect_and_over_all(capsys: pytest.CaptureF
     assert re.search(r"alerts test +[0-9.]+ s .*, [0-9]+ alerts and returns", told)
 
 
+@pytest.mark.slow
 def test_late_looks_are_measured_against_those_at_the_end(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +77,7 @@ def test_late_looks_are_measured_against_those_at_the_end(
     assert re.search(r"SQLite +median late +[0-9.]+ ms, at the end +[0-9.]+ ms, ratio [0-9.]+", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_a_collect_on_much_history_is_measured_against_one_on_little(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +86,7 @@ def test_a_collect_on_much_history_is_measured_against_one_on_little(
     assert re.search(r"ratio +[0-9.]+ \([0-9.]+ of CPU\)", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is told by Linux alone")
 def test_collects_are_measured_hour_by_hour(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -95,6 +99,7 @@ def test_collects_are_measured_hour_by_hour(
     assert re.search(r"3 targets, 4 collects: last hour to first [0-9.]+ of CPU, memory [0-9.]+", told)
 
 
+@pytest.mark.slow
 def test_a_collect_is_measured_against_bare_walks(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +112,7 @@ def test_a_collect_is_measured_against_bare_walks(
     assert re.search(r"bundle +0\.[0-9]+ of a gzip for each body", told)
 
 
+@pytest.mark.slow
 def test_a_collect_is_measured_against_dlt(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dlt_tick, "in_fresh_process", here)
     dlt_tick.main(["--models", "5", "--ticks", "1"])
@@ -123,6 +129,7 @@ def test_a_dlt_that_stores_too_little_is_not_measured() -> None:
         dlt_tick.check((1, 2), models=5, walks=2)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 def test_a_git_repository_is_measured_against_its_floor(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -180,6 +187,7 @@ def test_histories_that_differ_are_told(
     assert capsys.readouterr().out.endswith("3 different histories\n")
 
 
+@pytest.mark.slow
 def test_an_export_is_measured_and_answers_as_the_database_does(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +200,7 @@ def test_an_export_is_measured_and_answers_as_the_database_does(
     assert told.endswith("the answers are the same\n")
 
 
+@pytest.mark.slow
 def test_every_view_is_asked_about_a_model_a_day_and_everything(capsys: pytest.CaptureFixture[str]) -> None:
     analysts.main(["--days", "1", "--runs", "1"])
     told = capsys.readouterr().out
@@ -200,6 +209,7 @@ def test_every_view_is_asked_about_a_model_a_day_and_everything(capsys: pytest.C
         assert re.search(rf"{view} +model [0-9.,]+ ms .*; all [0-9.,]+ ms", told)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 def test_other_tools_are_asked_about_the_same_cases(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -249,6 +259,7 @@ def test_being_wrong_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ended.value.code == 1
 
 
+@pytest.mark.slow
 def test_a_site_is_built_twice_and_measured(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,6 +131,7 @@ def ended_runs(api: str) -> list[dict[str, Any]]:
     return ask(api, "flow_runs", flow_runs={"name": {"like_": "collect 2 given"}, "state": ended})
 
 
+@pytest.mark.slow
 def test_the_services_work_as_they_are_written(machine: Machine) -> None:
     make_databases(machine)
     with machine.up("server", lambda: answered(machine.api)):

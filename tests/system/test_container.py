@@ -74,6 +74,7 @@ def test_the_image_takes_the_lock_file_as_the_makefile_does() -> None:
     assert set(itself_of_make) <= set(itself)
 
 
+@pytest.mark.slow
 def test_the_project_installs_from_what_comes_into_the_image(tmp_path: Path) -> None:
     """But for what is locked: that is there, and nothing is asked of the network."""
     *_, itself = pip_words("\n".join(instructions("RUN")))

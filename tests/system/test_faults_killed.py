@@ -77,6 +77,7 @@ def written() -> set[bytes]:
     return {line for content in parts + bundles for line in content.splitlines(keepends=True) if line[-1:] == b"\n"}
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_a_collect_killed_at_any_moment_loses_no_line(simulator: Simulator, database_url: str) -> None:
     chance = Random(KILLS)
     upgrade(database_url)

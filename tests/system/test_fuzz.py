@@ -19,6 +19,7 @@ def fuzz(what: str, corpus: Path, *options: str) -> subprocess.CompletedProcess[
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
 
 
+@pytest.mark.slow_unless(what=["parse"])
 @pytest.mark.parametrize(("what", "tries"), [("parse", 600), ("files", 600), ("fetch", 400)])
 def test_fuzzing_finds_nothing_in_some_hundred_tries(what: str, tries: int, tmp_path: Path) -> None:
     done = fuzz(what, tmp_path / "corpus", f"-runs={tries}", "-timeout=30", "-rss_limit_mb=1024")
@@ -26,6 +27,7 @@ def test_fuzzing_finds_nothing_in_some_hundred_tries(what: str, tries: int, tmp_
     assert "DONE" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_crash_would_be_told(tmp_path: Path) -> None:
     broken = "import atheris, sys; import fuzz.parse as f; f.read_observation = lambda _: 1 / 0\n"
     script = f"{broken}atheris.Setup(sys.argv, f.read_anything); atheris.Fuzz()"

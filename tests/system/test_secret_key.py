@@ -109,6 +109,7 @@ def stored(folder: Path) -> str:
     return rows + "\n".join(bundles)
 
 
+@pytest.mark.slow_unless(way=["with Prefect"])
 @pytest.mark.parametrize("way", list(WAYS))
 def test_no_failed_request_shows_the_api_key(
     keyed: dict[str, str], prefect_api: str, prefect_home: Path, tmp_path: Path, way: str
@@ -123,6 +124,7 @@ def test_no_failed_request_shows_the_api_key(
     assert way == "as a worker does" or [name for name in FAILURES if f"key/{name}" not in printed] == []
 
 
+@pytest.mark.slow
 def test_a_models_listing_that_fails_shows_no_api_key(
     keyed: dict[str, str], prefect_api: str, prefect_home: Path
 ) -> None:
@@ -132,6 +134,7 @@ def test_a_models_listing_that_fails_shows_no_api_key(
     assert (done.returncode, "Traceback" in printed) == (1, False), printed
 
 
+@pytest.mark.slow
 def test_a_proxy_that_answers_nonsense_shows_no_api_key_and_no_password(
     keyed: dict[str, str], upstream: str, prefect_api: str, prefect_home: Path
 ) -> None:

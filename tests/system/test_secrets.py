@@ -46,6 +46,7 @@ def secrets(postgres_url: str, tmp_path: Path) -> Iterator[list[str]]:
         yield [KEY, password]
 
 
+@pytest.mark.slow_unless(way=["--prefect"])
 @pytest.mark.parametrize("way", ["--no-prefect", "--prefect"])
 def test_an_error_nobody_foresaw_shows_no_secret(
     secrets: list[str], prefect_api: str, prefect_home: Path, tmp_path: Path, way: str

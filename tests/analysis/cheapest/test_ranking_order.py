@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from endpoint_history.analysis.cheapest.conditions import Conditions
@@ -24,6 +24,7 @@ from tests.reference.store import Key
 from tests.store.test_writer_order import ALIAS, empty, store_all
 from tests.support import postgres
 from tests.support.factories import MODEL, a_failed_look, a_gone_look, a_look, an_endpoint, at
+from tests.support.examples import examples
 
 FLOOR = Decimal(60)
 # Looks are made from 09:00 to 12:20: these windows open and close meanwhile, one of them past midnight.
@@ -123,7 +124,7 @@ def expected(offers: dict[Key, Expected], usage: Usage) -> dict[Key, tuple[Any, 
     }
 
 
-@settings(max_examples=100)
+@examples(quick=30, thorough=200)
 @given(looks=histories(), chance=st.randoms(use_true_random=False), usage=USAGES, span=st.tuples(INSTANTS, SPANS))
 def test_the_answer_is_that_of_the_set_of_observations(
     engine: sa.Engine, looks: list[Observation], chance: random.Random, usage: Usage, span: tuple[datetime, timedelta]

@@ -64,6 +64,7 @@ def undisturbed(database: Path, tmp_path: Path) -> dict[str, bytes]:
     return content(tmp_path / "undisturbed")
 
 
+@pytest.mark.slow_unless(step=["os replace 9"])
 @pytest.mark.parametrize(
     "step", ["os fsync 1", "os replace 1", "os replace 2", "os replace 9", "os fsync 12", "Path write_bytes 2"]
 )
@@ -76,6 +77,7 @@ def test_a_first_export_killed_anywhere_is_finished_by_the_next(
     assert exported.written + exported.unchanged == len(content(out)) - 1
 
 
+@pytest.mark.slow_unless(step=["os replace 4"])
 @pytest.mark.parametrize("step", ["os replace 2", "os replace 4", "Path write_bytes 2"])
 def test_a_later_export_killed_anywhere_is_finished_by_the_next(
     short_history: Path, later: Path, out: Path, tmp_path: Path, step: str

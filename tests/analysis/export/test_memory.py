@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from endpoint_history.database.engine import opened, upgrade, writing
 from models.tables import endpoints, models, observations, runs, targets, uptime_samples
 from tests.support.factories import MODEL, MORNING
@@ -57,6 +59,7 @@ def peak_mib(url: str, folder: Path) -> int:
     return int(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
 
 
+@pytest.mark.slow
 def test_four_times_the_samples_of_a_month_take_the_same_memory(tmp_path: Path) -> None:
     small, large = (peak_mib(a_month_of(samples, tmp_path), tmp_path / f"{samples}") for samples in (2_700, 10_800))
     assert large - small < 25  # held whole, the difference of 405,000 rows takes more than 80

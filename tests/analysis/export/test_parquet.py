@@ -48,7 +48,7 @@ def write_prices(file: Path, prices: list[Decimal | None]) -> None:
     write(file, lay_out(Dataset(priced, "at"), "sqlite"), [((), rows)])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.none() | PRICES, min_size=1, max_size=5))
 def test_no_decimal_of_a_price_is_lost(file: Path, prices: list[Decimal | None]) -> None:
     write_prices(file, prices)
