@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +39,7 @@ from tests.reference.rollups import rollups_of, stored_rollups
 from tests.reference.store import history_of, stored_history
 from tests.support.factories import MODEL, RUN, a_failed_look, a_gone_look, a_look, an_endpoint
 from tests.support.examples import examples
+from tests.support import postgres
 
 START = datetime(2026, 1, 1, 6, tzinfo=UTC)
 DAYS = 60
@@ -57,15 +60,46 @@ def look(day: float, *uptimes: float, **fields: Any) -> Observation:
 LOOKS = [look(day + hour / 24, 50.0 if day == 10 else 99.0) for day in range(DAYS) for hour in (0, 0.4, 0.8)]
 
 
-@pytest.fixture
-def engine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    archive = Archive("data/archive")
+def load_looks(url: str, archive: Archive) -> None:
+    with opened(url) as engine:
+        load_bundles(engine, archive, [RUN.name])
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Path:
+    """A folder with the archive of these looks, and a SQLite database of them, for tests to copy."""
+    folder = tmp_path_factory.mktemp("loaded")
+    archive = Archive(str(folder / "archive"))
     with archive.open_bundle(RUN) as bundle:
         for seen in LOOKS:
             bundle.add(seen)
+    load_looks(f"sqlite:///{shutil.copy(sqlite_template, folder / 'history.db')}", archive)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded_postgres(postgres_server: str, postgres_template: str, loaded: Path) -> Iterator[str]:
+    """The name of a PostgreSQL database of these looks, for tests to copy."""
+    with postgres.database(postgres_server, postgres_template) as url:
+        load_looks(url, Archive(str(loaded / "archive")))
+        yield str(sa.make_url(url).database)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, loaded: Path) -> Iterator[str]:
+    shutil.copytree(loaded / "archive", "data/archive")
+    if request.param == "sqlite":
+        yield f"sqlite:///{shutil.copy(loaded / 'history.db', tmp_path)}"
+        return
+    template = request.getfixturevalue("loaded_postgres")
+    with postgres.database(request.getfixturevalue("postgres_server"), template) as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
+    monkeypatch.setenv("DATABASE_URL", database_url)
     with opened(database_url) as engine:
-        load_bundles(engine, archive, [RUN.name])
         yield engine
 
 
