@@ -18,9 +18,9 @@ from endpoint_history.loading.withdrawal import restore, withdraw
 from models.observation import Observation, Run
 from tests.store.test_writer_order import LOOKS
 from tests.support import postgres
+from tests.support.examples import examples
 from tests.support.factories import at
 from tests.support.three_runs import bundle, emptied, tables
-from tests.support.examples import examples
 
 RUNS = [
     Run("20260516T090000Z-collect-aaaaaa", "collect", "live", 1800),

@@ -28,8 +28,8 @@ from tests.reference.prices import Row, of_schedule
 from tests.reference.store import History, history_of
 from tests.store.test_writer_order import MOVED_TO, PATHS, TAGS, empty, store_all
 from tests.support import postgres
-from tests.support.factories import MODEL, a_failed_look, a_gone_look, a_look, an_endpoint, at
 from tests.support.examples import examples
+from tests.support.factories import MODEL, a_failed_look, a_gone_look, a_look, an_endpoint, at
 
 REFERENCES: dict[str, Callable[[History], list[Row]]] = {
     "current_prices": price_reference.current_prices,

@@ -25,8 +25,8 @@ from tests.reference.rollups import Rollups, rollups_of
 from tests.reference.store import Key
 from tests.rollups.test_refresh import ALIAS, DAY, LOOKS, empty, series, store_all
 from tests.support import postgres
-from tests.support.factories import MODEL, RUN, a_failed_look, a_look, an_endpoint, at
 from tests.support.examples import examples
+from tests.support.factories import MODEL, RUN, a_failed_look, a_look, an_endpoint, at
 
 OTHER = "acme/other"
 FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)

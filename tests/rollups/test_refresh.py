@@ -26,8 +26,8 @@ from models.tables import metadata
 from tests.reference.rollups import Rollups, rollups_of, stored_rollups
 from tests.reference.store import visible
 from tests.support import postgres
-from tests.support.factories import MODEL, MORNING, RUN, a_failed_look, a_gone_look, a_look, an_endpoint
 from tests.support.examples import examples
+from tests.support.factories import MODEL, MORNING, RUN, a_failed_look, a_gone_look, a_look, an_endpoint
 
 ALIAS = "acme/swift-1-20260101"
 MOVED_TO = "acme/swift-2"

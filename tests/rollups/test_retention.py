@@ -37,9 +37,9 @@ from models.rollups import incident_spans, uptime_daily, uptime_hourly
 from models.tables import metadata, pricing_snapshots, uptime_samples
 from tests.reference.rollups import rollups_of, stored_rollups
 from tests.reference.store import history_of, stored_history
-from tests.support.factories import MODEL, RUN, a_failed_look, a_gone_look, a_look, an_endpoint
-from tests.support.examples import examples
 from tests.support import postgres
+from tests.support.examples import examples
+from tests.support.factories import MODEL, RUN, a_failed_look, a_gone_look, a_look, an_endpoint
 
 START = datetime(2026, 1, 1, 6, tzinfo=UTC)
 DAYS = 60

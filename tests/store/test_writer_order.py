@@ -24,8 +24,8 @@ from models.observation import Observation
 from models.tables import metadata
 from tests.reference.store import History, history_of, stored_history, visible
 from tests.support import postgres
-from tests.support.factories import MODEL, a_failed_look, a_gone_look, a_look, an_endpoint
 from tests.support.examples import examples
+from tests.support.factories import MODEL, a_failed_look, a_gone_look, a_look, an_endpoint
 
 ALIAS = "acme/swift-1-20260101"
 MOVED_TO = "acme/swift-2"

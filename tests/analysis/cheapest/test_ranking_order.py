@@ -23,8 +23,8 @@ from tests.reference.cheapest import Expected, offers_of
 from tests.reference.store import Key
 from tests.store.test_writer_order import ALIAS, empty, store_all
 from tests.support import postgres
-from tests.support.factories import MODEL, a_failed_look, a_gone_look, a_look, an_endpoint, at
 from tests.support.examples import examples
+from tests.support.factories import MODEL, a_failed_look, a_gone_look, a_look, an_endpoint, at
 
 FLOOR = Decimal(60)
 # Looks are made from 09:00 to 12:20: these windows open and close meanwhile, one of them past midnight.
