@@ -75,7 +75,7 @@ format: $(VENV)/dev  ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix .
 
 schema: $(VENV)/runtime  ## Write docs/schema.md anew from the tables
-	@$(BIN)/python -m models.schema
+	@$(BIN)/python -m models.schema_page
 
 queries: $(VENV)/runtime  ## Answer docs/queries.md anew, and write datasette.yaml from it
 	@$(BIN)/python -m simulator.cookbook

@@ -19,9 +19,7 @@ from benchmarks.conditions import machine, scratch_database, servers, stopwatch
 from benchmarks.simulated_year import Year, fill
 from endpoint_history.database.engine import opened
 from endpoint_history.rollups.refresh import roll_up
-from models.rollups import stale_rollups
-from models.tables import uptime_samples
-from models.uptime_views import uptime_views
+from models.tables import stale_rollups, uptime_samples
 from models.views import views
 from simulator.cookbook import PAGE, questions
 from simulator.history import END
@@ -29,7 +27,7 @@ from simulator.history import END
 _MODEL = "maker/model-5"
 _TIMES = ("observed_at", "valid_from", "started_at", "day")
 _SLOW_SECONDS = 2.0
-_VIEWS = (*views.sorted_tables, *uptime_views.sorted_tables)
+_VIEWS = views.sorted_tables
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from endpoint_history.alerts.engine import IncidentTimes
 from endpoint_history.alerts.observations import ObservationTimes, Subject, in_chunks, valued_samples
 from endpoint_history.rollups.incidents import CLOSES_AFTER, OPENS_AFTER, REACH, SILENCE
-from models.rollups import incident_spans
+from models.tables import incident_spans
 
 _i = incident_spans.c
 

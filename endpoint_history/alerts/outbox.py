@@ -21,7 +21,7 @@ from endpoint_history.alerts.collect_events import STALE, CollectEvent, clock
 from endpoint_history.alerts.rule_events import FIRED, MORE, RETURNED
 from endpoint_history.database.dialect import insert
 from endpoint_history.database.engine import writing
-from models.alerts import alerts
+from models.tables import alerts
 
 Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 Now = Callable[[], datetime]

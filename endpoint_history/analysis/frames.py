@@ -43,18 +43,19 @@ from endpoint_history.database.engine import check_schema, open_engine, told
 from endpoint_history.settings import Settings
 from models.tables import endpoints, models
 from models.tables import uptime_samples as raw
-from models.uptime_views import coverage_daily, observation_gaps
-from models.uptime_views import daily_uptime as daily
-from models.uptime_views import hourly_uptime as hourly
-from models.uptime_views import incidents as incident_view
 from models.views import (
+    coverage_daily,
     current_prices,
     endpoint_changes,
     endpoint_intervals,
     model_price_changes,
+    observation_gaps,
     price_changes,
     price_intervals,
 )
+from models.views import daily_uptime as daily
+from models.views import hourly_uptime as hourly
+from models.views import incidents as incident_view
 
 
 def open_history(url: str | None = None) -> sa.Engine:

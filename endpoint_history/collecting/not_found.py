@@ -18,8 +18,7 @@ from endpoint_history.errors import HistoryError
 from endpoint_history.openrouter.client import Fetcher
 from endpoint_history.suggestions import closest
 from endpoint_history.targets import TargetList
-from models.not_found import not_found
-from models.tables import models
+from models.tables import models, not_found
 
 
 @dataclass(frozen=True, slots=True)

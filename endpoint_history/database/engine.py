@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from models.tables import PARTITION_NAME, metadata
 
 _WRITERS_LOCK = 716_501_204  # any number will do, if only this project's writers ask for it
 _WAIT_SECONDS = 30
+_BEFORE_RELEASE = re.compile("00(0[1-9]|1[0-2])")  # revisions of versions that were never released
 
 
 def open_engine(url: str, schema: str | None = None) -> sa.Engine:
@@ -122,7 +124,7 @@ def upgrade(url: str, revision: str = "head") -> str:
     if parsed.get_backend_name() == "sqlite":
         make_sqlite_file(parsed)
     with migrating(url) as connection:
-        _refuse_newer(connection)
+        refuse_other_versions(connection)
         alembic.command.upgrade(_config(connection), revision)
         _refuse_orphans(connection)
         return _place(connection)
@@ -135,7 +137,7 @@ def downgrade(url: str, revision: str) -> str:
     if parsed.get_backend_name() == "sqlite":
         refuse_dropping_columns()
     with migrating(url) as connection:
-        _refuse_newer(connection)
+        refuse_other_versions(connection)
         alembic.command.downgrade(_config(connection), revision)
         return _place(connection)
 
@@ -156,7 +158,7 @@ def check_schema(engine: sa.Engine) -> None:
     if current is None or current in _known_revisions():
         found = f"at revision {current}" if current else "not set up yet"
         raise ConfigurationError(f"the database {location(engine)} is {found}; run: endpoint-history db upgrade")
-    raise ConfigurationError(_newer(current))
+    raise _other_version(current, engine)
 
 
 def differences(engine: sa.Engine) -> list[Any]:
@@ -204,15 +206,27 @@ def _known_revisions() -> set[str]:
     return {script.revision for script in _scripts().walk_revisions()}
 
 
-def _newer(revision: str) -> str:
-    return f"the database is at revision {revision}, which this version does not know; install a newer endpoint-history"
-
-
-def _refuse_newer(connection: sa.Connection) -> None:
+def refuse_other_versions(connection: sa.Connection) -> None:
+    """Raise ConfigurationError if the database is at a revision that this version does not know."""
     current = MigrationContext.configure(connection).get_current_revision()
     connection.rollback()
     if current is not None and current not in _known_revisions():
-        raise ConfigurationError(_newer(current))
+        raise _other_version(current, connection.engine)
+
+
+def _other_version(revision: str, engine: sa.Engine) -> ConfigurationError:
+    where = location(engine)
+    if not _BEFORE_RELEASE.fullmatch(revision):
+        return ConfigurationError(
+            f"the database {where} is at revision {revision}, which this version does not know;"
+            " install a newer endpoint-history"
+        )
+    file = engine.url.database
+    start = f"mv {file} {file}.old" if engine.dialect.name == "sqlite" else "name a new database in DATABASE_URL"
+    return ConfigurationError(
+        f"the database {where} was made by an earlier version (revision {revision}) and has to be rebuilt from its"
+        f" archive; {start}, then run: endpoint-history db upgrade && endpoint-history backfill archive"
+    )
 
 
 def _refuse_orphans(connection: sa.Connection) -> None:

@@ -13,8 +13,17 @@ from sqlalchemy import select
 
 from endpoint_history.rollups.watermark import LOOKED_BACK
 from models.listing import canonical_decimal
-from models.rollups import catalogue_daily, incident_spans, retention, uptime_daily, uptime_hourly
-from models.tables import NO_HISTORY, metadata, runs, uptime_samples
+from models.tables import (
+    NO_HISTORY,
+    catalogue_daily,
+    incident_spans,
+    metadata,
+    retention,
+    runs,
+    uptime_daily,
+    uptime_hourly,
+    uptime_samples,
+)
 
 _SHOWN = 5
 _SHORT = 60

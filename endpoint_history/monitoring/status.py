@@ -15,7 +15,7 @@ from endpoint_history.reporting.collect_report import span_text
 from endpoint_history.store.dimensions import of_collect
 from endpoint_history.text import printable
 from models.tables import drift, endpoints, models, observations, runs, targets
-from models.uptime_views import observation_gaps
+from models.views import observation_gaps
 
 DEFAULT_CADENCE = timedelta(minutes=30)
 _MISSED = 3  # cadences without an observation before history counts as stale

@@ -17,8 +17,7 @@ from endpoint_history.database.replace import Rows, replace
 from endpoint_history.rollups.coverage import Day, Failure, Gap, Known, Look, coverage
 from endpoint_history.rollups.dirty import Span
 from endpoint_history.times import instant_of, midnight_of, seconds_of
-from models.rollups import evidence_daily, evidence_gaps
-from models.tables import models, observations, paths, runs
+from models.tables import evidence_daily, evidence_gaps, models, observations, paths, runs
 from models.types import UtcTime
 
 _o, _r, _d, _g = observations.c, runs.c, evidence_daily.c, evidence_gaps.c

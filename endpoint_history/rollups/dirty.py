@@ -17,8 +17,7 @@ from sqlalchemy import Connection, select
 from endpoint_history.database.dialect import insert
 from endpoint_history.times import hour_of, instant_of, midnight_of, seconds_of
 from models.listing import UPTIME_WINDOW
-from models.rollups import stale_rollups, uptime_daily, uptime_hourly
-from models.tables import endpoints, observations, paths
+from models.tables import endpoints, observations, paths, stale_rollups, uptime_daily, uptime_hourly
 
 _DAY_SECONDS = 86_400
 _MARKS_AT_ONCE = 500

@@ -20,8 +20,7 @@ from endpoint_history.rollups.dirty import Span
 from endpoint_history.rollups.incidents import BAD_BELOW, CLOSES_AFTER, OPENS_AFTER, REACH, SILENCE, Incident, incidents
 from endpoint_history.rollups.watermark import LOOKED_BACK
 from endpoint_history.times import hour_of, instant_of, midnight_of, seconds_of
-from models.rollups import incident_spans, uptime_daily, uptime_hourly
-from models.tables import endpoints, listing_changes, uptime_samples
+from models.tables import endpoints, incident_spans, listing_changes, uptime_daily, uptime_hourly, uptime_samples
 from models.types import UtcTime
 
 _SAMPLES_AT_ONCE = 200

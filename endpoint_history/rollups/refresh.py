@@ -18,7 +18,7 @@ from endpoint_history.rollups.incident_table import roll_up_incidents
 from endpoint_history.rollups.watermark import settled_before
 from endpoint_history.times import midnight_of
 from models.listing import UPTIME_WINDOW
-from models.rollups import catalogue_daily
+from models.tables import catalogue_daily
 from models.types import UtcEpoch
 
 

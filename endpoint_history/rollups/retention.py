@@ -18,8 +18,7 @@ from endpoint_history.rollups.dirty import is_stale
 from endpoint_history.rollups.refresh import roll_up
 from endpoint_history.rollups.watermark import LOOKED_BACK, settled_before
 from endpoint_history.times import midnight_of
-from models.rollups import incident_spans, retention
-from models.tables import endpoints, observations, uptime_samples
+from models.tables import endpoints, incident_spans, observations, retention, uptime_samples
 
 _ENDPOINTS_AT_ONCE = 100
 _u, _i, _o = uptime_samples.c, incident_spans.c, observations.c

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from endpoint_history.rollups.incidents import REACH
 from models.listing import UPTIME_WINDOW
-from models.rollups import retention
+from models.tables import retention
 
 # Rollups after an instant are worked out from samples of so long before it.
 LOOKED_BACK = timedelta(seconds=REACH) + UPTIME_WINDOW

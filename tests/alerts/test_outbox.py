@@ -18,7 +18,7 @@ from endpoint_history.alerts.outbox import Waiting, deliver_waiting, discard_wai
 from endpoint_history.alerts.rule_events import FIRED
 from endpoint_history.database.engine import opened, writing
 from flows.alert_receiver import _call
-from models.alerts import alerts
+from models.tables import alerts
 from tests.support.factories import at
 from tests.support.webhook import receiving
 

@@ -24,7 +24,6 @@ from endpoint_history.parsing.body import read_observation
 from endpoint_history.rollups.refresh import roll_up
 from endpoint_history.store.writer import Read, store
 from models.listing import EndpointListing, PriceSet, Reading, Uptime
-from models.uptime_views import uptime_views
 from models.views import views
 from tests.support import sites
 from tests.support.exporting import export_to
@@ -161,7 +160,7 @@ def save(engine: sa.Engine, reads: list[Read]) -> None:
 def ask_everything(engine: sa.Engine, url: str, folder: Path, names: list[str]) -> None:
     """What people run on a history: none of it raises."""
     with engine.connect() as connection:
-        for view in (*views.sorted_tables, *uptime_views.sorted_tables):
+        for view in views.sorted_tables:
             connection.execute(sa.select(view)).all()
         for name in names:
             for usage in USAGES:

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from endpoint_history.archive.bundles import Archive
-from endpoint_history.database.engine import differences, downgrade, opened, upgrade, writing
+from endpoint_history.database.engine import differences, opened, upgrade, writing
 from endpoint_history.database.partitions import make_months
 from endpoint_history.loading.rebuild import rebuild, verify
 from endpoint_history.parsing.body import read_observation
@@ -60,14 +60,6 @@ def test_a_partition_can_be_made_while_somebody_reads(engine: sa.Engine) -> None
         make_months(writer, [DECEMBER])
         writer.commit()
         assert reader.execute(sa.select(sa.func.count()).select_from(uptime_samples)).scalar_one() == 1
-
-
-def test_samples_come_through_the_migration_both_ways(postgres_url: str, engine: sa.Engine) -> None:
-    save(engine, a_look_at(DECEMBER), a_look_at(JANUARY))
-    downgrade(postgres_url, "0003")
-    assert counts(engine) == [("uptime_samples", 2)]
-    upgrade(postgres_url)
-    assert counts(engine) == [("uptime_samples_2025_12", 1), ("uptime_samples_2026_01", 1)]
 
 
 def test_a_rebuild_makes_the_months_that_it_needs(engine: sa.Engine) -> None:

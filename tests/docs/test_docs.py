@@ -21,7 +21,7 @@ from endpoint_history.parsing.body import read_observation
 from endpoint_history.rollups.refresh import roll_up
 from endpoint_history.settings import Settings
 from endpoint_history.store.writer import store
-from models.schema import page
+from models.schema_page import page
 from tests.support.factories import a_look, an_endpoint, at
 
 ROOT = Path(__file__).parents[2]

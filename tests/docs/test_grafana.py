@@ -17,7 +17,6 @@ from psycopg.conninfo import make_conninfo
 
 from models.listing import PER_TOKEN
 from models.observation import Observation
-from models.uptime_views import uptime_views
 from models.views import views
 from tests.support import exporting, postgres
 from tests.support.exporting import JULY
@@ -78,7 +77,7 @@ def _quoted() -> Iterator[Observation]:
 def reader(owner: psycopg.Connection) -> Iterator[psycopg.Connection]:
     """One who may read the documented views and nothing else."""
     name = f"reader_{secrets.token_hex(4)}"
-    seen = ", ".join([*views.tables, *uptime_views.tables])
+    seen = ", ".join([*views.tables])
     owner.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'; GRANT SELECT ON {seen} TO {name}".encode())
     try:
         with psycopg.connect(make_conninfo(owner.info.dsn, user=name, password="x"), autocommit=True) as connection:

@@ -15,7 +15,6 @@ from endpoint_history.store.writer import store
 from models.observation import Observation
 from models.tables import uptime_samples
 from models.types import UtcTime
-from models.uptime_views import uptime_views
 from models.views import (
     conditional_prices,
     current_prices,
@@ -23,11 +22,9 @@ from models.views import (
     model_price_changes,
     price_changes,
     price_intervals,
-    views,
 )
 from tests.support.factories import MODEL, a_failed_look, a_gone_look, a_look, an_endpoint, at
 
-EVERY_VIEW = [*views.tables.values(), *uptime_views.tables.values()]
 DAY = 1440
 DEARER = "0.000002"
 NIGHT = [{"utc_start": 1630, "utc_end": 30, "prompt": "0.0000005"}]
@@ -65,45 +62,6 @@ def kinds(engine: sa.Engine, *prompts: tuple[float, str | dict[str, Any] | None]
 
 def at_night(prompt: str) -> dict[str, Any]:
     return {"prompt": prompt, "overrides": NIGHT}
-
-
-def test_the_database_has_the_views_that_are_described_and_no_other(engine: sa.Engine) -> None:
-    assert set(sa.inspect(engine).get_view_names()) == {view.name for view in EVERY_VIEW}
-
-
-@pytest.mark.parametrize("view", EVERY_VIEW, ids=str)
-def test_a_view_has_the_columns_that_are_described_in_their_order(view: sa.Table, engine: sa.Engine) -> None:
-    assert [column["name"] for column in sa.inspect(engine).get_columns(view.name)] == view.c.keys()
-
-
-@pytest.mark.parametrize("view", EVERY_VIEW, ids=str)
-def test_the_types_of_a_view_on_postgresql_are_those_described(view: sa.Table, postgres_url: str) -> None:
-    upgrade(postgres_url)
-    with opened(postgres_url) as engine:
-        found = {c["name"]: c["type"].compile(engine.dialect) for c in sa.inspect(engine).get_columns(view.name)}
-        assert found == {column.name: column.type.compile(engine.dialect) for column in view.c}
-
-
-@pytest.mark.parametrize("view", EVERY_VIEW, ids=str)
-def test_postgresql_has_every_description_as_a_comment(view: sa.Table, postgres_url: str) -> None:
-    upgrade(postgres_url)
-    with opened(postgres_url) as engine:
-        look = sa.inspect(engine)
-        found = {column["name"]: column["comment"] for column in look.get_columns(view.name)}
-        assert look.get_table_comment(view.name)["text"] == view.comment
-    assert found == {column.name: column.comment for column in view.c}
-
-
-@pytest.mark.parametrize("view", EVERY_VIEW, ids=str)
-def test_the_text_of_a_view_on_sqlite_holds_every_description(view: sa.Table, tmp_path: Any) -> None:
-    url = f"sqlite:///{tmp_path}/history.db"
-    upgrade(url)
-    with opened(url) as engine:
-        lines = str(sa.inspect(engine).get_view_definition(view.name)).splitlines()
-    assert lines[0] == f"CREATE VIEW {view.name} AS -- {view.comment}"
-    ends = [line for line in lines if " -- " in line][1:]
-    described = [(f"{column.name},", str(column.comment)) for column in view.c]
-    assert [(line.split(" -- ")[0].split()[-1].rstrip(",") + ",", line.split(" -- ")[1]) for line in ends] == described
 
 
 def test_a_failed_look_closes_no_interval_and_confirms_none(engine: sa.Engine) -> None:

@@ -20,7 +20,7 @@ from endpoint_history.rollups.refresh import roll_up
 from endpoint_history.store.writer import store
 from models.observation import Observation, Run
 from models.tables import runs
-from models.uptime_views import coverage_daily, daily_uptime, hourly_uptime, incidents, observation_gaps
+from models.views import coverage_daily, daily_uptime, hourly_uptime, incidents, observation_gaps
 from tests.reference.rollups import Rollups, rollups_of
 from tests.reference.store import Key
 from tests.rollups.test_refresh import ALIAS, DAY, LOOKS, empty, series, store_all

@@ -17,16 +17,17 @@ import sqlalchemy as sa
 from endpoint_history.parsing.body import read_observation
 from endpoint_history.rollups.incidents import BAD_BELOW, CLOSES_AFTER, OPENS_AFTER, REDEFINED_AT, SILENCE
 from models.observation import Observation
-from models.rollups import (
+from models.tables import (
     catalogue_daily,
+    endpoints,
     evidence_daily,
     evidence_gaps,
     incident_spans,
+    models,
     stale_rollups,
     uptime_daily,
     uptime_hourly,
 )
-from models.tables import endpoints, models
 from tests.reference.store import Fact, Key, evidence_of, history_of
 
 Sample = tuple[datetime, float | None]

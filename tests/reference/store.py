@@ -20,8 +20,17 @@ from endpoint_history.parsing.body import read_observation
 from endpoint_history.store.rows import LISTINGS, PRICES, ChangeTable
 from models.listing import ABSENT, EndpointKey, EndpointListing, Reading, Uptime, canonical_decimal
 from models.observation import Observation
-from models.rollups import stale_rollups
-from models.tables import NO_HISTORY, drift, endpoints, metadata, models, observations, targets, uptime_samples
+from models.tables import (
+    NO_HISTORY,
+    drift,
+    endpoints,
+    metadata,
+    models,
+    observations,
+    stale_rollups,
+    targets,
+    uptime_samples,
+)
 
 FIFTEEN_MINUTES = timedelta(minutes=15)
 Key = tuple[str, str, str, int]  # model, variant, route, ordinal

@@ -33,8 +33,7 @@ from endpoint_history.rollups.watermark import LOOKED_BACK, settled_before
 from endpoint_history.settings import Settings
 from endpoint_history.store.writer import store
 from models.observation import Observation
-from models.rollups import incident_spans, uptime_daily, uptime_hourly
-from models.tables import metadata, pricing_snapshots, uptime_samples
+from models.tables import incident_spans, metadata, pricing_snapshots, uptime_daily, uptime_hourly, uptime_samples
 from tests.reference.rollups import rollups_of, stored_rollups
 from tests.reference.store import history_of, stored_history
 from tests.support import postgres

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from models import rollups, tables, uptime_views, views
+from models import tables, views
 from models.types import ExactDecimal, UtcEpoch, UtcTime
 
 
@@ -53,9 +53,9 @@ DATASETS: Final = (
     Dataset(tables.uptime_samples, "observed_at", owner="endpoint_id"),
     Dataset(tables.performance_samples, "observed_at", owner="endpoint_id"),
     Dataset(tables.drift),
-    Dataset(rollups.uptime_hourly, "hour_at", owner="endpoint_id"),
-    Dataset(rollups.catalogue_daily, "day"),
-    Dataset(rollups.retention),
+    Dataset(tables.uptime_hourly, "hour_at", owner="endpoint_id"),
+    Dataset(tables.catalogue_daily, "day"),
+    Dataset(tables.retention),
     Dataset(views.current_prices, without=("evidence_age_seconds",)),
     Dataset(views.price_intervals, "valid_from"),
     Dataset(views.conditional_prices, "valid_from"),
@@ -63,10 +63,10 @@ DATASETS: Final = (
     Dataset(views.model_price_changes, "observed_at"),
     Dataset(views.endpoint_intervals, "valid_from"),
     Dataset(views.endpoint_changes, "observed_at", json_or_text=("before", "after")),
-    Dataset(uptime_views.daily_uptime, "day"),
-    Dataset(uptime_views.incidents, "started_at"),
-    Dataset(uptime_views.observation_gaps, "started_at", ended="ended_at"),
-    Dataset(uptime_views.coverage_daily, "day"),
+    Dataset(views.daily_uptime, "day"),
+    Dataset(views.incidents, "started_at"),
+    Dataset(views.observation_gaps, "started_at", ended="ended_at"),
+    Dataset(views.coverage_daily, "day"),
 )
 
 # What names a row where others point to it, and as what. A look is named by its path; its time stands beside.

@@ -13,10 +13,8 @@ import sqlalchemy as sa
 
 from endpoint_history.store.rows import PRICES
 from models.listing import Absent, PriceSet
-from models.rollups import evidence_daily, evidence_gaps, uptime_daily
-from models.tables import endpoints, models, observations
-from models.uptime_views import incidents
-from models.views import current_prices, endpoint_changes, model_price_changes, price_changes
+from models.tables import endpoints, evidence_daily, evidence_gaps, models, observations, uptime_daily
+from models.views import current_prices, endpoint_changes, incidents, model_price_changes, price_changes
 
 Row = sa.RowMapping
 _CHUNK_ROWS = 20_000

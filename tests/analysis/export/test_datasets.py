@@ -9,7 +9,6 @@ from endpoint_history.analysis.export.datasets import DATASETS, Dataset, lay_out
 from endpoint_history.analysis.export.months import Months, month_of, next_month
 from endpoint_history.errors import ConfigurationError
 from models.tables import metadata
-from models.uptime_views import uptime_views
 from models.views import views
 
 # What another has with names beside, or the other way round; then what is no history.
@@ -26,7 +25,7 @@ def names(dataset: Dataset) -> list[str]:
 
 def test_every_table_and_view_is_exported_or_left_out_by_name() -> None:
     exported = [dataset.name for dataset in DATASETS]
-    assert sorted([*exported, *LEFT_OUT]) == sorted([*metadata.tables, *views.tables, *uptime_views.tables])
+    assert sorted([*exported, *LEFT_OUT]) == sorted([*metadata.tables, *views.tables])
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])

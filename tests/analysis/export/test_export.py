@@ -16,7 +16,7 @@ from endpoint_history.analysis.export.write import Format, export
 from endpoint_history.database.engine import opened, writing
 from models.observation import Run
 from models.tables import observations, runs, uptime_samples
-from models.uptime_views import observation_gaps
+from models.views import observation_gaps
 from tests.support.collecting import count
 from tests.support.duck import asked
 from tests.support.exporting import (

@@ -1,4 +1,4 @@
-"""Write docs/schema.md from the comments of the tables and views: `python -m models.schema`."""
+"""Write docs/schema.md from the comments of the tables and views: `python -m models.schema_page`."""
 
 from __future__ import annotations
 
@@ -9,35 +9,34 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.tables import metadata
-from models.uptime_views import uptime_views
 from models.views import views
 
 _HEAD = """\
 # The schema
 
-Generated from the code by `make schema`; a test keeps it true. The same tables, views, columns and constraints stand on
-SQLite and on PostgreSQL, where every comment below is also a comment in the database. To answer questions, begin with
-the [views](#views). How rows come to stand is told in [history.md](history.md), what the data can't tell in
-[data-notes.md](data-notes.md).
+`make schema` generates this page from the code, and a test checks that it is current. SQLite and PostgreSQL have the
+same tables, views, columns and constraints. PostgreSQL also stores every comment below. To answer questions, start with
+the [views](#views). [history.md](history.md) explains how rows are derived from observations, and
+[data-notes.md](data-notes.md) what the data cannot say.
 
-Times are UTC. On SQLite they are text, `YYYY-MM-DD HH:MM:SS`, as its own `datetime()` gives them, except in the two
-sample tables and `uptime_hourly`, where they are unix seconds: `datetime(observed_at, 'unixepoch')`. Prices are exact
-decimals; on SQLite they are text, so compare and sum them as numbers: `CAST(prompt_usd AS DOUBLE PRECISION)`.
+Times are UTC. On SQLite they are text in the form `YYYY-MM-DD HH:MM:SS`, which `datetime()` returns. The two sample
+tables and `uptime_hourly` are the exception: they store unix seconds, which `datetime(observed_at, 'unixepoch')`
+converts. Prices are exact decimals. On SQLite they are text, so convert them before you compare or add them:
+`CAST(prompt_usd AS DOUBLE PRECISION)`.
 """
 
 _VIEWS = """\
 # Views
 
-Made for questions: model and provider by name, prices per million tokens beside the exact ones, times as text on SQLite
-everywhere. A question about one model or one day costs no more than that.
+Views are made for questions. They name the model and the provider, give prices per million tokens next to the exact
+ones, and on SQLite contain all times as text. A question about one model or one day reads only the rows it needs.
 """
 
 
 def page() -> str:
-    """The whole page as Markdown."""
+    """Return the whole page as Markdown."""
     tables = (line for table in metadata.sorted_tables for line in _table(table))
-    every = [*views.tables.values(), *uptime_views.tables.values()]
-    return "\n".join([_HEAD, *tables, _VIEWS, *(line for view in every for line in _view(view))])
+    return "\n".join([_HEAD, *tables, _VIEWS, *(line for view in views.tables.values() for line in _view(view))])
 
 
 def _table(table: sa.Table) -> Iterator[str]:
