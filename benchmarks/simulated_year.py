@@ -76,7 +76,7 @@ def fill(url: str, year: Year) -> None:
     tables = {
         "models": _models(),
         "targets": ((number, "maker", f"model-{number}") for number in range(1, MODELS + 1)),
-        "paths": ((number, number) for number in range(1, MODELS + 1)),
+        "target_models": ((number, number) for number in range(1, MODELS + 1)),
         "endpoints": _endpoints(year),
         "runs": _runs(year),
         "observations": _observations(year),
@@ -91,7 +91,7 @@ def fill(url: str, year: Year) -> None:
 _COLUMNS = {
     "models": "id openrouter_id name description input_modalities output_modalities first_seen_at last_seen_at",
     "targets": "id author slug",
-    "paths": "target_id model_id",
+    "target_models": "target_id model_id",
     "endpoints": "id model_id variant route ordinal tag name provider_name context_length quantization"
     " supported_parameters first_seen_at last_seen_at",
     "runs": "id name kind source cadence_seconds started_at finished_at ok gone failed",

@@ -89,12 +89,14 @@ def _was_stale(connection: Connection, since: datetime) -> bool:
 def read_waiting(connection: Connection) -> Waiting | None:
     """What is not delivered; None if nothing waits."""
     c = alerts.c
-    query = select(c.recorded_at, c.error, c.unanswered).where(c.delivered_at.is_(None)).order_by(c.recorded_at)
+    query = (
+        select(c.recorded_at, c.error, c.unconfirmed_attempts).where(c.delivered_at.is_(None)).order_by(c.recorded_at)
+    )
     rows = connection.execute(query).all()
     if not rows:
         return None
-    unconfirmed = [row for row in rows if row.unanswered >= _MOST_UNANSWERED]
-    first = next((row for row in rows if row.unanswered < _MOST_UNANSWERED), rows[0])
+    unconfirmed = [row for row in rows if row.unconfirmed_attempts >= _MOST_UNANSWERED]
+    first = next((row for row in rows if row.unconfirmed_attempts < _MOST_UNANSWERED), rows[0])
     error = next((row.error for row in [first, *rows] if row.error), None)
     return Waiting(len(rows), len(unconfirmed), first.recorded_at, error)
 
@@ -143,7 +145,7 @@ async def _send_with_retries(send: Send, message: dict[str, Any], attempts: int)
 
 def _sendable(engine: sa.Engine) -> list[str]:
     c = alerts.c
-    waits = c.delivered_at.is_(None) & (c.unanswered < _MOST_UNANSWERED)
+    waits = c.delivered_at.is_(None) & (c.unconfirmed_attempts < _MOST_UNANSWERED)
     query = select(c.event_id).where(waits).order_by(c.error.is_not(None), c.recorded_at, c.event_id)
     with engine.connect() as connection:
         return list(connection.execute(query).scalars())
@@ -152,8 +154,8 @@ def _sendable(engine: sa.Engine) -> list[str]:
 def _take(engine: sa.Engine, event_id: str, now: datetime) -> dict[str, Any] | None:
     """The message of an alert that nobody else is sending: taken for some minutes, and unanswered until then."""
     c = alerts.c
-    free = (c.event_id == event_id) & c.delivered_at.is_(None) & (c.sending_until.is_(None) | (c.sending_until < now))
-    taken = {"sending_until": now + _TAKEN, "unanswered": c.unanswered + 1}
+    free = (c.event_id == event_id) & c.delivered_at.is_(None) & (c.leased_until.is_(None) | (c.leased_until < now))
+    taken = {"leased_until": now + _TAKEN, "unconfirmed_attempts": c.unconfirmed_attempts + 1}
     with writing(engine) as connection:
         if not connection.execute(alerts.update().where(free).values(taken)).rowcount:
             return None
@@ -163,6 +165,6 @@ def _take(engine: sa.Engine, event_id: str, now: datetime) -> dict[str, Any] | N
 
 def _settle(engine: sa.Engine, event_id: str, *, counted: bool = False, **changes: Any) -> None:
     if not counted:
-        changes["unanswered"] = alerts.c.unanswered - 1
+        changes["unconfirmed_attempts"] = alerts.c.unconfirmed_attempts - 1
     with writing(engine) as connection:
-        connection.execute(alerts.update().where(alerts.c.event_id == event_id).values(sending_until=None, **changes))
+        connection.execute(alerts.update().where(alerts.c.event_id == event_id).values(leased_until=None, **changes))

@@ -40,10 +40,10 @@ _CATEGORIES = {
     "price_key",
     "term",
     "kind",
-    "why",
+    "reason",
     "quantization",
     "definition",
-    "depth",
+    "severity",
     "ended_by",
     *(f"{when}_{name}" for when in ("before", "after") for name in ("provider", "route")),
 }

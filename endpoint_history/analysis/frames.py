@@ -44,8 +44,8 @@ from endpoint_history.settings import Settings
 from models.tables import endpoints, models
 from models.tables import uptime_samples as raw
 from models.views import (
-    coverage_daily,
     current_prices,
+    daily_coverage,
     endpoint_changes,
     endpoint_intervals,
     model_price_changes,
@@ -126,7 +126,7 @@ def lowest_price_moves(history: sa.Engine, model: str | None = None, **span: Unp
     """One row for one change of a model's cheapest offer: `model_price_changes`.
 
     `model`, `variant`, `observed_at`; `before_provider`, `before_blended_usd_per_mtok` and the same with `after_`;
-    `ratio`; `why`: first, repriced, scheduled, cheapest left, cheaper came, came back.
+    `ratio`; `reason`: first, repriced, scheduled, cheapest left, cheaper came, came back.
 
     Example: lowest_price_moves(history, "openai/gpt-4o")
     """
@@ -195,7 +195,7 @@ def incidents(history: sa.Engine, model: str | None = None, **kept: Unpack[RowFi
     """One row for one time of low uptime that began in the time asked for: `incidents`.
 
     `model`, `provider`, `route`, `variant`, `ordinal`; `started_at`, `ended_at` (null: it goes on), `ended_by`,
-    `minutes`, `worst_uptime_pct`, `depth`, `other_endpoints_in_trouble`, `is_catalogue_wide`.
+    `minutes`, `worst_uptime_pct`, `severity`, `other_endpoints_affected`, `is_catalogue_wide`.
 
     Example: incidents(history, since="2026-11-01").nlargest(10, "minutes")
     """
@@ -203,20 +203,20 @@ def incidents(history: sa.Engine, model: str | None = None, **kept: Unpack[RowFi
 
 
 def coverage(history: sa.Engine, model: str | None = None, **span: Unpack[TimeRange]) -> DataFrame:
-    """One row for one model and UTC day: how well it was observed, against the schedule: `coverage_daily`.
+    """One row for one model and UTC day: how well it was observed, against the schedule: `daily_coverage`.
 
-    `model`, `day`; `expected`, `observed`, `failed`, `missing`, `imported` (looks), `covered_minutes`.
+    `model`, `day`; `expected`, `observed`, `failed`, `never_made`, `imported` (looks), `covered_minutes`.
 
-    Example: coverage(history, "openai/gpt-4o").query("missing > 0")
+    Example: coverage(history, "openai/gpt-4o").query("never_made > 0")
     """
-    return rows(history, coverage_daily, model, **span)
+    return rows(history, daily_coverage, model, **span)
 
 
 def gaps(history: sa.Engine, model: str | None = None, **span: Unpack[TimeRange]) -> DataFrame:
     """One row for one time without a look that counts, that began in the time asked for: `observation_gaps`.
 
-    `model`, `started_at`, `ended_at` (null: none has come yet), `minutes`, `cadence_minutes`; `lacking`, `failed`,
-    `missing` (looks); `last_error`.
+    `model`, `started_at`, `ended_at` (null: none has come yet), `minutes`, `cadence_minutes`;
+    `missed_observations`, `failed`, `never_made`; `last_error`.
 
     Example: gaps(history, since="2026-11-01").nlargest(10, "minutes")
     """

@@ -26,7 +26,7 @@ from endpoint_history.loading.compare import Difference, compare, table_beside
 from endpoint_history.refusals import Refused
 from endpoint_history.rollups.dirty import is_stale
 from endpoint_history.rollups.refresh import roll_up
-from endpoint_history.rollups.watermark import settled_before
+from endpoint_history.rollups.watermark import final_before
 from models.tables import NO_HISTORY, metadata, observations, runs
 
 _PATIENCE_SECONDS = 300.0
@@ -64,7 +64,7 @@ def verify(
         loaded = _load_all(aside, archive, progress)
         loaded.damaged |= _half_withdrawn(engine, archive)
         with _caught_up(aside, archive, loaded, writing=False) as connection:
-            settled = settled_before(connection)
+            settled = final_before(connection)
             found = [] if loaded.damaged else compare(connection, aside.schema, settled)
     return loaded, found, settled
 

@@ -120,7 +120,7 @@ def health_payload(health: Health) -> dict[str, Any]:
         "never_seen": len(status.never_seen),
         "not_found": [{"target": item.target, "did_you_mean": item.suggestion} for item in health.not_found],
         "gaps_7d": status.gaps.gaps,
-        "looks_lacking_7d": status.gaps.lacking,
+        "missed_observations_7d": status.gaps.missed,
         "drift": len(status.drift),
         "schema": status.schema,
         "archive_bytes": status.archive_bytes,

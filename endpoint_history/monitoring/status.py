@@ -43,7 +43,7 @@ class Gaps:
 
     gaps: int
     models: int
-    lacking: int
+    missed: int
     failed: int
 
 
@@ -150,7 +150,7 @@ def status_lines(status: Status) -> Iterator[str]:
     yield f"Never seen {len(status.never_seen)} targets"
     yield from (f"  {target}" for target in status.never_seen[:_MOST])
     gaps = status.gaps
-    lack = f"{gaps.lacking} looks lack, {gaps.failed} of them failed"
+    lack = f"{gaps.missed} looks lack, {gaps.failed} of them failed"
     yield f"Gaps       {gaps.gaps} in the looks at {gaps.models} models in {_LATELY.days} days: {lack}"
     yield f"Drift      {len(status.drift)} things that this version does not know"
     for path, value, since, times in status.drift[:_MOST]:
@@ -277,7 +277,12 @@ def _never_seen(connection: Connection, walk: sa.ColumnElement[bool]) -> list[st
 
 def _gaps(connection: Connection, since: datetime) -> Gaps:
     c = observation_gaps.c
-    counts = (sa.func.count(), sa.func.count(c.model_id.distinct()), sa.func.sum(c.lacking), sa.func.sum(c.failed))
+    counts = (
+        sa.func.count(),
+        sa.func.count(c.model_id.distinct()),
+        sa.func.sum(c.missed_observations),
+        sa.func.sum(c.failed),
+    )
     row = connection.execute(select(*counts).where(c.ended_at.is_(None) | (c.ended_at >= since))).one()
     return Gaps(*(int(count or 0) for count in row))
 

@@ -33,7 +33,7 @@ class Day:
 
     observed: int = 0
     imported: int = 0
-    lacking: int = 0
+    missed: int = 0
     failed: int = 0
     covered: int = 0
     last: int | None = None
@@ -45,7 +45,7 @@ class Gap(NamedTuple):
     start: int
     end: int
     cadence: int
-    lacking: int
+    missed: int
     failed: int = 0
 
 
@@ -85,10 +85,10 @@ def coverage(
         day.last = at
         day.covered += WINDOW if last is None or at - last > WINDOW else at - last
         if last is not None and cadence and 2 * (at - last) > 3 * cadence:
-            gap = Gap(last, at, cadence, lacking=(2 * (at - last) + cadence) // (2 * cadence) - 1)
+            gap = Gap(last, at, cadence, missed=(2 * (at - last) + cadence) // (2 * cadence) - 1)
             gaps.append(gap)
-            for on, lacking in _spread(gap):
-                days.setdefault(on, Day()).lacking += lacking
+            for on, missed in _spread(gap):
+                days.setdefault(on, Day()).missed += missed
         cadence = own_cadence or cadence
         last = at
     failed_of_days: dict[int, set[int]] = {}
@@ -96,10 +96,10 @@ def coverage(
         within = failures[bisect_left(failures, (gap.start, -1)) : bisect_left(failures, (gap.end, -1))]
         for at, run in within:
             failed_of_days.setdefault(at // _DAY, set()).add(run)
-        gaps[place] = gap._replace(failed=min(gap.lacking, len({run for _, run in within})))
+        gaps[place] = gap._replace(failed=min(gap.missed, len({run for _, run in within})))
     for number, runs in failed_of_days.items():
         if number in days:
-            days[number].failed = min(days[number].lacking, len(runs))
+            days[number].failed = min(days[number].missed, len(runs))
     return days, [gap for gap in gaps if gap.start >= known.since]
 
 
@@ -107,9 +107,9 @@ def _spread(gap: Gap) -> Iterator[tuple[int, int]]:
     """How many of the looks that lack fall on which day."""
     before = 0
     for day in range(gap.start // _DAY, gap.end // _DAY + 1):
-        # The gap is cut into lacking + 1 parts, one look at each cut: so many cuts lie before the day's end.
-        cuts = ((_DAY * (day + 1) - gap.start) * (gap.lacking + 1) - 1) // (gap.end - gap.start)
-        until = min(cuts, gap.lacking)
+        # The gap is cut into missed + 1 parts, one look at each cut: so many cuts lie before the day's end.
+        cuts = ((_DAY * (day + 1) - gap.start) * (gap.missed + 1) - 1) // (gap.end - gap.start)
+        until = min(cuts, gap.missed)
         if until > before:
             yield day, until - before
         before = until

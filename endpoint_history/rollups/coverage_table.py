@@ -17,10 +17,10 @@ from endpoint_history.database.replace import Rows, replace
 from endpoint_history.rollups.coverage import Day, Failure, Gap, Known, Look, coverage
 from endpoint_history.rollups.dirty import Span
 from endpoint_history.times import instant_of, midnight_of, seconds_of
-from models.tables import evidence_daily, evidence_gaps, models, observations, paths, runs
+from models.tables import closed_gaps, evidence_daily, models, observations, runs, target_models
 from models.types import UtcTime
 
-_o, _r, _d, _g = observations.c, runs.c, evidence_daily.c, evidence_gaps.c
+_o, _r, _d, _g = observations.c, runs.c, evidence_daily.c, closed_gaps.c
 _EPOCH = date(1970, 1, 1)
 _FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -54,7 +54,7 @@ def roll_up_coverage(connection: Connection, span: Span) -> None:
             for start, end, *rest in found:
                 gaps[model_id, instant_of(start)] = (instant_of(end), *rest)
         replace(connection, evidence_daily, _load_days(connection, reach), days)
-        replace(connection, evidence_gaps, _load_gaps(connection, reach), gaps)
+        replace(connection, closed_gaps, _load_gaps(connection, reach), gaps)
 
 
 def _reaches(connection: Connection, span: Span) -> Iterator[_Reach]:
@@ -63,13 +63,13 @@ def _reaches(connection: Connection, span: Span) -> Iterator[_Reach]:
     Those with the gaps at their ends, and on until a look tells the schedule anew.
     """
     midnight = midnight_of(span.start)
-    gap_follows = sa.exists().where(_g.model_id == models.c.id, _g.started_at == _d.last_look_at)
+    gap_follows = sa.exists().where(_g.model_id == models.c.id, _g.started_at == _d.last_evidence_at)
     query = (
         select(
             models.c.id,
             _last("time", midnight - _SECOND).label("before"),
             _first("time", span.end, scheduled=True).label("told"),
-            _last("cadence", _d.last_look_at, scheduled=True).label("cadence"),
+            _last("cadence", _d.last_evidence_at, scheduled=True).label("cadence"),
             gap_follows.label("gap_follows"),
             evidence_daily,
         )
@@ -80,9 +80,9 @@ def _reaches(connection: Connection, span: Span) -> Iterator[_Reach]:
     anew: dict[tuple[datetime, datetime], list[int]] = {}
     for row in connection.execute(query).mappings():
         end = midnight_of(row["told"] + timedelta(days=1)) if row["told"] else _FOR_EVER
-        last = row["last_look_at"]
+        last = row["last_evidence_at"]
         if last and last < span.since[row["id"]] and not row["gap_follows"]:
-            counts = (row["observed"], row["imported"], row["lacking"], 0, row["covered_seconds"])
+            counts = (row["observed"], row["imported"], row["missed_observations"], 0, row["covered_seconds"])
             at = seconds_of(last)
             appended.setdefault(end, {})[row["id"]] = Known(at, at, row["cadence"], Day(*counts, at))
         else:
@@ -130,10 +130,14 @@ def _load_looks(connection: Connection, reach: _Reach) -> dict[int, list[Look]]:
 def _load_failures(connection: Connection, reach: _Reach) -> dict[int, list[Failure]]:
     """The looks from these days on that failed, at all paths that ever led to a model, by its id."""
     query = (
-        select(paths.c.model_id, unix_seconds(connection, _o.observed_at), _o.run_id)
-        .join(observations, _o.target_id == paths.c.target_id)
-        .where(paths.c.model_id.in_(reach.known), _o.outcome == "failed", _o.observed_at >= midnight_of(reach.start))
-        .order_by(paths.c.model_id, _o.observed_at)
+        select(target_models.c.model_id, unix_seconds(connection, _o.observed_at), _o.run_id)
+        .join(observations, _o.target_id == target_models.c.target_id)
+        .where(
+            target_models.c.model_id.in_(reach.known),
+            _o.outcome == "failed",
+            _o.observed_at >= midnight_of(reach.start),
+        )
+        .order_by(target_models.c.model_id, _o.observed_at)
     )
     found: dict[int, list[Failure]] = {}
     for model_id, at, run_id in connection.execute(query):
@@ -166,7 +170,7 @@ def _looks(what: str, *, scheduled: bool) -> tuple[Any, sa.ColumnElement[Any], s
 
 def _row(day: Day) -> tuple[Any, ...]:
     last = None if day.last is None else instant_of(day.last)
-    return (day.observed, day.imported, day.lacking, day.failed, day.covered, last)
+    return (day.observed, day.imported, day.missed, day.failed, day.covered, last)
 
 
 def _load_days(connection: Connection, reach: _Reach) -> Rows:
@@ -177,7 +181,7 @@ def _load_days(connection: Connection, reach: _Reach) -> Rows:
 
 def _load_gaps(connection: Connection, reach: _Reach) -> Rows:
     within = (_g.started_at >= reach.start) & (_g.started_at < reach.end)
-    query = select(evidence_gaps).where(_g.model_id.in_(reach.known), within)
+    query = select(closed_gaps).where(_g.model_id.in_(reach.known), within)
     return {
         (row[0], row[1]): tuple(row[2:])
         for row in connection.execute(query)
@@ -187,12 +191,12 @@ def _load_gaps(connection: Connection, reach: _Reach) -> Rows:
 
 def _load_gaps_into(connection: Connection, known: Mapping[int, Known], midnight: datetime) -> dict[int, list[Gap]]:
     """The gaps that reach into this day and began before what changed, by model."""
-    earlier = evidence_gaps.alias()
+    earlier = closed_gaps.alias()
     last = select(sa.func.max(earlier.c.started_at)).where(
         earlier.c.model_id == _g.model_id, earlier.c.started_at < midnight
     )
     query = (
-        select(evidence_gaps)
+        select(closed_gaps)
         .where(_g.model_id.in_(known), _g.ended_at > midnight)
         .where(_g.started_at >= sa.func.coalesce(last.scalar_subquery(), sa.literal(midnight, UtcTime())))
         .order_by(_g.model_id, _g.started_at)

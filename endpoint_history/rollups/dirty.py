@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 from endpoint_history.database.dialect import insert
 from endpoint_history.times import hour_of, instant_of, midnight_of, seconds_of
 from models.listing import UPTIME_WINDOW
-from models.tables import endpoints, observations, paths, stale_rollups, uptime_daily, uptime_hourly
+from models.tables import endpoints, observations, stale_rollups, target_models, uptime_daily, uptime_hourly
 
 _DAY_SECONDS = 86_400
 _MARKS_AT_ONCE = 500
@@ -87,7 +87,7 @@ def mark_failures(connection: Connection, ids: Sequence[int], paths_: Iterable[t
 
     A gap ends with a look that counts. Where none has come yet, it will note the day itself.
     """
-    o, p, later = observations, paths, observations.alias()
+    o, p, later = observations, target_models, observations.alias()
     ended = (later.c.model_id == p.c.model_id) & later.c.is_evidence & (later.c.observed_at > o.c.observed_at)
     query = (
         select(o.c.observed_at, p.c.model_id)

@@ -9,7 +9,7 @@ from endpoint_history.database.engine import location, opened, told, writing
 from endpoint_history.database.partitions import make_months
 from endpoint_history.rollups.refresh import roll_up
 from endpoint_history.rollups.retention import thin
-from endpoint_history.rollups.watermark import settled_before
+from endpoint_history.rollups.watermark import final_before
 from endpoint_history.settings import Settings
 
 _AHEAD = timedelta(days=62)
@@ -29,7 +29,7 @@ def maintain(settings: Settings, now: datetime) -> str:
         with writing(engine) as connection:
             # It plans questions by how its tables have grown.
             connection.exec_driver_sql("PRAGMA optimize" if engine.dialect.name == "sqlite" else "ANALYZE")
-            settled = settled_before(connection)
+            settled = final_before(connection)
         kept = "all raw samples are kept"
         if settled:
             kept = f"{removed:,} raw uptime samples removed, rollups of uptime before {settled:%Y-%m-%d} are final"

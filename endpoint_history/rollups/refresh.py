@@ -15,7 +15,7 @@ from endpoint_history.database.engine import writing
 from endpoint_history.rollups.coverage_table import roll_up_coverage
 from endpoint_history.rollups.dirty import Span, take_spans
 from endpoint_history.rollups.incident_table import roll_up_incidents
-from endpoint_history.rollups.watermark import settled_before
+from endpoint_history.rollups.watermark import final_before
 from endpoint_history.times import midnight_of
 from models.listing import UPTIME_WINDOW
 from models.tables import catalogue_daily
@@ -99,7 +99,7 @@ ON CONFLICT (endpoint_id, {bucket}) DO UPDATE SET {assignments}
 WHERE ({stored}) {differs} ({excluded})
 """
 _CATALOGUE = """
-INSERT INTO catalogue_daily (day, endpoints, rated_endpoints)
+INSERT INTO catalogue_daily (day, sampled_endpoints, endpoints_with_uptime)
 SELECT day, count(*), count(NULLIF(samples, 0)) FROM uptime_daily WHERE day >= :first AND day < :after GROUP BY day
 """
 
@@ -109,7 +109,7 @@ def roll_up(engine: sa.Engine) -> None:
     while True:
         with writing(engine) as connection:
             spans = take_spans(connection)
-            settled = settled_before(connection)
+            settled = final_before(connection)
             for span in spans:
                 if (unsettled := span.from_(settled)) is not None:
                     roll_up_uptime(connection, unsettled)

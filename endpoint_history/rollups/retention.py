@@ -1,6 +1,6 @@
 """Remove raw uptime samples that are old enough, where their rollups stand. Prices and listings are never thinned.
 
-Before `settled_before` rollups of uptime are final: what came of their samples can't be worked out again. What later
+Before `final_before` rollups of uptime are final: what came of their samples can't be worked out again. What later
 rollups need of the time before it stays, and so does what proves a listing.
 """
 
@@ -16,7 +16,7 @@ from endpoint_history.database.engine import writing
 from endpoint_history.database.partitions import free_months
 from endpoint_history.rollups.dirty import is_stale
 from endpoint_history.rollups.refresh import roll_up
-from endpoint_history.rollups.watermark import LOOKED_BACK, settled_before
+from endpoint_history.rollups.watermark import LOOKED_BACK, final_before
 from endpoint_history.times import midnight_of
 from models.tables import endpoints, incident_spans, observations, retention, uptime_samples
 
@@ -48,9 +48,9 @@ def _settle(engine: sa.Engine, limit: datetime) -> datetime:
         with writing(engine) as connection:
             if is_stale(connection, before=limit):
                 continue  # a run beside was quicker
-            limit = max(limit, settled_before(connection) or limit)
+            limit = max(limit, final_before(connection) or limit)
             connection.execute(retention.delete())
-            connection.execute(retention.insert().values(settled_before=limit))
+            connection.execute(retention.insert().values(final_before=limit))
             return limit
 
 

@@ -14,6 +14,6 @@ from models.tables import retention
 LOOKED_BACK = timedelta(seconds=REACH) + UPTIME_WINDOW
 
 
-def settled_before(connection: Connection) -> datetime | None:
+def final_before(connection: Connection) -> datetime | None:
     """The midnight (UTC) before which they are; None while all raw samples are kept."""
-    return connection.execute(select(retention.c.settled_before)).scalar_one_or_none()
+    return connection.execute(select(retention.c.final_before)).scalar_one_or_none()

@@ -15,7 +15,7 @@ from endpoint_history.io.strict_json import canonical
 from endpoint_history.store.rows import Row, model_row, terms_row
 from models.listing import Drift, EndpointKey, EndpointListing, ModelListing
 from models.observation import Run, Target
-from models.tables import drift, endpoints, models, paths, runs, targets
+from models.tables import drift, endpoints, models, runs, target_models, targets
 
 K = TypeVar("K")
 L = TypeVar("L", ModelListing, EndpointListing)
@@ -97,12 +97,12 @@ def endpoint_ids(
 def add_paths(connection: Connection, shown: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Keep which target has shown which model, as (target id, model id), and give those that are new."""
     asked = set(shown)
-    columns = (paths.c.target_id, paths.c.model_id)
-    query = select(*columns).where(paths.c.target_id.in_({target_id for target_id, _ in asked}))
+    columns = (target_models.c.target_id, target_models.c.model_id)
+    query = select(*columns).where(target_models.c.target_id.in_({target_id for target_id, _ in asked}))
     new = sorted(asked - {(target_id, model_id) for target_id, model_id in connection.execute(query)})
     if new:
         connection.execute(
-            paths.insert(), [{"target_id": target_id, "model_id": model_id} for target_id, model_id in new]
+            target_models.insert(), [{"target_id": target_id, "model_id": model_id} for target_id, model_id in new]
         )
     return new
 

@@ -18,7 +18,7 @@ from endpoint_history.database.dialect import insert
 from endpoint_history.store.evidence import SAME_LOOK, Sighting, counting
 from models.listing import Reading
 from models.observation import Observation, Target
-from models.tables import models, observations, paths, runs, targets
+from models.tables import models, observations, runs, target_models, targets
 from models.types import UtcTime
 
 K = TypeVar("K", int, datetime)
@@ -174,9 +174,9 @@ def _load_same(connection: Connection, ids: Iterable[int], where: sa.ColumnEleme
 
 def load_around(connection: Connection, model_ids: Iterable[int], start: datetime, end: datetime) -> list[Look]:
     """The looks that can decide over those from `start` to `end`, of models that several paths lead to."""
-    reached = sa.func.count(paths.c.target_id)
-    several = select(paths.c.model_id).where(paths.c.model_id.in_(set(model_ids)))
-    ids = list(connection.execute(several.group_by(paths.c.model_id).having(reached > 1)).scalars())
+    reached = sa.func.count(target_models.c.target_id)
+    several = select(target_models.c.model_id).where(target_models.c.model_id.in_(set(model_ids)))
+    ids = list(connection.execute(several.group_by(target_models.c.model_id).having(reached > 1)).scalars())
     if not ids:
         return []
     span = observations.c.observed_at.between(start - 2 * SAME_LOOK, end + 2 * SAME_LOOK)

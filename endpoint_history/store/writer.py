@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 
 from endpoint_history.database.partitions import make_months
 from endpoint_history.rollups.dirty import forget, mark, mark_failures, mark_proofs
-from endpoint_history.rollups.watermark import LOOKED_BACK, settled_before
+from endpoint_history.rollups.watermark import LOOKED_BACK, final_before
 from endpoint_history.store.change_rows import Stretch, load_seen, load_stretches, rewrite
 from endpoint_history.store.dimensions import add_drift, add_paths, endpoint_ids, model_ids, run_ids, target_ids
 from endpoint_history.store.evidence import Sighting
@@ -183,7 +183,7 @@ def _apply(connection: Connection, flips: list[Flip], losses: set[Touch], listed
     start, end = min(touched)[0], max(touched)[0]
     stretches = _fill(connection, load_stretches(connection, {id_ for _, id_ in touched}, start, end), listed)
     changed = rewrite(connection, PRICES, stretches) + rewrite(connection, LISTINGS, stretches)
-    settled = settled_before(connection)
+    settled = final_before(connection)
     off = [flip.look for flip in flips if not flip.on and flip.look.sighting.outcome == "ok"]
     _remove_samples(connection, off, settled)
     _add_samples(connection, [flip.look for flip in flips if flip.on], listed, settled)

@@ -24,9 +24,18 @@ PRICES = (
     *("input_cache_read_usd", "input_cache_write_usd", "input_cache_write_1h_usd"),
 )
 TABLES = (
-    *("runs", "targets", "models", "paths", "observations", "endpoints", "pricing_snapshots", "listing_changes"),
+    *(
+        "runs",
+        "targets",
+        "models",
+        "target_models",
+        "observations",
+        "endpoints",
+        "pricing_snapshots",
+        "listing_changes",
+    ),
     *("uptime_samples", "performance_samples", "uptime_hourly", "uptime_daily", "catalogue_daily", "incident_spans"),
-    *("evidence_daily", "evidence_gaps", "stale_rollups", "retention", "drift", "alerts", "not_found"),
+    *("evidence_daily", "closed_gaps", "stale_rollups", "retention", "drift", "alerts", "not_found"),
 )
 
 
@@ -71,8 +80,8 @@ def _create_observed() -> None:
         *c.optional(sa.Text(), "tokenizer", "instruct_type"),
         *c.seen_between(),
     )
-    op.create_table("paths", c.key("target_id", "targets"), c.key("model_id", "models"))
-    c.create_index("ix_paths_model_id", "paths", "model_id")
+    op.create_table("target_models", c.key("target_id", "targets"), c.key("model_id", "models"))
+    c.create_index("ix_target_models_model_id", "target_models", "model_id")
     op.create_table(
         "observations",
         c.surrogate_key(),
@@ -214,7 +223,7 @@ def _create_sums() -> None:
     op.create_table(
         "catalogue_daily",
         sa.Column("day", sa.Date, primary_key=True),
-        *c.required(sa.Integer(), "endpoints", "rated_endpoints"),
+        *c.required(sa.Integer(), "sampled_endpoints", "endpoints_with_uptime"),
     )
 
 
@@ -237,21 +246,21 @@ def _create_incidents_and_coverage() -> None:
         "evidence_daily",
         c.key("model_id", "models"),
         sa.Column("day", sa.Date, primary_key=True),
-        *c.required(sa.Integer(), "observed", "imported", "lacking", "failed", "covered_seconds"),
-        sa.Column("last_look_at", TIME),
-        sa.CheckConstraint("failed BETWEEN 0 AND lacking", name="failed_is_lacking"),
+        *c.required(sa.Integer(), "observed", "imported", "missed_observations", "failed", "covered_seconds"),
+        sa.Column("last_evidence_at", TIME),
+        sa.CheckConstraint("failed BETWEEN 0 AND missed_observations", name="failed_is_missed"),
     )
     c.create_index("ix_evidence_daily_day", "evidence_daily", "day")
     op.create_table(
-        "evidence_gaps",
+        "closed_gaps",
         c.key("model_id", "models"),
         sa.Column("started_at", TIME, primary_key=True),
         sa.Column("ended_at", TIME, nullable=False),
-        *c.required(sa.Integer(), "cadence_seconds", "lacking", "failed"),
+        *c.required(sa.Integer(), "cadence_seconds", "missed_observations", "failed"),
         sa.CheckConstraint("ended_at > started_at", name="ends_after_start"),
-        sa.CheckConstraint("failed BETWEEN 0 AND lacking", name="failed_is_lacking"),
+        sa.CheckConstraint("failed BETWEEN 0 AND missed_observations", name="failed_is_missed"),
     )
-    c.create_index("ix_evidence_gaps_started_at", "evidence_gaps", "started_at")
+    c.create_index("ix_closed_gaps_started_at", "closed_gaps", "started_at")
 
 
 def _create_upkeep() -> None:
@@ -262,7 +271,7 @@ def _create_upkeep() -> None:
         sa.Column("since", TIME, nullable=False),
         sqlite_with_rowid=False,
     )
-    op.create_table("retention", sa.Column("settled_before", TIME, primary_key=True))
+    op.create_table("retention", sa.Column("final_before", TIME, primary_key=True))
     op.create_table(
         "drift",
         *(sa.Column(name, sa.Text, primary_key=True) for name in ("path", "value")),
@@ -275,8 +284,8 @@ def _create_upkeep() -> None:
         sa.Column("event", sa.Text, nullable=False),
         sa.Column("payload", JSON, nullable=False),
         sa.Column("recorded_at", TIME, nullable=False),
-        sa.Column("sending_until", TIME),
-        sa.Column("unanswered", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("leased_until", TIME),
+        sa.Column("unconfirmed_attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("error", sa.Text),
         sa.Column("delivered_at", TIME),
     )

@@ -2,11 +2,11 @@
 
 from models.tables.columns import metadata
 from models.tables.history import endpoints, listing_changes, pricing_snapshots
-from models.tables.observed import models, observations, paths, runs, targets
+from models.tables.observed import models, observations, runs, target_models, targets
 from models.tables.rollups import (
     catalogue_daily,
+    closed_gaps,
     evidence_daily,
-    evidence_gaps,
     incident_spans,
     uptime_daily,
     uptime_hourly,
@@ -19,22 +19,22 @@ __all__ = [
     "PARTITION_NAME",
     "alerts",
     "catalogue_daily",
+    "closed_gaps",
     "drift",
     "endpoints",
     "evidence_daily",
-    "evidence_gaps",
     "incident_spans",
     "listing_changes",
     "metadata",
     "models",
     "not_found",
     "observations",
-    "paths",
     "performance_samples",
     "pricing_snapshots",
     "retention",
     "runs",
     "stale_rollups",
+    "target_models",
     "targets",
     "uptime_daily",
     "uptime_hourly",

@@ -58,14 +58,14 @@ models = sa.Table(
     comment="One row per resolved model id, however many targets resolve to it.",
 )
 
-paths = sa.Table(
-    "paths",
+target_models = sa.Table(
+    "target_models",
     metadata,
     reference("target_id", "targets.id", "The requested target.", primary_key=True),
     reference("model_id", "models.id", "A model that it resolved to.", primary_key=True),
     comment="One row per target and model that the target resolved to at some time.",
 )
-sa.Index("ix_paths_model_id", paths.c.model_id)
+sa.Index("ix_target_models_model_id", target_models.c.model_id)
 
 observations = sa.Table(
     "observations",

@@ -67,8 +67,10 @@ catalogue_daily = sa.Table(
     "catalogue_daily",
     metadata,
     _day(),
-    sa.Column("endpoints", sa.Integer, nullable=False, comment="Number of endpoints with a sample on that day."),
-    sa.Column("rated_endpoints", sa.Integer, nullable=False, comment="Number of them with an uptime value."),
+    sa.Column(
+        "sampled_endpoints", sa.Integer, nullable=False, comment="Number of endpoints with a sample on that day."
+    ),
+    sa.Column("endpoints_with_uptime", sa.Integer, nullable=False, comment="Number of them with an uptime value."),
     comment="One row per UTC day that has a sample. Derived from uptime_daily.",
 )
 
@@ -98,13 +100,13 @@ sa.Index("ix_incident_spans_started_at", incident_spans.c.started_at)
 def _missed() -> list[sa.schema.SchemaItem]:
     return [
         sa.Column(
-            "lacking",
+            "missed_observations",
             sa.Integer,
             nullable=False,
             comment="Number of scheduled observations that are missing or failed, and left a gap.",
         ),
         sa.Column("failed", sa.Integer, nullable=False, comment="Number of those that were made and failed."),
-        sa.CheckConstraint("failed BETWEEN 0 AND lacking", name="failed_is_lacking"),
+        sa.CheckConstraint("failed BETWEEN 0 AND missed_observations", name="failed_is_missed"),
     ]
 
 
@@ -117,13 +119,13 @@ evidence_daily = sa.Table(
     sa.Column("imported", sa.Integer, nullable=False, comment="Number of imported observations that are evidence."),
     *_missed(),
     sa.Column("covered_seconds", sa.Integer, nullable=False, comment="Seconds covered by its evidence."),
-    sa.Column("last_look_at", UtcTime, comment="Last evidence of the day (UTC); null if there is none."),
+    sa.Column("last_evidence_at", UtcTime, comment="Last evidence of the day (UTC); null if there is none."),
     comment="One row per model and UTC day that has evidence or a gap. Derived from observations.",
 )
 sa.Index("ix_evidence_daily_day", evidence_daily.c.day)
 
-evidence_gaps = sa.Table(
-    "evidence_gaps",
+closed_gaps = sa.Table(
+    "closed_gaps",
     metadata,
     _model(),
     sa.Column("started_at", UtcTime, primary_key=True, comment="Last evidence before the gap (UTC)."),
@@ -133,4 +135,4 @@ evidence_gaps = sa.Table(
     sa.CheckConstraint("ended_at > started_at", name="ends_after_start"),
     comment="One row per past period without the scheduled evidence of a model. Derived from observations.",
 )
-sa.Index("ix_evidence_gaps_started_at", evidence_gaps.c.started_at)
+sa.Index("ix_closed_gaps_started_at", closed_gaps.c.started_at)

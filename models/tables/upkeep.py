@@ -21,7 +21,7 @@ retention = sa.Table(
     "retention",
     metadata,
     sa.Column(
-        "settled_before",
+        "final_before",
         UtcTime,
         primary_key=True,
         comment="Rollups of uptime before this midnight (UTC) are final; raw samples may have been removed.",
@@ -46,9 +46,9 @@ alerts = sa.Table(
     sa.Column("event", sa.Text, nullable=False, comment="Name of the alert's event."),
     sa.Column("payload", Json, nullable=False, comment="The message, as docs/alerts.md describes it."),
     sa.Column("recorded_at", UtcTime, nullable=False, comment="When a collect raised the alert (UTC)."),
-    sa.Column("sending_until", UtcTime, comment="Until then one process reserves its delivery (UTC); null if none."),
+    sa.Column("leased_until", UtcTime, comment="Until then one process reserves its delivery (UTC); null if none."),
     sa.Column(
-        "unanswered",
+        "unconfirmed_attempts",
         sa.Integer,
         nullable=False,
         server_default="0",

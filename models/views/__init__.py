@@ -21,7 +21,7 @@ _DEFINITIONS: Final = (  # in the order of creation: a view may read an earlier 
     uptime.hourly_uptime,
     low_uptime.incidents,
     coverage.observation_gaps,
-    coverage.coverage_daily,
+    coverage.daily_coverage,
 )
 
 
@@ -47,12 +47,12 @@ daily_uptime = views.tables["daily_uptime"]
 hourly_uptime = views.tables["hourly_uptime"]
 incidents = views.tables["incidents"]
 observation_gaps = views.tables["observation_gaps"]
-coverage_daily = views.tables["coverage_daily"]
+daily_coverage = views.tables["daily_coverage"]
 
 __all__ = [
     "conditional_prices",
-    "coverage_daily",
     "current_prices",
+    "daily_coverage",
     "daily_uptime",
     "definitions",
     "endpoint_changes",

@@ -29,7 +29,7 @@ def conditional_prices(dialect: Dialect) -> View:
             "valid_to", next_time("pricing_snapshots"), UtcTime, "End of that, exclusive (UTC); null: still published."
         ),
         select(
-            "place",
+            "position",
             dialect.entry_position,
             sa.BigInteger,
             "Position of its entry in the list, from 1; if several apply, the last one takes precedence.",

@@ -18,7 +18,7 @@ JOIN runs r ON r.id = o.run_id
 WHERE o.is_evidence"""
     columns = [
         model_name(),
-        select("path", "t.author || '/' || t.slug", sa.Text, "The requested target."),
+        select("target", "t.author || '/' || t.slug", sa.Text, "The requested target."),
         select("observed_at", "o.observed_at", UtcTime, "When the response arrived (UTC)."),
         select("outcome", "o.outcome", sa.Text, "ok, or gone (the API itself returned 404)."),
         select(
@@ -49,7 +49,7 @@ def observation_gaps(dialect: Dialect) -> View:
     """Return the gaps: those that ended, and those that continue."""
     end = f"COALESCE(g.ended_at, {dialect.now})"
     last_error = (
-        "(SELECT o.error FROM paths p JOIN observations o ON o.target_id = p.target_id WHERE p.model_id = m.id"
+        "(SELECT o.error FROM target_models p JOIN observations o ON o.target_id = p.target_id WHERE p.model_id = m.id"
         f" AND o.outcome = 'failed' AND o.observed_at >= g.started_at AND o.observed_at < {end}"
         " ORDER BY o.observed_at DESC LIMIT 1)"
     )
@@ -65,14 +65,21 @@ def observation_gaps(dialect: Dialect) -> View:
             "Duration; if it continues, until now.",
         ),
         select("cadence_minutes", minutes("g.cadence_seconds"), sa.Double, "Interval of the schedule at that time."),
-        select("lacking", "g.lacking", sa.BigInteger, "Number of observations that the schedule expected in the gap."),
+        select(
+            "missed_observations",
+            "g.missed_observations",
+            sa.BigInteger,
+            "Number of observations that the schedule expected in the gap.",
+        ),
         select("failed", "g.failed", sa.BigInteger, "Number of those that were made and failed."),
-        select("missing", "g.lacking - g.failed", sa.BigInteger, "Number of those that were never made."),
+        select(
+            "never_made", "g.missed_observations - g.failed", sa.BigInteger, "Number of those that were never made."
+        ),
         select("last_error", last_error, sa.Text, "Why the last one failed."),
     ]
     comment = "One row per period, longer than one and a half intervals of the schedule, without evidence of a model."
     sources = (
-        "models m JOIN evidence_gaps g ON g.model_id = m.id",
+        "models m JOIN closed_gaps g ON g.model_id = m.id",
         f"models m JOIN ({_open_gaps(dialect)}) g ON g.model_id = m.id",
     )
     return View("observation_gaps", comment, columns, sources)
@@ -90,10 +97,10 @@ def _open_gaps(dialect: Dialect) -> str:
     )
     requested = (
         "(SELECT max((SELECT o.observed_at FROM observations o WHERE o.target_id = p.target_id"
-        " ORDER BY o.observed_at DESC LIMIT 1)) FROM paths p WHERE p.model_id = m.id)"
+        " ORDER BY o.observed_at DESC LIMIT 1)) FROM target_models p WHERE p.model_id = m.id)"
     )
     failed = (
-        "(SELECT count(DISTINCT o.run_id) FROM paths p JOIN observations o ON o.target_id = p.target_id"
+        "(SELECT count(DISTINCT o.run_id) FROM target_models p JOIN observations o ON o.target_id = p.target_id"
         " WHERE p.model_id = w.model_id AND o.outcome = 'failed' AND o.observed_at >= w.started_at)"
     )
     waited = dialect.seconds_between.format("t.started_at", dialect.now)
@@ -106,16 +113,17 @@ def _open_gaps(dialect: Dialect) -> str:
             FROM models m
         ), waits AS {dialect.materialized}(
             SELECT t.model_id, t.started_at, t.cadence_seconds,
-                (2 * {waited} - t.cadence_seconds) / (2 * t.cadence_seconds) AS lacking
+                (2 * {waited} - t.cadence_seconds) / (2 * t.cadence_seconds) AS missed_observations
             FROM observed t JOIN newest n ON n.cadence_seconds = t.cadence_seconds AND n.started_at <= t.requested_at
             WHERE 2 * {waited} > 3 * t.cadence_seconds
         )
-        SELECT w.model_id, w.started_at, {dialect.no_time} AS ended_at, w.cadence_seconds, w.lacking,
-            CASE WHEN w.lacking > 0 THEN {dialect.least}(w.lacking, {failed}) ELSE 0 END AS failed
+        SELECT w.model_id, w.started_at, {dialect.no_time} AS ended_at, w.cadence_seconds, w.missed_observations,
+            CASE WHEN w.missed_observations > 0
+                THEN {dialect.least}(w.missed_observations, {failed}) ELSE 0 END AS failed
         FROM waits w"""
 
 
-def coverage_daily(_: Dialect) -> View:
+def daily_coverage(_: Dialect) -> View:
     """Return how many of the scheduled observations were made."""
     columns = [
         model_name(),
@@ -123,15 +131,15 @@ def coverage_daily(_: Dialect) -> View:
         select("day", "c.day", sa.Date, "The UTC day."),
         select(
             "expected",
-            "c.observed + c.lacking",
+            "c.observed + c.missed_observations",
             sa.Integer,
             "Number of our own observations that the schedule expected.",
         ),
         select("observed", "c.observed", sa.Integer, "Number of those that are evidence."),
         select("failed", "c.failed", sa.Integer, "Number of those that failed and left a gap."),
         select(
-            "missing",
-            "c.lacking - c.failed",
+            "never_made",
+            "c.missed_observations - c.failed",
             sa.Integer,
             "Number of those that were never made. A gap is counted when it ends, on each of its days.",
         ),
@@ -149,4 +157,4 @@ def coverage_daily(_: Dialect) -> View:
         ),
     ]
     comment = "One row per model and UTC day: how many of the scheduled observations were made."
-    return View("coverage_daily", comment, columns, ("models m JOIN evidence_daily c ON c.model_id = m.id",))
+    return View("daily_coverage", comment, columns, ("models m JOIN evidence_daily c ON c.model_id = m.id",))

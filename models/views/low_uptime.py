@@ -33,7 +33,7 @@ def incidents(dialect: Dialect) -> View:
         select("samples", "i.samples", sa.Integer, "Number of samples with a value in it."),
         select("worst_uptime_pct", "i.worst_uptime_pct", sa.Double, "Lowest of them in percent."),
         select(
-            "depth",
+            "severity",
             "CASE WHEN i.worst_uptime_pct < 80 THEN 'down' ELSE 'degraded' END",
             sa.Text,
             "down (lowest sample below 80 percent) or degraded.",
@@ -69,13 +69,13 @@ def _others(dialect: Dialect) -> Columns:
             "Number of the model's other endpoints that were listed on the day it started.",
         ),
         select(
-            "other_endpoints_in_trouble",
+            "other_endpoints_affected",
             f"(SELECT count(*) {others} AND {affected})",
             sa.BigInteger,
             "Number of the model's other endpoints with an incident at the same time.",
         ),
         select(
-            "other_providers_in_trouble",
+            "other_providers_affected",
             f"(SELECT count(DISTINCT o.provider_name) {providers} AND {affected})",
             sa.BigInteger,
             "Number of the model's other providers with an incident at the same time.",
@@ -88,17 +88,19 @@ def _catalogue(dialect: Dialect) -> Columns:
     start, end = (add.format("i.started_at") for add in (dialect.subtract_hour, dialect.add_hour))
     within = f"j.started_at >= {start} AND j.started_at <= {end}"
     together = f"(SELECT count(DISTINCT j.endpoint_id) FROM incident_spans j WHERE {within})"
-    rated = f"(SELECT c.rated_endpoints FROM catalogue_daily c WHERE c.day = {dialect.day.format('i.started_at')})"
+    rated = (
+        f"(SELECT c.endpoints_with_uptime FROM catalogue_daily c WHERE c.day = {dialect.day.format('i.started_at')})"
+    )
     share = f"{double(together)} / {rated}"
     return [
         select(
-            "began_together",
+            "concurrent_starts",
             together,
             sa.BigInteger,
             "Number of endpoints of any model with an incident that started within an hour of it, itself included.",
         ),
         select(
-            "began_together_share",
+            "concurrent_starts_share",
             share,
             sa.Double,
             "Their share, 0 to 1, of all endpoints with an uptime value on that day.",

@@ -36,7 +36,7 @@ def model_price_changes(dialect: Dialect) -> View:
             "after / before of the blended price; null if either is null.",
         ),
         select(
-            "why",
+            "reason",
             _reason(dialect, before, after),
             sa.Text,
             "first, repriced, scheduled, cheapest left, cheaper came or came back.",

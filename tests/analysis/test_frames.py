@@ -138,7 +138,7 @@ def test_an_incident_comes_with_when_it_began(history: sa.Engine) -> None:
     save(history, *(a_look(an_endpoint("free", uptime_last_30m=50), minute=minute) for minute in (90, 120)))
     roll_up(history)
     found = frames.incidents(history, MODEL)
-    assert values(found, "started_at", "worst_uptime_pct", "depth") == [(pd.Timestamp(at(90)), 50.0, "down")]
+    assert values(found, "started_at", "worst_uptime_pct", "severity") == [(pd.Timestamp(at(90)), 50.0, "down")]
     assert found["ended_at"].isna().all()
     assert len(frames.incidents(history, MODEL, since=at(91))) == 0
 
@@ -147,9 +147,9 @@ def test_coverage_tells_what_was_looked_at(history: sa.Engine) -> None:
     save(history, a_look(an_endpoint("free"), minute=300))
     roll_up(history)
     (day,) = frames.coverage(history, MODEL).itertuples()
-    assert (day.observed, day.failed, day.missing) == (4, 0, 7)
+    assert (day.observed, day.failed, day.never_made) == (4, 0, 7)
     (gap, *_) = frames.gaps(history, MODEL).itertuples()
-    assert (gap.started_at, gap.lacking) == (pd.Timestamp(at(60)), 7)
+    assert (gap.started_at, gap.missed_observations) == (pd.Timestamp(at(60)), 7)
 
 
 def test_the_cheapest_offers_come_with_those_left_out(history: sa.Engine) -> None:

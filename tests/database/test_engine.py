@@ -27,7 +27,7 @@ from endpoint_history.database.engine import (
     writing,
 )
 from endpoint_history.errors import HistoryError
-from models.tables import paths, runs
+from models.tables import runs, target_models
 from tests.support.factories import MORNING
 
 EXPECTED = "expected sqlite:///data/history.db or postgresql://user@host/name"
@@ -282,7 +282,7 @@ def test_rows_without_parents_are_found_after_a_migration(tmp_path: Path) -> Non
     url = f"sqlite:///{tmp_path}/history.db"
     upgrade(url, "0001")
     with migrating(url) as connection:
-        connection.execute(sa.insert(paths).values(target_id=7, model_id=8))
+        connection.execute(sa.insert(target_models).values(target_id=7, model_id=8))
         connection.commit()
     code, message = _refusal(upgrade, url)
     assert (code, message.partition(" are ")[0]) == (1, "rows without their parents")

@@ -179,7 +179,7 @@ def test_upgrading_waits_for_no_reader_of_the_views(postgres_url: str) -> None:
         upgrade(postgres_url)
 
 
-@pytest.mark.parametrize("name", ["price_changes", "coverage_daily"])
+@pytest.mark.parametrize("name", ["price_changes", "daily_coverage"])
 def test_upgrading_replaces_a_view_that_differs(name: str, database_url: str) -> None:
     with opened(database_url) as engine:
         before = _schema(engine)

@@ -132,7 +132,7 @@ def test_the_second_query_tells_what_moved(connection: sa.Connection) -> None:
 def test_the_third_query_tells_how_the_lowest_price_moved(connection: sa.Connection) -> None:
     [row] = _answers(connection, QUERIES[2])
     prices = (row["before_blended_usd_per_mtok"], row["after_blended_usd_per_mtok"])
-    assert (row["why"], *prices) == ("repriced", pytest.approx(1.25), pytest.approx(2.75))
+    assert (row["reason"], *prices) == ("repriced", pytest.approx(1.25), pytest.approx(2.75))
 
 
 def test_the_fourth_query_tells_the_mean_uptime(connection: sa.Connection) -> None:

@@ -197,7 +197,7 @@ def test_another_order_of_the_keys_of_overrides_and_flags_is_no_change(engine: s
 def test_the_first_by_route_stands_for_offers_of_one_price(engine: sa.Engine) -> None:
     keep(engine, a_look(an_endpoint("west"), an_endpoint("North"), an_endpoint("north")))
     keep(engine, a_look(an_endpoint("west"), an_endpoint("East"), minute=30))
-    assert told(engine, model_price_changes.c.why, model_price_changes.c.after_route) == [("first", "North")]
+    assert told(engine, model_price_changes.c.reason, model_price_changes.c.after_route) == [("first", "North")]
 
 
 def test_variants_of_a_model_are_compared_among_themselves(engine: sa.Engine) -> None:

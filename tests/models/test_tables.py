@@ -63,7 +63,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "model_id": 1,
         "body_digest": "0123456789abcdef",
     },
-    "paths": {"target_id": 1, "model_id": 1},
+    "target_models": {"target_id": 1, "model_id": 1},
     "pricing_snapshots": {
         "endpoint_id": 1,
         "observed_at": MORNING,
@@ -85,27 +85,27 @@ ROWS: dict[str, dict[str, Any]] = {
     "performance_samples": {"endpoint_id": 1, "observed_at": MORNING},
     "uptime_hourly": {"endpoint_id": 1, "hour_at": MORNING, **SUMS},
     "uptime_daily": {"endpoint_id": 1, "day": DAY, **SUMS},
-    "catalogue_daily": {"day": DAY, "endpoints": 1, "rated_endpoints": 1},
+    "catalogue_daily": {"day": DAY, "sampled_endpoints": 1, "endpoints_with_uptime": 1},
     "incident_spans": {"endpoint_id": 1, "started_at": MORNING, "samples": 2, "worst_uptime_pct": 50.0},
     "evidence_daily": {
         "model_id": 1,
         "day": DAY,
         "observed": 1,
         "imported": 0,
-        "lacking": 0,
+        "missed_observations": 0,
         "failed": 0,
         "covered_seconds": 1800,
     },
-    "evidence_gaps": {
+    "closed_gaps": {
         "model_id": 1,
         "started_at": MORNING,
         "ended_at": at(90),
         "cadence_seconds": 1800,
-        "lacking": 2,
+        "missed_observations": 2,
         "failed": 1,
     },
     "stale_rollups": {"model_id": 1, "day": 20_589, "since": at(0)},
-    "retention": {"settled_before": MORNING},
+    "retention": {"final_before": MORNING},
     "alerts": {
         "event_id": "1",
         "event": "endpoint-history.alert.fired",
@@ -140,8 +140,8 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("observations", NEW | {"run_id": 7}),
     ("observations", NEW | {"target_id": 7}),
     ("observations", NEW | {"model_id": 7}),
-    ("paths", {"target_id": 7}),
-    ("paths", {"model_id": 7}),
+    ("target_models", {"target_id": 7}),
+    ("target_models", {"model_id": 7}),
     ("pricing_snapshots", {}),
     *(("pricing_snapshots", {"observed_at": at(30), f"{key}_usd": Decimal("-0.0000001")}) for key in PRICE_KEYS),
     ("pricing_snapshots", {"observed_at": at(30), "prompt_usd": None}),
@@ -191,11 +191,11 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("evidence_daily", {}),
     ("evidence_daily", {"model_id": 7}),
     ("evidence_daily", {"day": at(1440).date(), "failed": 1}),
-    ("evidence_gaps", {}),
-    ("evidence_gaps", {"started_at": at(30), "failed": 3}),
-    ("evidence_gaps", {"started_at": at(30), "failed": -1}),
-    ("evidence_gaps", {"started_at": at(90)}),
-    ("evidence_gaps", {"model_id": 7}),
+    ("closed_gaps", {}),
+    ("closed_gaps", {"started_at": at(30), "failed": 3}),
+    ("closed_gaps", {"started_at": at(30), "failed": -1}),
+    ("closed_gaps", {"started_at": at(90)}),
+    ("closed_gaps", {"model_id": 7}),
     ("stale_rollups", {}),
     ("retention", {}),
     ("stale_rollups", {"model_id": 7}),
@@ -294,7 +294,7 @@ def test_a_row_that_can_be_true_is_kept(name: str, changes: dict[str, Any], fill
     assert {key: row[key] for key in changes} == changes
 
 
-@pytest.mark.parametrize("name", sorted(ROWS.keys() - {"paths", "retention", "stale_rollups"}))
+@pytest.mark.parametrize("name", sorted(ROWS.keys() - {"target_models", "retention", "stale_rollups"}))
 def test_a_column_that_must_be_filled_refuses_null(name: str, filled: sa.Connection) -> None:
     table = metadata.tables[name]
     required = [column for column in table.columns if not (column.nullable or column.primary_key)]

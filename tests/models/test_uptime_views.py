@@ -20,7 +20,7 @@ from endpoint_history.rollups.refresh import roll_up
 from endpoint_history.store.writer import store
 from models.observation import Observation, Run
 from models.tables import runs
-from models.views import coverage_daily, daily_uptime, hourly_uptime, incidents, observation_gaps
+from models.views import daily_coverage, daily_uptime, hourly_uptime, incidents, observation_gaps
 from tests.reference.rollups import Rollups, rollups_of
 from tests.reference.store import Key
 from tests.rollups.test_refresh import ALIAS, DAY, LOOKS, empty, series, store_all
@@ -111,7 +111,7 @@ def test_no_row_lies_on_both_sides_of_the_redefinition(engine: sa.Engine) -> Non
 def test_an_incident_tells_how_deep_and_how_long_it_was(engine: sa.Engine) -> None:
     keep(engine, *ups(100, 90, 50, 100, 100, 100, 90, 85))
     v = incidents.c
-    assert told(engine, v.started_at, v.ended_at, v.ended_by, v.minutes, v.samples, v.worst_uptime_pct, v.depth) == [
+    assert told(engine, v.started_at, v.ended_at, v.ended_by, v.minutes, v.samples, v.worst_uptime_pct, v.severity) == [
         (at(30), at(90), "recovered", 60, 2, 50, "down"),
         (at(180), None, None, 30, 2, 85, "degraded"),
     ]
@@ -121,10 +121,10 @@ def test_an_incident_of_one_endpoint_alone_has_no_company(engine: sa.Engine) -> 
     good, bad = an_endpoint("north", uptime_last_30m=100), an_endpoint("south", uptime_last_30m=50)
     keep(engine, *[a_look(good, bad, minute=minute) for minute in (0, 30)])
     v = incidents.c
-    assert told(engine, v.route, v.other_endpoints, v.other_endpoints_in_trouble, v.began_together) == [
+    assert told(engine, v.route, v.other_endpoints, v.other_endpoints_affected, v.concurrent_starts) == [
         ("south", 1, 0, 1)
     ]
-    assert told(engine, v.began_together_share, v.is_catalogue_wide) == [(0.5, True)]
+    assert told(engine, v.concurrent_starts_share, v.is_catalogue_wide) == [(0.5, True)]
 
 
 def test_other_providers_of_the_model_may_be_in_trouble_too(engine: sa.Engine) -> None:
@@ -133,7 +133,7 @@ def test_other_providers_of_the_model_may_be_in_trouble_too(engine: sa.Engine) -
     ]
     keep(engine, *[a_look(*bad, minute=minute) for minute in (0, 30)])
     v = incidents.c
-    assert told(engine, v.route, v.other_endpoints_in_trouble, v.other_providers_in_trouble) == [
+    assert told(engine, v.route, v.other_endpoints_affected, v.other_providers_affected) == [
         ("a", 2, 1),
         ("a/2", 2, 1),
         ("b", 2, 1),
@@ -144,42 +144,42 @@ def test_a_failed_look_and_one_never_made_are_told_apart(engine: sa.Engine) -> N
     keep(engine, *ups(100), a_failed_look(30, error="time-out"), *ups(100, minute=90))
     v = observation_gaps.c
     assert told(engine, v.started_at, v.ended_at, v.minutes, v.cadence_minutes) == [(at(0), at(90), 90, 30)]
-    assert told(engine, v.lacking, v.failed, v.missing, v.last_error) == [(2, 1, 1, "time-out")]
-    v = coverage_daily.c
-    counts = (v.expected, v.observed, v.failed, v.missing, v.imported, v.covered_minutes)
+    assert told(engine, v.missed_observations, v.failed, v.never_made, v.last_error) == [(2, 1, 1, "time-out")]
+    v = daily_coverage.c
+    counts = (v.expected, v.observed, v.failed, v.never_made, v.imported, v.covered_minutes)
     assert told(engine, v.model, v.day, *counts) == [(MODEL, at(0).date(), 4, 2, 1, 1, 0, 60)]
 
 
 def test_a_failed_look_that_left_no_gap_is_none(engine: sa.Engine) -> None:
     keep(engine, *ups(100), a_failed_look(30), *ups(100, 100, minute=31))
-    v = coverage_daily.c
-    assert told(engine, v.expected, v.observed, v.failed, v.missing) == [(3, 3, 0, 0)]
+    v = daily_coverage.c
+    assert told(engine, v.expected, v.observed, v.failed, v.never_made) == [(3, 3, 0, 0)]
 
 
 def test_a_run_that_failed_by_two_paths_failed_once(engine: sa.Engine) -> None:
     alias = a_look(an_endpoint(), target=ALIAS, minute=1)
     keep(engine, *ups(100), alias, a_failed_look(30), a_failed_look(30, target=ALIAS), *ups(100, minute=60))
     v = observation_gaps.c
-    assert told(engine, v.lacking, v.failed, v.missing) == [(1, 1, 0)]
+    assert told(engine, v.missed_observations, v.failed, v.never_made) == [(1, 1, 0)]
 
 
 def test_looks_of_others_are_counted_apart(engine: sa.Engine) -> None:
     imported = Run("20260101T000000Z-backfill-dddddd", "backfill", "files")
     keep(engine, *ups(100), *ups(100, minute=30, run=imported), *ups(100, minute=60))
-    v = coverage_daily.c
-    assert told(engine, v.expected, v.observed, v.missing, v.imported) == [(2, 2, 0, 1)]
+    v = daily_coverage.c
+    assert told(engine, v.expected, v.observed, v.never_made, v.imported) == [(2, 2, 0, 1)]
 
 
 def test_a_gap_that_lasts_is_told_until_now(engine: sa.Engine) -> None:
     keep(engine, *ups(100), a_failed_look(30, error="refused"))
     finish_runs(engine)
     v = observation_gaps.c
-    [(started_at, ended_at, minutes, lacking, failed, missing, error)] = told(
-        engine, v.started_at, v.ended_at, v.minutes, v.lacking, v.failed, v.missing, v.last_error
+    [(started_at, ended_at, minutes, missed, failed, never_made, error)] = told(
+        engine, v.started_at, v.ended_at, v.minutes, v.missed_observations, v.failed, v.never_made, v.last_error
     )
     assert (started_at, ended_at, failed, error) == (at(0), None, 1, "refused")
     assert minutes > DAY
-    assert (lacking, missing) == (int(minutes / 30 - 0.5), lacking - 1)
+    assert (missed, never_made) == (int(minutes / 30 - 0.5), missed - 1)
 
 
 def test_a_model_that_the_schedule_wants_no_more_has_no_lasting_gap(engine: sa.Engine) -> None:
@@ -210,22 +210,24 @@ def company(rollups: Rollups, key: Key, start: datetime) -> tuple[Any, ...]:
 def expected_rows(looks: Sequence[Observation]) -> list[Any]:
     rollups = rollups_of(looks)
     gaps, days = [], []
-    for (model, start), (end, cadence, lacking, failed) in rollups.gaps.items():
+    for (model, start), (end, cadence, missed, failed) in rollups.gaps.items():
         minutes = (end - start) / timedelta(minutes=1)
-        gaps.append((model, start, end, minutes, cadence / 60, lacking, failed, lacking - failed))
-    for (model, day), (observed, imported, lacking, failed, covered, _) in rollups.days.items():
-        days.append((model, day, observed + lacking, observed, failed, lacking - failed, imported, covered / 60))
+        gaps.append((model, start, end, minutes, cadence / 60, missed, failed, missed - failed))
+    for (model, day), (observed, imported, missed, failed, covered, _) in rollups.days.items():
+        days.append((model, day, observed + missed, observed, failed, missed - failed, imported, covered / 60))
     surroundings = [(key, start, *company(rollups, key, start)) for key, start in rollups.incidents]
     return [sorted(gaps), sorted(days), sorted(surroundings)]
 
 
 def shown_rows(connection: sa.Connection) -> list[Any]:
-    g, d, i = observation_gaps.c, coverage_daily.c, incidents.c
-    gaps = sa.select(g.model, g.started_at, g.ended_at, g.minutes, g.cadence_minutes, g.lacking, g.failed, g.missing)
-    days = sa.select(d.model, d.day, d.expected, d.observed, d.failed, d.missing, d.imported, d.covered_minutes)
-    company = (i.other_endpoints, i.other_endpoints_in_trouble, i.began_together)
+    g, d, i = observation_gaps.c, daily_coverage.c, incidents.c
+    gaps = sa.select(
+        g.model, g.started_at, g.ended_at, g.minutes, g.cadence_minutes, g.missed_observations, g.failed, g.never_made
+    )
+    days = sa.select(d.model, d.day, d.expected, d.observed, d.failed, d.never_made, d.imported, d.covered_minutes)
+    company = (i.other_endpoints, i.other_endpoints_affected, i.concurrent_starts)
     key = (i.model, i.variant, i.route, i.ordinal)
-    surroundings = sa.select(*key, i.started_at, *company, i.began_together_share, i.is_catalogue_wide)
+    surroundings = sa.select(*key, i.started_at, *company, i.concurrent_starts_share, i.is_catalogue_wide)
     return [
         sorted(tuple(row) for row in connection.execute(gaps.where(g.ended_at.is_not(None)))),
         sorted(tuple(row) for row in connection.execute(days)),

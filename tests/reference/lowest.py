@@ -42,7 +42,7 @@ def model_price_changes(history: History) -> list[Row]:
             if (before and before.blended) != (after and after.blended):
                 why = "first" if not ever else reason(rows, before, after, at, scheduled)
                 found.append(
-                    {"model": model, "variant": variant, "observed_at": at, "why": why}
+                    {"model": model, "variant": variant, "observed_at": at, "reason": why}
                     | columns("before", before)
                     | columns("after", after)
                     | {"ratio": float(after.blended / before.blended) if before and after else None}

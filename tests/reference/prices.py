@@ -85,7 +85,7 @@ def conditional_prices(history: History) -> list[Row]:
                     if price_key in entry:
                         price = Decimal(entry[price_key])
                         condition = {
-                            "place": place,
+                            "position": place,
                             "min_prompt_tokens": entry.get("min_prompt_tokens"),
                             "utc_start": clock(entry.get("utc_start")),
                             "utc_end": clock(entry.get("utc_end")),

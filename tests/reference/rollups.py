@@ -19,9 +19,9 @@ from endpoint_history.rollups.incidents import BAD_BELOW, CLOSES_AFTER, OPENS_AF
 from models.observation import Observation
 from models.tables import (
     catalogue_daily,
+    closed_gaps,
     endpoints,
     evidence_daily,
-    evidence_gaps,
     incident_spans,
     models,
     stale_rollups,
@@ -44,7 +44,7 @@ class Rollups:
     daily: dict[tuple[Key, date], Any] = field(default_factory=dict)
     catalogue: dict[date, tuple[int, int]] = field(default_factory=dict)
     incidents: dict[tuple[Key, datetime], Any] = field(default_factory=dict)
-    # observed, imported, lacking, failed, covered, when the last of the looks was
+    # observed, imported, missed_count, failed, covered, when the last of the looks was
     days: dict[tuple[str, date], list[Any]] = field(default_factory=dict)
     gaps: dict[tuple[str, datetime], Any] = field(default_factory=dict)
     stale: int = 0
@@ -163,10 +163,10 @@ def _add_coverage(rollups: Rollups, model: str, evidence: list[Fact]) -> None:
         if not before or not cadences or at - before <= 1.5 * timedelta(seconds=cadences[-1]):
             continue
         length = int((at - before).total_seconds())
-        lacking = floor(Fraction(length, cadences[-1]) + Fraction(1, 2)) - 1
-        rollups.gaps[model, before] = (at, cadences[-1], lacking)
-        for number in range(1, lacking + 1):
-            missed = before + timedelta(seconds=floor(Fraction(number * length, lacking + 1)))
+        missed_count = floor(Fraction(length, cadences[-1]) + Fraction(1, 2)) - 1
+        rollups.gaps[model, before] = (at, cadences[-1], missed_count)
+        for number in range(1, missed_count + 1):
+            missed = before + timedelta(seconds=floor(Fraction(number * length, missed_count + 1)))
             rollups.days.setdefault((model, missed.date()), [0, 0, 0, 0, 0, None])[2] += 1
 
 
@@ -210,6 +210,6 @@ def stored_rollups(connection: sa.Connection) -> Rollups:
         catalogue={row[0]: (row[1], row[2]) for row in connection.execute(sa.select(catalogue_daily))},
         incidents={key: list(row) for key, row in load(incident_spans, keys).items()},
         days={key: list(row) for key, row in load(evidence_daily, names).items()},
-        gaps=load(evidence_gaps, names),
+        gaps=load(closed_gaps, names),
         stale=len(connection.execute(sa.select(stale_rollups)).all()),
     )

@@ -15,13 +15,13 @@ def looks(*minutes: float, own: bool = True, cadence: int | None = HALF_HOURLY) 
 
 def gaps(*of: Look, cadence: int | None = None) -> list[tuple[float, float, int]]:
     return [
-        ((gap.start - MIDNIGHT) / 60, (gap.end - MIDNIGHT) / 60, gap.lacking)
+        ((gap.start - MIDNIGHT) / 60, (gap.end - MIDNIGHT) / 60, gap.missed)
         for gap in coverage(of, known=Known(cadence=cadence))[1]
     ]
 
 
-def lacking(*of: Look) -> dict[int, int]:
-    return {number - 20_000: day.lacking for number, day in coverage(of)[0].items() if day.lacking}
+def missed(*of: Look) -> dict[int, int]:
+    return {number - 20_000: day.missed for number, day in coverage(of)[0].items() if day.missed}
 
 
 def test_looks_as_the_schedule_wants_them_leave_no_gap() -> None:
@@ -41,11 +41,11 @@ def test_a_gap_lacks_the_looks_that_would_have_kept_the_interval() -> None:
 
 
 def test_a_gap_over_days_is_spread_over_them() -> None:
-    assert lacking(*looks(DAY - 60, 3 * DAY + 30)) == {0: 1, 1: 48, 2: 48, 3: 1}
+    assert missed(*looks(DAY - 60, 3 * DAY + 30)) == {0: 1, 1: 48, 2: 48, 3: 1}
 
 
 def test_what_lacks_at_midnight_is_of_the_new_day() -> None:
-    assert lacking(*looks(DAY - 30, DAY + 30)) == {1: 1}
+    assert missed(*looks(DAY - 30, DAY + 30)) == {1: 1}
 
 
 def test_before_a_schedule_nothing_was_promised() -> None:
@@ -83,8 +83,8 @@ def failures(*minutes: float, run: int = 1) -> list[tuple[int, int]]:
 def test_of_what_lacks_as_many_failed_as_runs_did() -> None:
     by_two_paths = [*failures(30, 31), *failures(60, run=2)]
     days, [gap] = coverage(looks(0, 120), by_two_paths)
-    assert (gap.lacking, gap.failed) == (3, 2)
-    assert (days[20_000].lacking, days[20_000].failed) == (3, 2)
+    assert (gap.missed, gap.failed) == (3, 2)
+    assert (days[20_000].missed, days[20_000].failed) == (3, 2)
 
 
 def test_what_failed_without_a_gap_lacks_nothing() -> None:

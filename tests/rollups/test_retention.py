@@ -29,7 +29,7 @@ from endpoint_history.rollups import retention
 from endpoint_history.rollups.maintenance import maintain
 from endpoint_history.rollups.refresh import roll_up
 from endpoint_history.rollups.retention import thin
-from endpoint_history.rollups.watermark import LOOKED_BACK, settled_before
+from endpoint_history.rollups.watermark import LOOKED_BACK, final_before
 from endpoint_history.settings import Settings
 from endpoint_history.store.writer import store
 from models.observation import Observation
@@ -419,7 +419,7 @@ def test_whatever_comes_after_samples_went_prices_and_what_is_not_final_are_thos
         if chance.random() < 0.3:
             thin(sqlite_engine, 30, NOW + timedelta(days=chance.randint(-2, 2)))
             with sqlite_engine.connect() as connection:
-                settled = settled_before(connection)
+                settled = final_before(connection)
             final, ended = rows_before(sqlite_engine, settled)
     with sqlite_engine.connect() as connection:
         found, rollups = stored_history(connection), stored_rollups(connection)

@@ -205,7 +205,7 @@ def test_every_view_is_asked_about_a_model_a_day_and_everything(capsys: pytest.C
     analysts.main(["--days", "1", "--runs", "1"])
     told = capsys.readouterr().out
     assert "bytes a sample all in, 57," in told
-    for view in ("current_prices", "price_changes", "daily_uptime", "incidents", "coverage_daily"):
+    for view in ("current_prices", "price_changes", "daily_uptime", "incidents", "daily_coverage"):
         assert re.search(rf"{view} +model [0-9.,]+ ms .*; all [0-9.,]+ ms", told)
 
 

@@ -163,7 +163,7 @@ def _changes_of_models_never_missed(url: str) -> dict[str, list[Any]]:
     query = """
         SELECT m.openrouter_id, e.route, e.ordinal, p.prompt_usd, p.completion_usd, p.listed FROM pricing_snapshots p
         JOIN endpoints e ON e.id = p.endpoint_id JOIN models m ON m.id = e.model_id
-        WHERE NOT EXISTS (SELECT 1 FROM observations o JOIN paths t ON t.target_id = o.target_id
+        WHERE NOT EXISTS (SELECT 1 FROM observations o JOIN target_models t ON t.target_id = o.target_id
                           WHERE t.model_id = m.id AND o.outcome = 'failed')
         ORDER BY e.variant, e.route, e.ordinal, p.observed_at"""
     found: dict[str, list[Any]] = {}

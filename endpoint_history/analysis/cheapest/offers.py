@@ -16,7 +16,7 @@ from endpoint_history.errors import ConfigurationError
 from endpoint_history.store.change_rule import value_at
 from endpoint_history.store.rows import LISTINGS, PRICES, ChangeTable
 from models.listing import Absent, EndpointKey, PriceSet, Terms
-from models.tables import endpoints, models, observations, paths, runs, targets, uptime_samples
+from models.tables import endpoints, models, observations, runs, target_models, targets, uptime_samples
 
 V = TypeVar("V")
 Sample = tuple[datetime, int | None, float | None]  # instant, status, uptime over 30 minutes in percent
@@ -117,7 +117,7 @@ def _ways_to(name: str, as_of: datetime | None) -> Iterator[sa.Select[int]]:
 def _unknown(connection: Connection, name: str) -> str:
     ids = connection.execute(select(models.c.openrouter_id)).scalars()
     variants = connection.execute(select(endpoints.c.variant).distinct()).scalars()
-    led = connection.execute(select(targets.c.author, targets.c.slug).join(paths)).all()
+    led = connection.execute(select(targets.c.author, targets.c.slug).join(target_models)).all()
     known = {*ids, *variants, *(f"{author}/{slug}" for author, slug in led)}
     if not known:
         return "--model: nothing is kept yet; run: endpoint-history collect"

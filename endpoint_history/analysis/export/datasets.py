@@ -45,7 +45,7 @@ DATASETS: Final = (
     Dataset(tables.runs, "started_at"),
     Dataset(tables.targets),
     Dataset(tables.models),
-    Dataset(tables.paths),
+    Dataset(tables.target_models),
     Dataset(tables.observations, "observed_at", owner="target_id"),
     Dataset(tables.endpoints),
     Dataset(tables.pricing_snapshots, "observed_at"),
@@ -66,7 +66,7 @@ DATASETS: Final = (
     Dataset(views.daily_uptime, "day"),
     Dataset(views.incidents, "started_at"),
     Dataset(views.observation_gaps, "started_at", ended="ended_at"),
-    Dataset(views.coverage_daily, "day"),
+    Dataset(views.daily_coverage, "day"),
 )
 
 # What names a row where others point to it, and as what. A look is named by its path; its time stands beside.

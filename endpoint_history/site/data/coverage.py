@@ -17,13 +17,13 @@ class ObservationCounts:
 
     observed: int = 0
     failed: int = 0
-    missing: int = 0
+    never_made: int = 0
     imported: int = 0
 
     @property
     def share(self) -> float | None:
         """Which share of those wanted counts, 0 to 1; None where none was wanted."""
-        wanted = self.observed + self.failed + self.missing
+        wanted = self.observed + self.failed + self.never_made
         return self.observed / wanted if wanted else None
 
 
@@ -32,7 +32,7 @@ def counted(rows: Iterable[Row]) -> ObservationCounts:
     sums: Counter[str] = Counter()
     for row in rows:
         sums.update(observed=row["observed"], failed=row["failed"], imported=row["imported"])
-        sums.update(missing=row["lacking"] - row["failed"])
+        sums.update(never_made=row["missed_observations"] - row["failed"])
     return ObservationCounts(**sums)
 
 
@@ -58,7 +58,7 @@ def by_day(history: History, last: date, days: int) -> list[dict[str, Any]]:
                 "height": round(height, 3),
                 "share": None if share is None else f"{100 * share:.0f}",
                 "looks": seen.observed + seen.imported,
-                "lacking": seen.failed + seen.missing,
+                "missed": seen.failed + seen.never_made,
             }
         )
     return found

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from endpoint_history.store.rows import PRICES
 from models.listing import Absent, PriceSet
-from models.tables import endpoints, evidence_daily, evidence_gaps, models, observations, uptime_daily
+from models.tables import endpoints, evidence_daily, closed_gaps, models, observations, uptime_daily
 from models.views import current_prices, endpoint_changes, incidents, model_price_changes, price_changes
 
 Row = sa.RowMapping
@@ -144,7 +144,7 @@ def _read_looks(connection: sa.Connection, by_id: dict[int, Model]) -> None:
         by_id[row["model_id"]].lowest.append(row)
     for row in _rows(connection, evidence_daily, "day"):
         by_id[row["model_id"]].coverage.append(row)
-    for row in _rows(connection, evidence_gaps, "started_at"):
+    for row in _rows(connection, closed_gaps, "started_at"):
         by_id[row["model_id"]].gaps.append(row)
 
 

@@ -33,7 +33,7 @@ def coverage_page(overview: Overview) -> dict[str, Any]:
         "days": coverage.by_day(history, overview.last_day, 365),
         "models": rows,
         "silent": sum(row["silent"] for row in rows),
-        "whole": sum(row["lacking"] == 0 for row in rows),
+        "whole": sum(row["missed_observations"] == 0 for row in rows),
         "gaps": [_gap(found) for found in longest[:_MOST_GAPS]],
         "gap_count": len(gaps),
     }
@@ -54,7 +54,7 @@ def _gap(found: list[Any]) -> dict[str, Any]:
         "model": model.id if len(found) == 1 else "",
         "model_file": file_name(model.id) if len(found) == 1 else "",
         "failed": sum(row["failed"] for row, _ in found),
-        "missing": sum(row["lacking"] - row["failed"] for row, _ in found),
+        "never_made": sum(row["missed_observations"] - row["failed"] for row, _ in found),
     }
 
 
@@ -69,9 +69,9 @@ def _model(overview: Overview, model: Model) -> dict[str, Any]:
         "share": None if seen.share is None else f"{100 * seen.share:.1f}",
         "observed": seen.observed,
         "failed": seen.failed,
-        "missing": seen.missing,
+        "never_made": seen.never_made,
         "imported": seen.imported,
-        "lacking": seen.failed + seen.missing,
+        "missed": seen.failed + seen.never_made,
         "looked_at": numbers.iso(model.looked_at),
         "silent": model.looked_at < overview.as_of - _OLD,
         "endpoints": len(offers),

@@ -74,7 +74,7 @@ def incident_row(row: Any, offer: Summary) -> dict[str, Any]:
         "minutes": row["minutes"],
         "lasted": numbers.duration(row["minutes"]),
         "worst": numbers.percent(row["worst_uptime_pct"], 1),
-        "depth": row["depth"],
+        "severity": row["severity"],
         "wide": bool(row["is_catalogue_wide"]),
         **naming(offer.model, offer.endpoint),
     }

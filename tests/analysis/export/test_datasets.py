@@ -13,7 +13,7 @@ from models.views import views
 
 # What another has with names beside, or the other way round; then what is no history.
 LEFT_OUT = {
-    *("uptime_daily", "hourly_uptime", "incident_spans", "evidence", "evidence_daily", "evidence_gaps"),
+    *("uptime_daily", "hourly_uptime", "incident_spans", "evidence", "evidence_daily", "closed_gaps"),
     *("stale_rollups", "alerts", "not_found"),
 }
 
@@ -42,7 +42,7 @@ def test_what_an_id_points_to_is_named_alike_everywhere() -> None:
     assert by_name["uptime_samples"][:5] == ["model", "variant", "route", "ordinal", "observed_at"]
     assert by_name["endpoints"][:4] == ["model", "variant", "route", "ordinal"]
     assert by_name["models"][0] == "model"
-    assert by_name["paths"] == ["author", "slug", "model"]
+    assert by_name["target_models"] == ["author", "slug", "model"]
     assert by_name["observations"][:4] == ["author", "slug", "run", "observed_at"]
     assert by_name["pricing_snapshots"][:8] == [
         *("model", "variant", "route", "ordinal", "observed_at", "author", "slug", "listed")
