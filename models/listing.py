@@ -1,4 +1,4 @@
-"""What a body says once it is read: a model, its endpoints, their prices, terms and uptime. Values only."""
+"""The values of a parsed body: a model, its endpoints, and their prices, terms and uptime."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from models.observation import Outcome
 JsonObject = dict[str, Any]
 
 UPTIME_WINDOW: Final = timedelta(minutes=30)
-"""Of the one uptime that all bodies have: a sample stands for no more than that."""
+"""The rolling window of `uptime_30m_pct`, which all bodies have. A sample covers no more time than this."""
 UPTIME_REDEFINED_AT: Final = datetime(2026, 10, 8, tzinfo=UTC)
-"""From then on upstream's uptime is a share of minutes; before, of requests. Nothing averages across."""
+"""OpenRouter's uptime is a share of minutes from this time on, and of requests before. Never average both."""
 
 
 class _Absent:
-    """The value of an endpoint at a look that proves it is not listed."""
+    """The value of an endpoint in evidence that proves that it is not listed."""
 
     def __repr__(self) -> str:
         return "ABSENT"
@@ -29,7 +29,7 @@ Absent = _Absent
 
 
 def canonical_decimal(value: Decimal) -> str:
-    """One text for one number: no exponent, no trailing zeros, no `-0`."""
+    """Return the same text for equal numbers: without exponent, trailing zeros or `-0`."""
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -38,13 +38,12 @@ def canonical_decimal(value: Decimal) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PriceSet:
-    """All prices of one endpoint at one look, in USD per unit as delivered: already net of `discount`.
+    """All prices of one endpoint in one observation, in USD per unit, after `discount`.
 
-    `prompt` and `completion` are always charged by the token, 0 meaning free; None means that the price varies
-    (upstream says -1). Every other price is None where nothing is charged: upstream says that by a missing key,
-    null or 0 alike. `discount` is a fraction, None where there is none. `overrides` are the conditional prices as
-    published, in order, their prices as canonical decimal strings. `other` holds price keys that this version has
-    no column for.
+    `prompt` and `completion` are prices per token: 0 means free, None that the price varies (OpenRouter says -1). Every
+    other price is None if it is not charged: OpenRouter omits the key, or says null or 0. `discount` is a fraction,
+    None if there is none. `overrides` are the conditional prices as published, in order, their prices as canonical
+    decimal strings. `other` contains the price keys that have no column yet.
     """
 
     prompt: Decimal | None
@@ -70,7 +69,7 @@ class PriceSet:
 PRICE_KEYS: Final = tuple(
     f.name for f in fields(PriceSet) if f.name not in {"varies", "discount", "overrides", "other"}
 )
-# Those for each token, which people read for a million; the others are for each request, image or the like.
+# Prices per token, which people read per million tokens. The others are per request, per image and so on.
 PER_TOKEN: Final = frozenset(
     {
         *("prompt", "completion", "image_token", "internal_reasoning"),
@@ -83,9 +82,9 @@ PER_TOKEN: Final = frozenset(
 class Terms:
     """The terms of an offer besides its price.
 
-    `quantization` is None where upstream says null, nothing or `unknown`. `supported_parameters` is sorted:
-    upstream's order means nothing. `features` holds the flags upstream added later (`supports_*`, `native_tools`,
-    `service_tier`).
+    `quantization` is None if OpenRouter says null, nothing or `unknown`. `supported_parameters` is sorted, as
+    OpenRouter's order has no meaning. `features` contains flags that OpenRouter added later (`supports_*`,
+    `native_tools`, `service_tier`).
     """
 
     provider_name: str
@@ -99,7 +98,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Uptime:
-    """Uptime in percent over three windows, and the status; None means that upstream gave no number."""
+    """Uptime in percent over three rolling windows, and the status. None means that OpenRouter gave no number."""
 
     status: int | None = None
     uptime_5m_pct: float | None = None
@@ -109,7 +108,7 @@ class Uptime:
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """Percentiles over the last 30 minutes: latency in milliseconds, throughput in tokens per second."""
+    """Percentiles over the last 30 minutes: latency in milliseconds, and throughput in tokens per second."""
 
     latency_p50_ms: float | None = None
     latency_p75_ms: float | None = None
@@ -125,8 +124,9 @@ class Performance:
 class EndpointKey:
     """The natural key of an endpoint within its model.
 
-    `variant` is the endpoint's own model id, else the model's. `route` is the tag, or for bodies from before tags
-    `provider:… quantization:…`. `ordinal` numbers endpoints that share both, by their terms.
+    `variant` is the endpoint's own model id, or the model's if it has none. `route` is the tag; for bodies older than
+    tags, it is `provider:… quantization:…`. `ordinal` numbers endpoints with the same variant and route, ordered by
+    their terms.
     """
 
     variant: str
@@ -136,7 +136,7 @@ class EndpointKey:
 
 @dataclass(frozen=True, slots=True)
 class EndpointListing:
-    """One endpoint as one body lists it."""
+    """One endpoint in one body."""
 
     key: EndpointKey
     name: str
@@ -149,7 +149,7 @@ class EndpointListing:
 
 @dataclass(frozen=True, slots=True)
 class ModelListing:
-    """One model as one body describes it; `openrouter_id` is the resolved id (`data.id`)."""
+    """One model in one body. `openrouter_id` is the resolved id (`data.id`)."""
 
     openrouter_id: str
     name: str
@@ -164,9 +164,9 @@ class ModelListing:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Drift:
-    """Something in a body that this version does not know: a key, or a value outside the known set.
+    """A key or value in a body that this version does not know.
 
-    `path` is where it stands, as `endpoint.pricing.video`; `value` is None for an unknown key.
+    `path` is its position, such as `endpoint.pricing.video`. `value` is None if the key itself is unknown.
     """
 
     path: str
@@ -175,7 +175,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """An endpoint of a body that could not be read: where it stood, and why."""
+    """An endpoint of a body that could not be read: its position from 0, and the reason."""
 
     position: int
     reason: str
@@ -183,9 +183,9 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one observation says. `listing` only with `ok`; `reason` only with `failed`.
+    """What one observation says. Only an `ok` has a `listing`, only a `failed` a `reason`.
 
-    An `ok` with `unread` endpoints is incomplete: what it lists is listed, but it proves no absence.
+    An `ok` with `unread` endpoints is incomplete: it proves which endpoints are listed, but not which are absent.
     """
 
     outcome: Outcome
@@ -196,11 +196,11 @@ class Reading:
 
     @property
     def complete(self) -> bool:
-        """Whether this observation proves the absence of what it does not list."""
+        """Return whether the observation proves that endpoints it does not list are absent."""
         return self.outcome != "failed" and not self.unread
 
     @property
     def trouble(self) -> str | None:
-        """Why it failed, or which endpoints could not be read; up to 500 characters."""
+        """Return why it failed, or which endpoints could not be read, in at most 500 characters."""
         unread = "; ".join(f"endpoint {item.position + 1} unread: {item.reason}" for item in self.unread)
         return (self.reason or unread)[:500] or None

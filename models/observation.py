@@ -1,4 +1,4 @@
-"""What one look at one target brought, before anybody has read it."""
+"""The values of a request before its body is parsed: target, run and observation."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ TARGET_MAX_LENGTH = 200
 
 @dataclass(frozen=True, slots=True, order=True)
 class Target:
-    """One configured author/slug pair: the path that is asked for, which may resolve to another model id."""
+    """One configured author/slug pair. It may resolve to a model with another id."""
 
     author: str
     slug: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `author/slug`; `~`, `:` and `.` are legal, path tricks and blanks are not. Raises ValueError."""
+        """Return the target of a text `author/slug`. Raises ValueError for `..`, blanks and other characters."""
         match = TARGET_FORM.fullmatch(text)
         if not match or len(text) > TARGET_MAX_LENGTH:
             raise ValueError(
@@ -41,9 +41,9 @@ class Target:
 class Run:
     """One collect or backfill.
 
-    `name` is unique and is also the name of the archive bundle that holds the run's bodies.
-    `source` tells where its bodies come from: `live`, or for a backfill `files`, `git` or `wayback`.
-    `cadence_seconds` is the interval of the schedule in force, None when nothing repeats it.
+    `name` is unique, and is also the name of the archive bundle with the run's bodies. `source` is where the bodies
+    come from: `live`, or `files`, `git` or `wayback` for a backfill. `cadence_seconds` is the interval of the run's
+    schedule, None if it has none.
     """
 
     name: str
@@ -54,13 +54,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look at one target at one instant: evidence not yet read.
+    """One request for one target, and its response, not yet parsed.
 
-    `observed_at` is aware UTC in whole seconds, from our clock when the response came. `status` is the HTTP status,
-    None when no response came. `error` says in one line why there is no whole response; a body beside it is only a
-    part. `body` is what came after content decoding, unedited. `origin` says where a body from outside lay: a file, a
-    commit and path, a capture's URL; None where we looked ourselves. `archive_line` counts the lines of the run's
-    archive bundle from 1.
+    `observed_at` is aware UTC in whole seconds: the time of our clock when the response arrived. `status` is the HTTP
+    status, None if no response arrived. `error` is one line that says why there is no complete response; a body beside
+    it is incomplete. `body` is the unedited body after content decoding. `origin` is the source of an imported body: a
+    file, a commit and path, or a capture's URL; it is None if we made the request ourselves. `archive_line` is the line
+    in the run's archive bundle, counted from 1.
     """
 
     run: Run
@@ -80,5 +80,5 @@ class Observation:
 
     @property
     def body_digest(self) -> str:
-        """The first 16 hex digits of the body's SHA-256; empty without a body."""
+        """Return the first 16 hex digits of the body's SHA-256, or an empty text without a body."""
         return hashlib.sha256(self.body).hexdigest()[:16] if self.body is not None else ""

@@ -1,4 +1,4 @@
-"""Column types that keep one meaning on SQLite and PostgreSQL."""
+"""Column types that have the same meaning on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 
 from models.listing import canonical_decimal
 
-_SQLITE_FORM = "%Y-%m-%d %H:%M:%S"  # what SQLite's datetime() gives, so the two compare
+_SQLITE_FORM = "%Y-%m-%d %H:%M:%S"  # the form of SQLite's datetime(), so that both can be compared
 
 
 class UtcTime(sa.types.TypeDecorator[datetime]):
@@ -21,11 +21,11 @@ class UtcTime(sa.types.TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        """Choose the storage of the database at hand."""
+        """Return the type that this database stores."""
         return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else self.impl_instance)
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
-        """Refuse naive times; nothing finer than a second is kept."""
+        """Store whole seconds. Raises ValueError for a naive time."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -34,7 +34,7 @@ class UtcTime(sa.types.TypeDecorator[datetime]):
         return utc.strftime(_SQLITE_FORM) if dialect.name == "sqlite" else utc
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
-        """Give aware UTC, whatever the session's time zone."""
+        """Return aware UTC, whatever the time zone of the session."""
         if value is None:
             return None
         if dialect.name == "sqlite":
@@ -43,17 +43,17 @@ class UtcTime(sa.types.TypeDecorator[datetime]):
 
 
 class UtcEpoch(sa.types.TypeDecorator[datetime]):
-    """The same instant for the largest tables: INTEGER unix seconds on SQLite, where every byte of a row counts."""
+    """Like UtcTime, for the largest tables: INTEGER unix seconds on SQLite, as every byte of a row counts."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        """Choose the storage of the database at hand."""
+        """Return the type that this database stores."""
         return dialect.type_descriptor(sa.Integer() if dialect.name == "sqlite" else self.impl_instance)
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
-        """Refuse naive times; nothing finer than a second is kept."""
+        """Store whole seconds. Raises ValueError for a naive time."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -61,24 +61,24 @@ class UtcEpoch(sa.types.TypeDecorator[datetime]):
         return int(value.timestamp()) if dialect.name == "sqlite" else value.replace(microsecond=0)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
-        """Give aware UTC, whatever the session's time zone."""
+        """Return aware UTC, whatever the time zone of the session."""
         if value is None:
             return None
         return datetime.fromtimestamp(value, UTC) if dialect.name == "sqlite" else _as_utc(value)
 
 
 class ExactDecimal(sa.types.TypeDecorator[Decimal]):
-    """A decimal without loss: NUMERIC, or canonical TEXT on SQLite, whose own NUMERIC is a double."""
+    """An exact decimal: NUMERIC, or canonical TEXT on SQLite, where NUMERIC is a double."""
 
     impl = sa.Numeric
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        """Choose the storage of the database at hand."""
+        """Return the type that this database stores."""
         return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else sa.Numeric(asdecimal=True))
 
     def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> Any:
-        """Refuse floats: they are not what was on the wire."""
+        """Store a Decimal. Raises TypeError for a float, which is not the exact price."""
         if value is None:
             return None
         if not isinstance(value, Decimal):
@@ -86,7 +86,7 @@ class ExactDecimal(sa.types.TypeDecorator[Decimal]):
         return canonical_decimal(value) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Decimal | None:  # noqa: ARG002
-        """Give the Decimal that was stored."""
+        """Return the Decimal that was stored."""
         return None if value is None else Decimal(value)
 
 

@@ -109,7 +109,7 @@ def test_each_look_tells_its_run_its_source_and_where_it_lay(command: Command, d
     assert origin.endswith(place("20260516093000"))
     e = evidence.c
     with opened(database_url) as engine, engine.connect() as connection:
-        rows = connection.execute(sa.select(e.model, e.path, e.source, e.origin).order_by(e.observed_at)).all()
+        rows = connection.execute(sa.select(e.model, e.target, e.source, e.origin).order_by(e.observed_at)).all()
     assert [tuple(row) for row in rows] == [(PATH, PATH, source, origin) for _, source, origin in told]
 
 
