@@ -182,7 +182,7 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedObservation:
     """What one observation says. Only an `ok` has a `listing`, only a `failed` a `reason`.
 
     An `ok` with `unread` endpoints is incomplete: it proves which endpoints are listed, but not which are absent.

@@ -32,7 +32,7 @@ from endpoint_history.store.dimensions import known_targets, run_ids
 from endpoint_history.store.observations import known_looks
 from endpoint_history.store.run_end import finish_run
 from endpoint_history.store.writer import Read, store
-from models.listing import Reading
+from models.listing import ParsedObservation
 from models.observation import Observation, Outcome, Run, Target
 
 _BATCH = 5000
@@ -143,7 +143,7 @@ def _new(
     engine: sa.Engine, run: Run, batch: list[Item], *, wanted: Wanted, result: BackfillResult, at: datetime
 ) -> list[Read]:
     """What of a batch is wanted and not known, each once; all else is counted."""
-    looks: list[tuple[Observation, Reading | None]] = []
+    looks: list[tuple[Observation, ParsedObservation | None]] = []
     for item in batch:
         if isinstance(item, KnownBody):
             result.known += 1
@@ -164,7 +164,7 @@ def _new(
 
 def _look(
     item: SavedBody | Observation | Refused, run: Run, at: datetime
-) -> tuple[Observation, Reading | None] | Refused:
+) -> tuple[Observation, ParsedObservation | None] | Refused:
     match item:
         case SavedBody():
             return observation_of(item, run, at)
@@ -175,7 +175,7 @@ def _look(
             return item
 
 
-def _key(look: Observation, reading: Reading | None) -> Key:
+def _key(look: Observation, reading: ParsedObservation | None) -> Key:
     """A body from outside that is not read yet can only be new or known as `ok`."""
     return look.target, look.observed_at, reading.outcome if reading else "ok", look.body_digest
 
@@ -186,7 +186,9 @@ def _known(connection: sa.Connection, keys: Sequence[Key]) -> set[Key]:
     return {by_row[row] for row in known_looks(connection, by_row)}
 
 
-def _read(looks: Iterable[tuple[Observation, Reading | None]], stored: set[Key], result: BackfillResult) -> list[Read]:
+def _read(
+    looks: Iterable[tuple[Observation, ParsedObservation | None]], stored: set[Key], result: BackfillResult
+) -> list[Read]:
     """Read what is not known: that takes ten times as long as to find that something is."""
     reads: dict[Key, Read] = {}
     for look, own_reading in looks:

@@ -9,7 +9,7 @@ from endpoint_history.parsing.safe_parse import parse_or_fail
 from endpoint_history.refusals import Refused
 from endpoint_history.sources.git.times import BY_COMMIT
 from endpoint_history.sources.items import SavedBody
-from models.listing import ModelListing, Reading
+from models.listing import ModelListing, ParsedObservation
 from models.observation import Observation, Run, Target
 
 _OK = 200
@@ -18,7 +18,7 @@ _BEFORE_OPENROUTER = datetime(2023, 1, 1, tzinfo=UTC)
 _UNTOLD = Target("unknown", "unknown")
 
 
-def observation_of(found: SavedBody, run: Run, at: datetime) -> tuple[Observation, Reading | None] | Refused:
+def observation_of(found: SavedBody, run: Run, at: datetime) -> tuple[Observation, ParsedObservation | None] | Refused:
     """The look that saved a body, and its reading where the body had to tell what was looked at."""
     observed_at = found.observed_at.astimezone(UTC).replace(microsecond=0)
     if reason := _impossible(observed_at, at, found.dated_by):
@@ -46,8 +46,8 @@ def _impossible(observed_at: datetime, at: datetime, dated_by: str) -> str | Non
 
 
 def _by_own_name(
-    look: Observation, reading: Reading, listing: ModelListing
-) -> tuple[Observation, Reading | None] | Refused:
+    look: Observation, reading: ParsedObservation, listing: ModelListing
+) -> tuple[Observation, ParsedObservation | None] | Refused:
     own = _own_name(listing)
     try:
         look = dataclasses.replace(look, target=Target.parse(own))
@@ -57,7 +57,7 @@ def _by_own_name(
     return look, reading if own == listing.openrouter_id else None
 
 
-def unlisted(look: Observation, reading: Reading) -> Refused:
+def unlisted(look: Observation, reading: ParsedObservation) -> Refused:
     """The refusal of a look whose body lists no endpoints."""
     return Refused(look.origin or "", reading.reason or "not an endpoints body")
 

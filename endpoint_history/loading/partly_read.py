@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from endpoint_history.refusals import Reasons, Refused
-from models.listing import Reading
+from models.listing import ParsedObservation
 from models.observation import Observation
 
 
@@ -20,7 +20,7 @@ class PartlyRead:
     unread: Reasons = field(default_factory=Reasons)
     drift: Reasons = field(default_factory=Reasons)
 
-    def add(self, look: Observation, reading: Reading) -> None:
+    def add(self, look: Observation, reading: ParsedObservation) -> None:
         """Count what could not be read of one body."""
         origin = look.origin or f"{look.target} at {look.observed_at:%Y-%m-%d %H:%M:%S}"
         self.bodies += bool(reading.unread)

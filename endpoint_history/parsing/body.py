@@ -27,7 +27,7 @@ from endpoint_history.parsing.fields import (
     unknown_key,
 )
 from endpoint_history.text import one_line
-from models.listing import Drift, EndpointListing, ModelListing, Reading, Unread
+from models.listing import Drift, EndpointListing, ModelListing, ParsedObservation, Unread
 from models.observation import Observation, Target
 
 _OK, _NOT_FOUND = 200, 404
@@ -39,21 +39,21 @@ _MAX_ENDPOINTS = 2000  # the most that were seen is 19
 _LATEST_CREATED = 4_102_444_800  # the year 2100
 
 
-def read_observation(observation: Observation) -> Reading:
+def read_observation(observation: Observation) -> ParsedObservation:
     """Judge one observation: `ok` with a listing, `gone` by the API's own 404, or `failed` with the reason."""
     if observation.error:
-        return Reading("failed", reason=observation.error)
+        return ParsedObservation("failed", reason=observation.error)
     if trouble := clock_trouble(observation):
-        return Reading("failed", reason=trouble)
+        return ParsedObservation("failed", reason=trouble)
     try:
         body = load_json(observation.body or b"")
     except NotJsonError as error:
-        return Reading("failed", reason=_with_status(observation.status, str(error)))
+        return ParsedObservation("failed", reason=_with_status(observation.status, str(error)))
     if observation.status == _OK:
         return _read_listing(body, observation.target)
     if observation.status == _NOT_FOUND and _error_message(body) is not None:
-        return Reading("gone")
-    return Reading("failed", reason=_with_status(observation.status, _why_refused(body, observation.status)))
+        return ParsedObservation("gone")
+    return ParsedObservation("failed", reason=_with_status(observation.status, _why_refused(body, observation.status)))
 
 
 def _with_status(status: int | None, reason: str) -> str:
@@ -75,20 +75,20 @@ def _why_refused(body: Any, status: int | None) -> str:
     return f"not the API's own 404: {said}" if status == _NOT_FOUND else said
 
 
-def _read_listing(body: Any, target: Target) -> Reading:
+def _read_listing(body: Any, target: Target) -> ParsedObservation:
     message = _error_message(body)
     if message is not None:
-        return Reading("failed", reason=f"an error body under HTTP 200: {message}")
+        return ParsedObservation("failed", reason=f"an error body under HTTP 200: {message}")
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(data, dict) or not isinstance(data.get("endpoints"), list):
-        return Reading("failed", reason=other_json(body))
+        return ParsedObservation("failed", reason=other_json(body))
     try:
         return _read_model(data, target)
     except UnreadableError as error:
-        return Reading("failed", reason=f"wrong shape: {error}")
+        return ParsedObservation("failed", reason=f"wrong shape: {error}")
 
 
-def _read_model(data: dict[str, Any], target: Target) -> Reading:
+def _read_model(data: dict[str, Any], target: Target) -> ParsedObservation:
     model_id = checked_text(data.get("id"), "data.id")
     endpoints, unread, drift = _read_endpoints(data["endpoints"], model_id)
     given = data.get("architecture")
@@ -114,7 +114,7 @@ def _read_model(data: dict[str, Any], target: Target) -> Reading:
         endpoints=with_ordinals(endpoints),
     )
     drift |= _model_drift(data, architecture, listing)
-    return Reading("ok", listing, unread=unread, drift=frozenset(sorted(drift, key=str)[:_MAX_DRIFT]))
+    return ParsedObservation("ok", listing, unread=unread, drift=frozenset(sorted(drift, key=str)[:_MAX_DRIFT]))
 
 
 def _read_endpoints(items: list[Any], model_id: str) -> tuple[list[EndpointListing], tuple[Unread, ...], set[Drift]]:

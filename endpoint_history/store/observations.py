@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from endpoint_history.database.dialect import insert
 from endpoint_history.store.evidence import SAME_LOOK, Sighting, counting
-from models.listing import Reading
+from models.listing import ParsedObservation
 from models.observation import Observation, Target
 from models.tables import models, observations, runs, target_models, targets
 from models.types import UtcTime
@@ -47,7 +47,7 @@ class Flip:
 
 
 def observation_row(
-    observation: Observation, reading: Reading, run_id: int, target_id: int, model_id: int | None
+    observation: Observation, reading: ParsedObservation, run_id: int, target_id: int, model_id: int | None
 ) -> dict[str, Any]:
     """The columns of `observations`; nothing counts before it is settled."""
     return {

@@ -36,11 +36,11 @@ from endpoint_history.store.observations import (
     settle,
 )
 from endpoint_history.store.rows import LISTINGS, PRICES, uptime_row
-from models.listing import EndpointListing, Reading
+from models.listing import EndpointListing, ParsedObservation
 from models.observation import Observation
 from models.tables import endpoints, performance_samples, uptime_samples
 
-Read = tuple[Observation, Reading]
+Read = tuple[Observation, ParsedObservation]
 # Changes further apart than this are applied one after the other, so that what lies between is not loaded.
 _APART = timedelta(hours=1)
 
@@ -67,7 +67,7 @@ class _New:
     """An observation that is new, as it came and as it is stored."""
 
     observation: Observation
-    reading: Reading
+    reading: ParsedObservation
     row: dict[str, Any]
 
 

@@ -24,18 +24,9 @@ PRICES = (
     *("input_cache_read_usd", "input_cache_write_usd", "input_cache_write_1h_usd"),
 )
 TABLES = (
-    *(
-        "runs",
-        "targets",
-        "models",
-        "target_models",
-        "observations",
-        "endpoints",
-        "pricing_snapshots",
-        "listing_changes",
-    ),
-    *("uptime_samples", "performance_samples", "uptime_hourly", "uptime_daily", "catalogue_daily", "incident_spans"),
-    *("evidence_daily", "closed_gaps", "stale_rollups", "retention", "drift", "alerts", "not_found"),
+    *("runs", "targets", "models", "target_models", "observations", "endpoints", "pricing_snapshots"),
+    *("listing_changes", "uptime_samples", "performance_samples", "uptime_hourly", "uptime_daily", "catalogue_daily"),
+    *("incident_spans", "evidence_daily", "closed_gaps", "stale_rollups", "retention", "drift", "alerts", "not_found"),
 )
 
 

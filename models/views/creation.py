@@ -52,7 +52,8 @@ def drop_views(connection: sa.Connection) -> None:
 
 def _has_views(connection: sa.Connection) -> bool:
     on_sqlite = connection.dialect.name == "sqlite"
-    found = dict(connection.execute(sa.text(_ON_SQLITE if on_sqlite else _ON_POSTGRESQL)).tuples().all())
+    rows = connection.execute(sa.text(_ON_SQLITE if on_sqlite else _ON_POSTGRESQL))
+    found: dict[str, str] = {name: sql for name, sql in rows}  # noqa: C416
     views = definitions(connection.dialect.name)
     if not found.keys() >= {view.name for view in views}:
         return False

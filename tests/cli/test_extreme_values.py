@@ -23,7 +23,7 @@ from endpoint_history.monitoring.status import read_status, status_lines
 from endpoint_history.parsing.body import read_observation
 from endpoint_history.rollups.refresh import roll_up
 from endpoint_history.store.writer import Read, store
-from models.listing import EndpointListing, PriceSet, Reading, Uptime
+from models.listing import EndpointListing, ParsedObservation, PriceSet, Uptime
 from models.views import views
 from tests.support import sites
 from tests.support.exporting import export_to
@@ -124,7 +124,7 @@ OLD_CONDITIONS: list[dict[str, Any]] = [
 ]
 
 
-def as_older_versions_stored_it(reading: Reading, look: int) -> Reading:
+def as_older_versions_stored_it(reading: ParsedObservation, look: int) -> ParsedObservation:
     """The same reading with values that were let in when only their size as JSON was bounded."""
     assert reading.listing is not None
     endpoints = tuple(

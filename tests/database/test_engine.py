@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from endpoint_history.database import engine as engine_module
 from endpoint_history.database.engine import (
     downgrade,
     location,
@@ -198,9 +199,10 @@ def test_an_empty_database_is_told_to_be_set_up(empty_database_url: str) -> None
     assert _refusal(_open, empty_database_url) == (2, expected)
 
 
-def test_an_older_database_is_told_to_be_upgraded(empty_database_url: str) -> None:
+def test_an_older_database_is_told_to_be_upgraded(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     upgrade(empty_database_url, "0001")
-    expected = f"the database {_shown(empty_database_url)} is at revision 0001; run: endpoint-history db upgrade"
+    monkeypatch.setattr(engine_module, "_head", lambda: "0002_next")
+    expected = f"the database {_shown(empty_database_url)} is at revision 0001_tables; run: endpoint-history db upgrade"
     assert _refusal(_open, empty_database_url) == (2, expected)
 
 
@@ -208,7 +210,10 @@ def test_an_older_database_is_told_to_be_upgraded(empty_database_url: str) -> No
 def test_a_database_newer_than_the_code_is_left_alone(action: Callable[[str], object], empty_database_url: str) -> None:
     upgrade(empty_database_url)
     _set_revision(empty_database_url, "9999")
-    expected = "the database is at revision 9999, which this version does not know; install a newer endpoint-history"
+    expected = (
+        f"the database {_shown(empty_database_url)} is at revision 9999, which this version does not know;"
+        " install a newer endpoint-history"
+    )
     assert _refusal(action, empty_database_url) == (2, expected)
 
 
@@ -274,7 +279,7 @@ def test_a_database_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_upgrade_makes_the_folder_and_says_where_it_is(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new/folder/history.db"
     said = upgrade(url, "0001")
-    assert said == f"{url} is at revision 0001"
+    assert said == f"{url} is at revision 0001_tables"
     assert (tmp_path / "new/folder/history.db").exists()
 
 
@@ -319,7 +324,7 @@ def test_the_revisions_of_an_empty_database_are_none_and_the_head(empty_database
     engine = open_engine(empty_database_url)
     current, head = revisions(engine)
     engine.dispose()
-    assert (current, len(head)) == (None, 4)
+    assert (current, head) == (None, "0001_tables")
 
 
 def test_writers_at_once_both_finish_and_lose_nothing(empty_database_url: str) -> None:

@@ -16,9 +16,9 @@ from models.listing import (
     EndpointKey,
     EndpointListing,
     ModelListing,
+    ParsedObservation,
     Performance,
     PriceSet,
-    Reading,
     Terms,
     Uptime,
 )
@@ -71,7 +71,7 @@ def only(body: bytes) -> EndpointListing:
     return endpoint
 
 
-def reading_of(*endpoints: Any) -> Reading:
+def reading_of(*endpoints: Any) -> ParsedObservation:
     return read_observation(a_look(*endpoints))
 
 
@@ -286,11 +286,11 @@ def test_any_other_answer_is_failed_and_says_why(status: int | None, body: bytes
 @pytest.mark.parametrize("status", [200, 404, None])
 def test_an_observation_with_an_error_is_failed_whatever_its_body(status: int | None, body: bytes | None) -> None:
     reading = read_observation(a_look(status=status, body=body, error="connection lost"))
-    assert reading == Reading("failed", reason="connection lost")
+    assert reading == ParsedObservation("failed", reason="connection lost")
 
 
 def test_a_look_without_answer_is_failed() -> None:
-    assert read_observation(a_failed_look()) == Reading("failed", reason="connection refused")
+    assert read_observation(a_failed_look()) == ParsedObservation("failed", reason="connection refused")
 
 
 BAD = [

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from endpoint_history.parsing.body import read_observation
-from models.listing import Drift, Reading
+from models.listing import Drift, ParsedObservation
 from tests.support.factories import a_body, a_look, an_endpoint
 
 MODEL_FIELDS = ["id", "name", "created", "description", "architecture", "endpoints", "unheard_of"]
@@ -33,7 +33,7 @@ UNSTORABLE = "a\0b\ud800c"
 STORABLE = "a\ufffdb\ufffdc"
 
 
-def read(body: bytes, status: int | None = 200) -> Reading:
+def read(body: bytes, status: int | None = 200) -> ParsedObservation:
     return read_observation(a_look(body=body, status=status))
 
 
@@ -101,7 +101,7 @@ JSON_NUMBERS = (
 JSON_TEXTS = JSON_VALUES.map(json.dumps) | JSON_NUMBERS | JSON_NUMBERS.map(json.dumps)
 
 
-def assert_coherent(reading: Reading) -> None:
+def assert_coherent(reading: ParsedObservation) -> None:
     assert reading.outcome in {"ok", "gone", "failed"}
     assert (reading.listing is not None) == (reading.outcome == "ok")
     assert bool(reading.reason) == (reading.outcome == "failed")
@@ -214,7 +214,7 @@ def test_ambiguous_json_anywhere_fails_the_whole_body(place: str, raw: bytes, re
 
 def test_a_price_given_twice_is_never_chosen_between() -> None:
     body = a_body(an_endpoint()).replace(b'"prompt": "0.000001"', b'"prompt": "0.000001", "prompt": "0.000002"')
-    assert read(body) == Reading("failed", reason="the key 'prompt' stands twice in one object")
+    assert read(body) == ParsedObservation("failed", reason="the key 'prompt' stands twice in one object")
 
 
 def test_a_byte_order_mark_before_the_body_is_harmless() -> None:

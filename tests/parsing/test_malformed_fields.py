@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from endpoint_history.parsing.body import read_observation
-from models.listing import Drift, EndpointListing, Reading, Uptime
+from models.listing import Drift, EndpointListing, ParsedObservation, Uptime
 from tests.support.factories import a_body, a_look, an_endpoint
 
 PERCENTS = [f"uptime_last_{window}" for window in ("5m", "30m", "1d")]
 LIMITS = ["context_length", "max_completion_tokens", "max_prompt_tokens"]
 
 
-def read(raw: str, field: str, **others: Any) -> tuple[EndpointListing, Reading]:
+def read(raw: str, field: str, **others: Any) -> tuple[EndpointListing, ParsedObservation]:
     """An endpoint with this JSON text as one of its fields, beside another endpoint, and the whole reading."""
     body = a_body(an_endpoint("south"), an_endpoint(**others | {field: "@raw@"}))
     reading = read_observation(a_look(body=body.replace(b'"@raw@"', raw.encode())))

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from endpoint_history.parsing.body import read_observation
 from endpoint_history.store.rows import LISTINGS, PRICES, ChangeTable
-from models.listing import ABSENT, EndpointKey, EndpointListing, Reading, Uptime, canonical_decimal
+from models.listing import ABSENT, EndpointKey, EndpointListing, ParsedObservation, Uptime, canonical_decimal
 from models.observation import Observation
 from models.tables import (
     NO_HISTORY,
@@ -42,7 +42,7 @@ class Fact:
     """One distinct observation with what it says and the model it speaks for."""
 
     observation: Observation
-    reading: Reading
+    reading: ParsedObservation
     model: str
 
     @property
@@ -95,8 +95,8 @@ def evidence_of(looks: Iterable[Observation]) -> list[Fact]:
     return [fact for fact in facts if _counts(fact, facts)]
 
 
-def _distinct(looks: Iterable[Observation]) -> list[tuple[Observation, Reading]]:
-    distinct: dict[Any, tuple[Observation, Reading]] = {}
+def _distinct(looks: Iterable[Observation]) -> list[tuple[Observation, ParsedObservation]]:
+    distinct: dict[Any, tuple[Observation, ParsedObservation]] = {}
     for observation in sorted(looks, key=lambda o: (o.run.kind != "collect", o.run.name, o.archive_line or 0)):
         reading = read_observation(observation)
         key = (observation.target, observation.observed_at, reading.outcome, observation.body_digest)
@@ -104,7 +104,7 @@ def _distinct(looks: Iterable[Observation]) -> list[tuple[Observation, Reading]]
     return list(distinct.values())
 
 
-def _facts(read: list[tuple[Observation, Reading]]) -> list[Fact]:
+def _facts(read: list[tuple[Observation, ParsedObservation]]) -> list[Fact]:
     shown = [(o.target, o.observed_at, r.listing.openrouter_id) for o, r in read if r.listing]
     facts = [Fact(o, r, r.listing.openrouter_id) for o, r in read if r.listing]
     for observation, reading in read:
@@ -161,7 +161,7 @@ def _seen(times: list[datetime]) -> tuple[datetime, datetime]:
     return min(times), max(times)
 
 
-def _drift(read: list[tuple[Observation, Reading]]) -> dict[tuple[str, str], tuple[Any, ...]]:
+def _drift(read: list[tuple[Observation, ParsedObservation]]) -> dict[tuple[str, str], tuple[Any, ...]]:
     times: dict[tuple[str, str], list[datetime]] = {}
     for observation, reading in read:
         for item in reading.drift:

@@ -33,7 +33,7 @@ def coverage_page(overview: Overview) -> dict[str, Any]:
         "days": coverage.by_day(history, overview.last_day, 365),
         "models": rows,
         "silent": sum(row["silent"] for row in rows),
-        "whole": sum(row["missed_observations"] == 0 for row in rows),
+        "whole": sum(row["missed"] == 0 for row in rows),
         "gaps": [_gap(found) for found in longest[:_MOST_GAPS]],
         "gap_count": len(gaps),
     }
