@@ -196,7 +196,7 @@ async def _walk(settings: Settings, targets: Sequence[Target], wanted: Wanted, h
     async with Fetcher(settings) as fetcher:
         since, until, base_url = wanted.since, wanted.until, settings.openrouter_base_url
         source = open_wayback(fetcher.get, targets, had=had, base_url=base_url, since=since, until=until)
-        async with aclosing(source.items) as items:
+        async with aclosing(source) as items:
             async for item in items:
                 yield item
 
