@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from endpoint_history.database.partitions import make_months
+from endpoint_history.database.partitions import create_partitions
 from models.tables import metadata
 
 BEGIN = datetime(2025, 11, 1, tzinfo=UTC)
@@ -227,7 +227,7 @@ def _epochs(rows: Iterable[Row]) -> Iterator[Row]:
 def _write_postgres(url: str, year: Year, tables: dict[str, tuple[str, Iterable[Row]]]) -> None:
     engine = sa.create_engine(url)
     with engine.begin() as connection:
-        make_months(connection, [BEGIN + timedelta(days=day) for day in range(year.days)])
+        create_partitions(connection, [BEGIN + timedelta(days=day) for day in range(year.days)])
         for name in tables:
             if "id" in metadata.tables[name].c:
                 connection.execute(sa.select(sa.func.setval(sa.func.pg_get_serial_sequence(name, "id"), 10**9)))

@@ -28,7 +28,7 @@ from endpoint_history.collecting.batch import BatchStep, Progress, Walk
 from endpoint_history.collecting.run import Collected, collect_targets
 from endpoint_history.collecting.run import collect_shard as collect_targets_of_shard
 from endpoint_history.collecting.shards import collect_sharded
-from endpoint_history.database.engine import opened, told, writing
+from endpoint_history.database.engine import opened, translated_errors, writing
 from endpoint_history.errors import HistoryError
 from endpoint_history.openrouter.client import now
 from endpoint_history.openrouter.rate_limit import Politeness
@@ -202,7 +202,7 @@ async def _alert(settings: Settings, events: Sequence[CollectEvent]) -> None:
         receiver = ""
     if receiver is None:
         return
-    with opened(settings.database_url.get_secret_value()) as engine, told(engine):
+    with opened(settings.database_url.get_secret_value()) as engine, translated_errors(engine):
         with writing(engine) as connection:
             record_alerts(connection, events, now())
         if receiver and (waiting := await deliver_waiting(engine, partial(send_message, receiver), now)):

@@ -25,7 +25,7 @@ from endpoint_history.alerts.history import AlertHistory
 from endpoint_history.alerts.rule_events import alert_events
 from endpoint_history.alerts.rules import Rule, read_rules
 from endpoint_history.collecting.run import Collected
-from endpoint_history.database.engine import opened, told
+from endpoint_history.database.engine import opened, translated_errors
 from endpoint_history.errors import ConfigurationError, HistoryError
 from endpoint_history.monitoring.status import stale_targets
 from endpoint_history.settings import Settings
@@ -81,5 +81,9 @@ def _last_end(connection: Connection) -> datetime | None:
 
 
 def _ask(settings: Settings, question: Callable[[Connection], T]) -> T:
-    with opened(settings.database_url.get_secret_value()) as engine, told(engine), engine.connect() as connection:
+    with (
+        opened(settings.database_url.get_secret_value()) as engine,
+        translated_errors(engine),
+        engine.connect() as connection,
+    ):
         return question(connection)

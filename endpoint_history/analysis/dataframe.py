@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from pandas import DataFrame, Series
 
 from endpoint_history.analysis.cheapest.conditions import nearest
-from endpoint_history.database.engine import told
+from endpoint_history.database.engine import translated_errors
 from endpoint_history.errors import ConfigurationError
 from models.tables import endpoints, models
 from models.types import ExactDecimal, UtcEpoch, UtcTime
@@ -81,7 +81,7 @@ def rows(
         raise ValueError(f"until {until} is not after since {since}")
     query = sa.select(view).where(*conditions, *_in_time(view, since, until))
     query = query.order_by(*(view.c[name] for name in _ORDER if name in view.c))
-    with told(history), history.connect() as connection:
+    with translated_errors(history), history.connect() as connection:
         for name, value, known in (
             ("model", model, models.c.openrouter_id),
             ("provider", provider, endpoints.c.provider_name),

@@ -39,7 +39,7 @@ from endpoint_history.analysis.dataframe import (
     rows,
     text_dtype,
 )
-from endpoint_history.database.engine import check_schema, open_engine, told
+from endpoint_history.database.engine import check_schema, open_engine, translated_errors
 from endpoint_history.settings import Settings
 from models.tables import endpoints, models
 from models.tables import uptime_samples as raw
@@ -241,7 +241,7 @@ def cheapest(
     Example: cheapest(history, "openai/gpt-4o", Usage(10_000, 1_000), Conditions(uptime_pct=Decimal("99.5")))
     """
     instant = None if as_of is None else read_time(as_of)
-    with told(history), history.connect() as connection:
+    with translated_errors(history), history.connect() as connection:
         answer = rank_offers(connection, model, usage, conditions, as_of=instant)
     offers = [dataclasses.asdict(offer) for offer in (*answer.offers, *answer.left_out)]
     columns = {field.name: [offer[field.name] for offer in offers] for field in dataclasses.fields(RankedOffer)}

@@ -21,15 +21,15 @@ from endpoint_history.archive.reader import Progress
 from endpoint_history.backfilling.result import BackfillResult, Wanted
 from endpoint_history.backfilling.saved_body import observation_of, unlisted
 from endpoint_history.collecting.summary import TargetOutcome, count_conflicts, summarize_run
-from endpoint_history.database.engine import lock_writers, told, writing
+from endpoint_history.database.engine import lock_writers, translated_errors, writing
 from endpoint_history.errors import HistoryError
-from endpoint_history.loading.bundles import seldom_collected, take_up
+from endpoint_history.loading.bundles import load_missing_bundles, relaxed_gc
 from endpoint_history.parsing.safe_parse import parse_or_fail
 from endpoint_history.refusals import Refused
 from endpoint_history.rollups.refresh import roll_up
 from endpoint_history.sources.items import KnownBody, SavedBody
 from endpoint_history.store.dimensions import known_targets, run_ids
-from endpoint_history.store.observations import known_looks
+from endpoint_history.store.observations import stored_provenance
 from endpoint_history.store.run_end import finish_run
 from endpoint_history.store.writer import Read, store
 from models.listing import ParsedObservation
@@ -57,33 +57,33 @@ def import_bodies(
 ) -> BackfillResult:
     """Take all that is wanted and not known yet. `at` is now. Raises HistoryError; what was taken stays taken."""
     run = Run(run_name("backfill", at, secrets.token_hex(3)), "backfill", source)
-    result = BackfillResult(run.name, troubles=take_up(engine, archive, at))
+    result = BackfillResult(run.name, troubles=load_missing_bundles(engine, archive, at))
     last: datetime | None = None
     outcomes: Counter[Outcome] = Counter()
     with ExitStack() as stack:
-        stack.enter_context(seldom_collected())
+        stack.enter_context(relaxed_gc())
         bundle = None
         for batch in _batches(items, progress):
             new = _new(engine, run, batch, wanted=wanted, result=result, at=at)
             if not new:
                 continue
             if bundle is None:
-                with told(engine), writing(engine) as connection:
+                with translated_errors(engine), writing(engine) as connection:
                     run_ids(connection, [run])
                 bundle = stack.enter_context(archive.open_bundle(run))
             kept = [(bundle.add(look), reading) for look, reading in new]
             bundle.sync()
-            with told(engine), writing(engine) as connection:
+            with translated_errors(engine), writing(engine) as connection:
                 stored = store(connection, kept)
             result.changed += stored.changed
             result.new += len(kept)
             outcomes.update(reading.outcome for _, reading in kept)
             newest = max(look.observed_at for look, _ in kept)
             last = max(last or newest, newest)
-    with told(engine), writing(engine) as connection:
+    with translated_errors(engine), writing(engine) as connection:
         finish_run(connection, run.name, outcomes, last)
         result.conflicts = count_conflicts(connection, run.name)
-    with told(engine):
+    with translated_errors(engine):
         roll_up(engine)
     return result
 
@@ -105,7 +105,7 @@ def try_bodies(
         new = _new(engine, run, batch, wanted=wanted, result=result, at=at)
         result.new += len(new)
         first += new[: max(0, _TRIED - len(first))]
-    with told(engine), engine.connect().execution_options(writing=True) as connection:
+    with translated_errors(engine), engine.connect().execution_options(writing=True) as connection:
         lock_writers(connection)
         result.changed = store(connection, first).changed
         if first:
@@ -157,7 +157,7 @@ def _new(
             looks.append(look)
             if isinstance(item, SavedBody):
                 result.dating.add(item, look[0])
-    with told(engine), engine.connect() as connection:
+    with translated_errors(engine), engine.connect() as connection:
         stored = _known(connection, [_key(look, reading) for look, reading in looks])
     return _read(looks, stored, result)
 
@@ -183,7 +183,7 @@ def _key(look: Observation, reading: ParsedObservation | None) -> Key:
 def _known(connection: sa.Connection, keys: Sequence[Key]) -> set[Key]:
     ids = known_targets(connection, {target for target, *_ in keys})
     by_row: dict[tuple[Any, ...], Key] = {(ids[key[0]], *key[1:]): key for key in keys if key[0] in ids}
-    return {by_row[row] for row in known_looks(connection, by_row)}
+    return {by_row[row] for row in stored_provenance(connection, by_row)}
 
 
 def _read(
@@ -201,5 +201,5 @@ def _read(
             result.refuse(unlisted(look, reading))
         else:
             reads[key] = look, reading
-            result.partly.add(look, reading)
+            result.problems.add(look, reading)
     return list(reads.values())

@@ -19,9 +19,9 @@ from endpoint_history.backfilling.importer import Items, import_bodies, try_bodi
 from endpoint_history.backfilling.replay import replay, try_replay
 from endpoint_history.backfilling.result import BackfillResult, Wanted
 from endpoint_history.database.clock import refuse_clock_ahead
-from endpoint_history.database.engine import location, opened, told
+from endpoint_history.database.engine import location, opened, translated_errors
 from endpoint_history.errors import ConfigurationError, HistoryError
-from endpoint_history.loading.bundles import Loaded, some_bundles
+from endpoint_history.loading.bundles import Loaded, require_bundles
 from endpoint_history.loading.compare import Difference
 from endpoint_history.loading.rebuild import has_history, rebuild, verify
 from endpoint_history.openrouter.client import Fetcher
@@ -30,7 +30,7 @@ from endpoint_history.sources.files.source import open_files
 from endpoint_history.sources.git.source import open_git
 from endpoint_history.sources.items import Source
 from endpoint_history.sources.wayback.source import Had, Item, nothing_captured, open_wayback
-from endpoint_history.store.observations import origins_of
+from endpoint_history.store.observations import read_origins
 from endpoint_history.targets import TargetList
 from models.observation import Target
 
@@ -155,10 +155,10 @@ def run_job(
 
 
 def _rebuilt(engine: sa.Engine, archive: Archive, mode: Mode, progress: Progress) -> Rebuilt:
-    with told(engine):
+    with translated_errors(engine):
         if mode == "rebuild":
             return Rebuilt(mode, location(engine), rebuild(engine, archive, progress))
-        if some_bundles(archive) and not has_history(engine):
+        if require_bundles(archive) and not has_history(engine):
             return Rebuilt(mode, location(engine), Loaded(), is_empty=True)
         return Rebuilt(mode, location(engine), *verify(engine, archive, progress))
 
@@ -196,7 +196,7 @@ async def _walk(settings: Settings, targets: Sequence[Target], wanted: Wanted, h
     async with Fetcher(settings) as fetcher:
         since, until, base_url = wanted.since, wanted.until, settings.openrouter_base_url
         source = open_wayback(fetcher.get, targets, had=had, base_url=base_url, since=since, until=until)
-        async with aclosing(source.items) as items:
+        async with aclosing(source) as items:
             async for item in items:
                 yield item
 
@@ -233,8 +233,8 @@ def polite(settings: Settings, base_url: str) -> Settings:
 
 
 def _had(engine: sa.Engine, target: Target, times: Sequence[datetime]) -> list[str]:
-    with told(engine), engine.connect() as connection:
-        return origins_of(connection, target, times)
+    with translated_errors(engine), engine.connect() as connection:
+        return read_origins(connection, target, times)
 
 
 def _target(text: str) -> Target:

@@ -12,10 +12,10 @@ from endpoint_history.archive.reader import Progress, Reading
 from endpoint_history.backfilling.importer import Item, try_bodies
 from endpoint_history.backfilling.result import BackfillResult, Wanted
 from endpoint_history.collecting.summary import count_conflicts
-from endpoint_history.database.clock import latest_loadable, loadable
-from endpoint_history.database.engine import told
+from endpoint_history.database.clock import latest_accepted_time, refuse_future
+from endpoint_history.database.engine import translated_errors
 from endpoint_history.errors import HistoryError
-from endpoint_history.loading.bundles import load_bundles, some_bundles, unfinished, unloaded
+from endpoint_history.loading.bundles import interrupted_bundles, load_bundles, pending_bundles, require_bundles
 from endpoint_history.refusals import Refused
 
 
@@ -32,18 +32,18 @@ def replay(
         archive.recover()
     except HistoryError as error:
         result.refuse(Refused(archive.location, str(error)))
-    with told(engine):
+    with translated_errors(engine):
         names = _names(engine, archive, everything=everything)
-        cut = set(unfinished(engine, archive))
+        cut = set(interrupted_bundles(engine, archive))
     result.bundles = len(names)
     loaded = load_bundles(
         engine, archive, names, takes=lambda look: look.run.name in cut or wanted.takes(look), progress=progress
     )
     result.new, result.known, result.unwanted = loaded.new, loaded.read - loaded.new, loaded.unwanted
-    result.changed, result.partly = loaded.changed, loaded.partly
+    result.changed, result.problems = loaded.changed, loaded.problems
     for damage in loaded.damaged.values():
         result.refuse(damage)
-    with told(engine), engine.connect() as connection:
+    with translated_errors(engine), engine.connect() as connection:
         result.conflicts = sum(count_conflicts(connection, name) for name in loaded.fresh)
     return result
 
@@ -58,21 +58,21 @@ def try_replay(
     progress: Progress = lambda *_: None,
 ) -> BackfillResult:
     """What a replay would bring, and the first changes it would make. Nothing is written."""
-    with told(engine):
+    with translated_errors(engine):
         names = _names(engine, archive, everything=everything)
-    items = _items(archive, names, latest_loadable(engine))
+    items = _items(archive, names, latest_accepted_time(engine))
     result = try_bodies(engine, "archive", items, wanted, at=at, progress=progress)
     result.run, result.bundles = None, len(names)
     return result
 
 
 def _names(engine: sa.Engine, archive: Archive, *, everything: bool) -> list[str]:
-    names = some_bundles(archive)
-    return names if everything else unloaded(engine, archive)
+    names = require_bundles(archive)
+    return names if everything else pending_bundles(engine, archive)
 
 
 def _items(archive: Archive, names: Sequence[str], latest: datetime) -> Iterator[tuple[int, int, Item]]:
     reading = Reading(archive, names)
     for name in names:
-        for look in loadable(reading.looks(name), latest, archive.path(name)):
+        for look in refuse_future(reading.looks(name), latest, archive.path(name)):
             yield (*reading.place, look)

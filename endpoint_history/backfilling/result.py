@@ -7,7 +7,7 @@ from datetime import datetime
 
 from endpoint_history.collecting.summary import RunSummary
 from endpoint_history.errors import ConfigurationError
-from endpoint_history.loading.partly_read import PartlyRead
+from endpoint_history.loading.read_problems import ReadProblems
 from endpoint_history.refusals import Reasons, Refused
 from endpoint_history.sources.items import SavedBody
 from endpoint_history.targets import TargetList
@@ -62,7 +62,7 @@ class Dating:
 class BackfillResult:
     """What became of a source. `changed` counts rows of change tables.
 
-    `refused` holds the bodies that could not be taken, `partly` what could not be read of those that were.
+    `refused` holds the bodies that could not be taken, `problems` what could not be read of those that were.
     `run` is None where the source is our own archive, whose looks stay those of their runs. `conflicts` counts looks
     that another look of the same target in the same second outweighs, or that outweigh one.
     Of a dry run (`is_dry`) all this would have been, and `summary` is what the first new looks would have brought.
@@ -77,7 +77,7 @@ class BackfillResult:
     changed: int = 0
     conflicts: int = 0
     refused: Reasons = field(default_factory=Reasons)
-    partly: PartlyRead = field(default_factory=PartlyRead)
+    problems: ReadProblems = field(default_factory=ReadProblems)
     dating: Dating = field(default_factory=Dating)
     troubles: list[str] = field(default_factory=list)
     summary: RunSummary | None = None
@@ -99,7 +99,7 @@ class BackfillResult:
         That an archive holds nothing new is as it should be.
         """
         if self.new or self.known or self.unwanted:
-            return 3 if self.refusals or self.partly.bodies else 0
+            return 3 if self.refusals or self.problems.bodies else 0
         return 1 if self.refusals or self.run else 0
 
     def refuse(self, refused: Refused) -> None:

@@ -14,7 +14,7 @@ from endpoint_history.alerts.history import AlertHistory
 from endpoint_history.alerts.outbox import discard_waiting
 from endpoint_history.alerts.rule_events import alert_line, alert_payload
 from endpoint_history.alerts.rules import read_rules
-from endpoint_history.database.engine import opened, told, writing
+from endpoint_history.database.engine import opened, translated_errors, writing
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.settings import Settings
 from endpoint_history.terminal import show
@@ -34,7 +34,11 @@ def try_rules(
     rules = read_rules(settings.alerts_file)
     until = datetime.now(UTC).replace(microsecond=0)
     since = until - timedelta(days=days)
-    with opened(settings.database_url.get_secret_value()) as engine, told(engine), engine.connect() as connection:
+    with (
+        opened(settings.database_url.get_secret_value()) as engine,
+        translated_errors(engine),
+        engine.connect() as connection,
+    ):
         found = AlertHistory(connection, since, until).alerts(rules) if rules else []
     if as_json:
         names = [rule.name for rule in rules]
@@ -91,6 +95,6 @@ def send_test_message() -> None:
 def discard() -> None:
     """Give up the alerts that are not delivered; `status` names them until then."""
     url = Settings.read().database_url.get_secret_value()
-    with opened(url) as engine, told(engine), writing(engine) as connection:
+    with opened(url) as engine, translated_errors(engine), writing(engine) as connection:
         count = discard_waiting(connection)
     show("1 alert was given up" if count == 1 else f"{count} alerts were given up")

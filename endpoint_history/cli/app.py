@@ -24,7 +24,7 @@ from endpoint_history.cli.export import export_history
 from endpoint_history.cli.runs import runs
 from endpoint_history.cli.site import site
 from endpoint_history.collecting.run import Collected, collect_targets, resolve
-from endpoint_history.database.engine import differences, downgrade, location, opened, told, upgrade
+from endpoint_history.database.engine import differences, downgrade, location, opened, translated_errors, upgrade
 from endpoint_history.env_file import exposed_secret
 from endpoint_history.errors import ConfigurationError, HistoryError, UnreachableError, unexpected
 from endpoint_history.monitoring.health import health_lines, health_payload, read_health
@@ -242,7 +242,7 @@ def db_downgrade(
 def db_check() -> None:
     """Check that the schema is exactly that of this version."""
     with opened(Settings.read().database_url.get_secret_value()) as engine:
-        with told(engine):
+        with translated_errors(engine):
             found = differences(engine)
         if found:
             raise HistoryError(f"the database {location(engine)} differs from this version: {found[0]}")

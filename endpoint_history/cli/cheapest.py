@@ -14,7 +14,7 @@ from endpoint_history.analysis.cheapest.cost import Usage
 from endpoint_history.analysis.cheapest.output import as_csv, as_json, lines
 from endpoint_history.analysis.cheapest.ranking import rank_offers
 from endpoint_history.backfilling.job import read_time
-from endpoint_history.database.engine import opened, told
+from endpoint_history.database.engine import opened, translated_errors
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.settings import Settings
 from endpoint_history.terminal import show, show_text
@@ -73,7 +73,7 @@ def cheapest(
     instant = read_time(as_of, "--as-of")
     with (
         opened(Settings.read().database_url.get_secret_value()) as engine,
-        told(engine),
+        translated_errors(engine),
         engine.connect() as connection,
     ):
         answer = rank_offers(connection, model, usage, conditions, as_of=instant)

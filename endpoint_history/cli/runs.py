@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from endpoint_history.archive.bundles import Archive
-from endpoint_history.database.engine import location, opened, told
+from endpoint_history.database.engine import location, opened, translated_errors
 from endpoint_history.loading.run_list import ListedRun, list_runs
 from endpoint_history.loading.withdrawal import restore, withdraw
 from endpoint_history.progress import shown_progress
@@ -38,7 +38,7 @@ def show_runs(
     if context.invoked_subcommand:
         return
     settings = Settings.read()
-    with opened(settings.database_url.get_secret_value()) as engine, told(engine):
+    with opened(settings.database_url.get_secret_value()) as engine, translated_errors(engine):
         listed, total = list_runs(engine, Archive(settings.archive_url.get_secret_value()), limit or None)
     if as_json:
         show(json.dumps({"runs": [_json(run) for run in listed], "total": total}))

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from endpoint_history.archive.bundles import Archive, BundleWriter
 from endpoint_history.collecting.summary import TargetOutcome
-from endpoint_history.database.engine import told, writing
+from endpoint_history.database.engine import translated_errors, writing
 from endpoint_history.errors import ClockError, HistoryError, UnreachableError, reason_of, unexpected
 from endpoint_history.openrouter.client import Fetcher, Response
 from endpoint_history.parsing.answer_date import clock_trouble
@@ -102,7 +102,7 @@ class Walk:
                     self.leave_waiting(1, f"{one[0].target} can't be stored: {reason_of(error)}")
 
     def _store_read(self, read: Sequence[Read]) -> None:
-        with told(self.engine), writing(self.engine) as connection:
+        with translated_errors(self.engine), writing(self.engine) as connection:
             store(connection, read)
         self.seen += [
             TargetOutcome(observation.target, reading.outcome, reading.trouble) for observation, reading in read

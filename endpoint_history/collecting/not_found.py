@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from endpoint_history.database.engine import told, writing
+from endpoint_history.database.engine import translated_errors, writing
 from endpoint_history.errors import HistoryError
 from endpoint_history.openrouter.client import Fetcher
 from endpoint_history.suggestions import closest
@@ -47,7 +47,7 @@ async def find_not_found(
         listed = await fetcher.fetch_models()
     except HistoryError:
         listed = []
-    with told(engine), writing(engine) as connection:
+    with translated_errors(engine), writing(engine) as connection:
         known = [*listed, *connection.execute(select(models.c.openrouter_id)).scalars()]
         missing = [NotFound(name, _suggestion(name, known)) for name in names if name not in listed]
         _record(connection, names, missing)

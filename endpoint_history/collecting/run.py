@@ -20,10 +20,10 @@ from endpoint_history.collecting.batch import BatchStep, Progress, Walk, plainly
 from endpoint_history.collecting.not_found import NotFound, find_not_found
 from endpoint_history.collecting.summary import RunSummary, summarize_run
 from endpoint_history.database.clock import refuse_clock_ahead
-from endpoint_history.database.engine import location, opened, told, writing
+from endpoint_history.database.engine import location, opened, translated_errors, writing
 from endpoint_history.errors import ClockError, ConfigurationError, HistoryError, reason_of
-from endpoint_history.loading.bundles import seldom_collected, take_up
-from endpoint_history.loading.withdrawal import set_aside
+from endpoint_history.loading.bundles import load_missing_bundles, relaxed_gc
+from endpoint_history.loading.withdrawal import withdraw_unstored
 from endpoint_history.openrouter.client import Clock, Fetcher, now
 from endpoint_history.openrouter.rate_limit import Politeness
 from endpoint_history.rollups.refresh import roll_up
@@ -85,10 +85,10 @@ async def collect_targets(
 
     A database that is away is told so at the end: by then all that came waits in the archive.
     """
-    with seldom_collected(), opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
+    with relaxed_gc(), opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
         refuse_clock_ahead(engine, clock(), must_answer=False)  # the dates of the answers are checked anyway
         archive = Archive(settings.archive_url.get_secret_value())
-        troubles = await asyncio.to_thread(take_up, engine, archive, clock())
+        troubles = await asyncio.to_thread(load_missing_bundles, engine, archive, clock())
         async with Fetcher(settings, clock=clock) as fetcher:
             targets = await resolve_or_recall(fetcher, entries, engine, troubles)
             run = Run(run_name("collect", clock(), secrets.token_hex(3)), "collect", "live", cadence_seconds)
@@ -110,7 +110,7 @@ async def collect_shard(
 
     Raises as `collect_targets` does.
     """
-    with seldom_collected(), opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
+    with relaxed_gc(), opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
         refuse_clock_ahead(engine, now(), must_answer=False)
         archive = Archive(settings.archive_url.get_secret_value())
         troubles = await asyncio.to_thread(_recover, archive)
@@ -154,7 +154,7 @@ def _asked_before(engine: sa.Engine) -> list[str]:
     looked = observations.c.target_id == asked.c.id
     shown, missed = (sa.exists().where(looked, observations.c.outcome == outcome) for outcome in ("ok", "gone"))
     query = sa.select(asked.c.author, asked.c.slug).where(shown | ~missed)
-    with told(engine), engine.connect() as connection:
+    with translated_errors(engine), engine.connect() as connection:
         return [f"{author}/{slug}" for author, slug in connection.execute(query)]
 
 
@@ -178,7 +178,7 @@ def _recover(archive: Archive) -> list[str]:
 
 async def _collect(walk: Walk, archive: Archive, troubles: list[str], step: Callable[[Walk], BatchStep]) -> Collected:
     # Where the database is away, the run begins with the first batch that is stored, or when it is loaded.
-    with contextlib.suppress(HistoryError), told(walk.engine), writing(walk.engine) as connection:
+    with contextlib.suppress(HistoryError), translated_errors(walk.engine), writing(walk.engine) as connection:
         run_ids(connection, [walk.run])
     try:
         troubles += await walked(walk, archive, step)
@@ -191,12 +191,12 @@ async def _collect(walk: Walk, archive: Archive, troubles: list[str], step: Call
 def _set_aside(walk: Walk, archive: Archive, error: ClockError) -> None:
     """Withdraw the run, of which nothing is stored. Its bundle, if that can't be marked now, still proves nothing."""
     with contextlib.suppress(HistoryError):
-        set_aside(walk.engine, archive, walk.run, str(error), walk.last or now())
+        withdraw_unstored(walk.engine, archive, walk.run, str(error), walk.last or now())
 
 
 def _end(walk: Walk, archive: Archive, troubles: Sequence[str]) -> Collected:
     try:
-        with told(walk.engine):
+        with translated_errors(walk.engine):
             with writing(walk.engine) as connection:
                 run_ids(connection, [walk.run])
                 if not walk.waiting:

@@ -14,9 +14,9 @@ from sqlalchemy import select
 from endpoint_history.archive.bundles import Archive, run_name
 from endpoint_history.collecting.run import Collected, resolve_or_recall, with_not_found
 from endpoint_history.collecting.summary import TargetOutcome, summarize_run
-from endpoint_history.database.engine import location, opened, told
+from endpoint_history.database.engine import location, opened, translated_errors
 from endpoint_history.errors import HistoryError
-from endpoint_history.loading.bundles import take_up
+from endpoint_history.loading.bundles import load_missing_bundles
 from endpoint_history.openrouter.client import Fetcher, now
 from endpoint_history.settings import Settings
 from endpoint_history.store.dimensions import of_collect
@@ -56,7 +56,7 @@ async def collect_sharded(settings: Settings, entries: TargetList, shards: int, 
     """
     with opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
         archive = Archive(settings.archive_url.get_secret_value())
-        troubles = await asyncio.to_thread(take_up, engine, archive, now())
+        troubles = await asyncio.to_thread(load_missing_bundles, engine, archive, now())
         async with Fetcher(settings) as fetcher:
             targets = await resolve_or_recall(fetcher, entries, engine, troubles)
             walk = run_name("collect", now(), secrets.token_hex(3))
@@ -74,7 +74,7 @@ def split(walk: str, targets: Sequence[Target], shards: int) -> list[Shard]:
 def _left(engine: sa.Engine, walk: str, some: Iterable[Target]) -> list[Target]:
     """Those of which no look of this walk is stored. Where the database is away, nobody knows: all of them."""
     try:
-        with told(engine):
+        with translated_errors(engine):
             seen = {look.target for look in _seen(engine, walk)}
     except HistoryError:
         seen = set()
@@ -93,7 +93,7 @@ def _seen(engine: sa.Engine, walk: str) -> list[TargetOutcome]:
 
 def _collected(engine: sa.Engine, archive: Archive, walk: str, targets: int, troubles: Sequence[str]) -> Collected:
     try:
-        with told(engine):
+        with translated_errors(engine):
             seen = _seen(engine, walk)
             with engine.connect() as connection:
                 summary = summarize_run(connection, walk, seen)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from endpoint_history.database.engine import told
+from endpoint_history.database.engine import translated_errors
 from endpoint_history.errors import ClockError, HistoryError
 from endpoint_history.parsing.answer_date import TOLERANCE
 from endpoint_history.refusals import Refused
@@ -24,12 +24,14 @@ class AheadOfClock(Refused):
     """A bundle with observations of the future. Its reason names the command that helps."""
 
 
-def latest_loadable(engine: sa.Engine) -> datetime:
+def latest_accepted_time(engine: sa.Engine) -> datetime:
     """The latest time of an observation that may be stored now: a day ahead of the database's clock."""
     return _now(engine) + TOLERANCE
 
 
-def loadable(looks: Iterable[Observation | Refused], latest: datetime, path: str) -> Iterator[Observation | Refused]:
+def refuse_future(
+    looks: Iterable[Observation | Refused], latest: datetime, path: str
+) -> Iterator[Observation | Refused]:
     """Yield what a bundle holds, and a refusal in place of the first observation that is later than `latest`.
 
     The other later ones are left out.
@@ -78,6 +80,6 @@ def clock_ahead(engine: sa.Engine, now: datetime) -> str | None:
 def _now(engine: sa.Engine) -> datetime:
     if engine.dialect.name == "sqlite":
         return datetime.now(UTC)
-    with told(engine), engine.connect() as connection:
+    with translated_errors(engine), engine.connect() as connection:
         at: datetime = connection.execute(sa.select(sa.func.now())).scalar_one()
         return at.astimezone(UTC)

@@ -93,7 +93,7 @@ def lock_writers(connection: sa.Connection) -> None:
 
 
 @contextlib.contextmanager
-def told(engine: sa.Engine) -> Iterator[None]:
+def translated_errors(engine: sa.Engine) -> Iterator[None]:
     """Turn what goes wrong with the database inside into a HistoryError of one line."""
     try:
         yield
@@ -110,7 +110,7 @@ def migrating(url: str) -> Iterator[sa.Connection]:
     on_sqlite = parsed.get_backend_name() == "sqlite"
     engine = sqlite_engine(parsed, foreign_keys=False, wait_seconds=_WAIT_SECONDS) if on_sqlite else open_engine(url)
     try:
-        with told(engine), engine.connect() as connection:
+        with translated_errors(engine), engine.connect() as connection:
             yield connection
     except alembic.util.CommandError as error:
         raise ConfigurationError(f"the database {location(engine)} can't be moved: {error}") from None
@@ -151,7 +151,7 @@ def revisions(engine: sa.Engine) -> tuple[str | None, str]:
 def check_schema(engine: sa.Engine) -> None:
     """Raise unless the schema is exactly that of this version: ConfigurationError saying what to do."""
     _refuse_missing(engine.url)
-    with told(engine):
+    with translated_errors(engine):
         current, head = revisions(engine)
     if current == head:
         return

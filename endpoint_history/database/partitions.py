@@ -24,7 +24,7 @@ SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = 
 """
 
 
-def make_months(connection: sa.Connection, times: Iterable[datetime]) -> None:
+def create_partitions(connection: sa.Connection, times: Iterable[datetime]) -> None:
     """Make the partitions that samples of these aware times belong to, where there are none yet.
 
     Inside the write transaction at hand. A table is made whole and then attached, which lets readers go on. SQLite has
@@ -34,13 +34,13 @@ def make_months(connection: sa.Connection, times: Iterable[datetime]) -> None:
         _make({f"{time.astimezone(UTC):uptime_samples_%Y_%m}" for time in times}, connection)
 
 
-def copy_months(connection: sa.Connection, schema: str) -> None:
+def copy_partitions(connection: sa.Connection, schema: str) -> None:
     """Make the partitions that the table of another schema has."""
     if connection.dialect.name == "postgresql":
         _make(_names(connection, schema), connection)
 
 
-def free_months(engine: sa.Engine, before: datetime) -> None:
+def release_partitions(engine: sa.Engine, before: datetime) -> None:
     """Give back the room of what was removed from months that end before this aware time, unless somebody reads there.
 
     An empty partition is dropped, a hollow one written anew. SQLite uses such room for what comes next.

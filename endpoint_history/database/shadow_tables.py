@@ -24,7 +24,7 @@ _PREFIX = "rebuilt_"
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class ShadowTables:
     """`engine` works on the tables beside; `schema` is what a connection of `joined` calls them."""
 
     live: sa.Engine
@@ -50,14 +50,14 @@ class Aside:
 
 
 @contextlib.contextmanager
-def beside(live: sa.Engine) -> Iterator[Aside]:
+def shadow_tables(live: sa.Engine) -> Iterator[ShadowTables]:
     """Empty tables beside the live ones, gone at the end."""
     schema = f"{_PREFIX}{secrets.token_hex(4)}"
     make = _file_beside if live.dialect.name == "sqlite" else _schema_beside
     with make(live, schema) as engine:
         try:
             metadata.create_all(engine)
-            yield Aside(live, engine, schema)
+            yield ShadowTables(live, engine, schema)
         finally:
             engine.dispose()
 

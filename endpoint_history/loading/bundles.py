@@ -15,15 +15,15 @@ from sqlalchemy import select
 from endpoint_history.archive.bundle_format import NAME_TIME
 from endpoint_history.archive.bundles import Archive
 from endpoint_history.archive.reader import Progress, Reading
-from endpoint_history.database.clock import latest_loadable, loadable
-from endpoint_history.database.engine import told, writing
+from endpoint_history.database.clock import latest_accepted_time, refuse_future
+from endpoint_history.database.engine import translated_errors, writing
 from endpoint_history.errors import ConfigurationError, HistoryError, reason_of
-from endpoint_history.loading.partly_read import PartlyRead
+from endpoint_history.loading.read_problems import ReadProblems
 from endpoint_history.parsing.answer_date import TOLERANCE
 from endpoint_history.parsing.safe_parse import parse_or_fail
 from endpoint_history.refusals import Refused
 from endpoint_history.rollups.refresh import roll_up
-from endpoint_history.store.run_end import count_part, finish_run
+from endpoint_history.store.run_end import finish_run, record_partial_counts
 from endpoint_history.store.writer import store
 from endpoint_history.times import hour_of
 from models.observation import Observation, Outcome
@@ -39,7 +39,7 @@ class Loaded:
     """How many observations were read, left out unread, new, and how many change rows they moved.
 
     `fresh` names the runs that the new ones are of. `damaged` tells by the name of a bundle what of it can't be read.
-    `partly` holds what could not be read of the observations themselves.
+    `problems` holds what could not be read of the observations themselves.
     """
 
     bundles: int = 0
@@ -48,11 +48,11 @@ class Loaded:
     new: int = 0
     changed: int = 0
     fresh: set[str] = field(default_factory=set)
-    partly: PartlyRead = field(default_factory=PartlyRead)
+    problems: ReadProblems = field(default_factory=ReadProblems)
     damaged: dict[str, Refused] = field(default_factory=dict)
 
 
-def take_up(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
+def load_missing_bundles(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
     """Finish what earlier runs left: bundles cut by a crash, and bodies that the database has not seen.
 
     Gives a line for each that can't be. No old trouble keeps this run from looking.
@@ -63,8 +63,8 @@ def take_up(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
     except HistoryError as error:
         troubles.append(str(error))
     try:
-        with told(engine):
-            names = sorted({*unfinished(engine, archive), *missed(engine, archive, now)})
+        with translated_errors(engine):
+            names = sorted({*interrupted_bundles(engine, archive), *unseen_bundles(engine, archive, now)})
     except HistoryError as error:
         return [*troubles, str(error)]
     for name in names:
@@ -76,7 +76,7 @@ def take_up(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
     return troubles
 
 
-def unfinished(engine: sa.Engine, archive: Archive) -> list[str]:
+def interrupted_bundles(engine: sa.Engine, archive: Archive) -> list[str]:
     """The bundles of runs that were not stored whole: those a crash or a database that was away left behind.
 
     Not those of which somebody wanted only a part: their looks are counted.
@@ -87,7 +87,7 @@ def unfinished(engine: sa.Engine, archive: Archive) -> list[str]:
     return [name for name in sorted(names) if archive.has(name)]
 
 
-def missed(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
+def unseen_bundles(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
     """The bundles of the last days of which the database knows nothing, as it was away.
 
     The archive, which may be far away, is asked once an hour, and where scheduled collects did not follow each other.
@@ -114,14 +114,14 @@ def missed(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
     return [name for name in names if name not in known]
 
 
-def unloaded(engine: sa.Engine, archive: Archive) -> list[str]:
+def pending_bundles(engine: sa.Engine, archive: Archive) -> list[str]:
     """The bundles of the archive whose run the database does not hold whole."""
     with engine.connect() as connection:
         whole = set(connection.execute(select(runs.c.name).where(runs.c.finished_at.is_not(None))).scalars())
     return [name for name in archive.bundles() if name not in whole]
 
 
-def some_bundles(archive: Archive) -> list[str]:
+def require_bundles(archive: Archive) -> list[str]:
     """The bundles of the archive. Raises ConfigurationError where there never were any: it is the wrong one."""
     names = archive.bundles()
     if not names and not archive.withdrawn():
@@ -139,12 +139,12 @@ def load_bundles(
 ) -> Loaded:
     """Load what is wanted of these bundles. Where the archive or the database goes away, what is stored stays."""
     load = _Load(engine)
-    latest = latest_loadable(engine)
+    latest = latest_accepted_time(engine)
     reading = Reading(archive, names, progress)
-    with seldom_collected():
+    with relaxed_gc():
         for name in names:
             load.begin(name)
-            for look in loadable(reading.looks(name), latest, archive.path(name)):
+            for look in refuse_future(reading.looks(name), latest, archive.path(name)):
                 if isinstance(look, Refused):
                     load.so_far.damaged[name] = look
                 elif takes(look):
@@ -153,7 +153,7 @@ def load_bundles(
                     load.leave(name)
             load.end(name)
         load.store()
-        with told(engine):
+        with translated_errors(engine):
             roll_up(engine)
     return load.so_far
 
@@ -202,8 +202,8 @@ class _Load:
         read = [(look, parse_or_fail(look)) for look in self._batch]
         for look, reading in read:
             self._parts[look.run.name].counts[reading.outcome] += 1
-            self.so_far.partly.add(look, reading)
-        with told(self._engine), writing(self._engine) as connection:
+            self.so_far.problems.add(look, reading)
+        with translated_errors(self._engine), writing(self._engine) as connection:
             stored = store(connection, read)
             for name in [name for name, part in self._parts.items() if part.is_ended]:
                 self._note(connection, name, self._parts.pop(name))
@@ -219,11 +219,11 @@ class _Load:
         if part.is_whole:
             finish_run(connection, name, part.counts, part.last)
         elif part.counts:
-            count_part(connection, name, part.counts)
+            record_partial_counts(connection, name, part.counts)
 
 
 @contextmanager
-def seldom_collected() -> Iterator[None]:
+def relaxed_gc() -> Iterator[None]:
     """Let Python's collector of cycles rest: it would walk each batch many times, a quarter of a load's time."""
     usual = gc.get_threshold()
     gc.set_threshold(100_000, *usual[1:])

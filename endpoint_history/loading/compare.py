@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from endpoint_history.rollups.watermark import LOOKED_BACK
+from endpoint_history.rollups.watermark import LOOKBACK
 from models.listing import canonical_decimal
 from models.tables import (
     NO_HISTORY,
@@ -30,11 +30,11 @@ _SHORT = 60
 _Key = tuple[Any, ...]
 # Where samples may be gone: from when on a table can be compared, by the time before which rollups are final.
 _THINNED: dict[sa.Table, tuple[str, Callable[[datetime], datetime | date]]] = {
-    uptime_samples: ("observed_at", lambda settled: settled - LOOKED_BACK),
+    uptime_samples: ("observed_at", lambda settled: settled - LOOKBACK),
     uptime_hourly: ("hour_at", lambda settled: settled),
     uptime_daily: ("day", lambda settled: settled.date()),
     catalogue_daily: ("day", lambda settled: settled.date()),
-    incident_spans: ("started_at", lambda settled: settled + LOOKED_BACK),
+    incident_spans: ("started_at", lambda settled: settled + LOOKBACK),
 }
 # What names a row where others point to it.
 _NAMES = {
@@ -108,7 +108,7 @@ def _short(value: Any) -> str:
 
 def _natural(table: sa.Table, schema: str | None, names: Iterable[str] | None = None) -> sa.Select[Any]:
     """All rows of a table, or these columns of them, natural keys in the place of surrogate ids, which may differ."""
-    rows = table_beside(table, schema)
+    rows = shadow_table(table, schema)
     columns: list[sa.ColumnElement[Any]] = []
     names = names or [column.name for column in table.c if column.name != "id"]
     joined = _add(columns, rows, rows, table, names=names, schema=schema)
@@ -131,12 +131,12 @@ def _add(
             columns.append(rows.c[name].label(f"{table.name}_{name}"))
         for key in keys:
             target = key.column.table
-            pointed = table_beside(target, schema).alias()
+            pointed = shadow_table(target, schema).alias()
             joined = joined.outerjoin(pointed, pointed.c.id == rows.c[name])
             joined = _add(columns, joined, pointed, target, names=_NAMES[target.name], schema=schema)
     return joined
 
 
-def table_beside(table: sa.Table, schema: str | None) -> sa.Table:
+def shadow_table(table: sa.Table, schema: str | None) -> sa.Table:
     """The table of this name in the schema beside; None: the live one."""
     return table if schema is None else table.to_metadata(sa.MetaData(), schema=schema)

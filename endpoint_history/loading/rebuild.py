@@ -18,15 +18,15 @@ from endpoint_history.archive.bundles import Archive
 from endpoint_history.archive.reader import Progress
 from endpoint_history.database.clock import AheadOfClock
 from endpoint_history.database.engine import lock_writers
-from endpoint_history.database.partitions import copy_months
-from endpoint_history.database.shadow_tables import Aside, beside
+from endpoint_history.database.partitions import copy_partitions
+from endpoint_history.database.shadow_tables import ShadowTables, shadow_tables
 from endpoint_history.errors import HistoryError
-from endpoint_history.loading.bundles import Loaded, load_bundles, some_bundles, unloaded
-from endpoint_history.loading.compare import Difference, compare, table_beside
+from endpoint_history.loading.bundles import Loaded, load_bundles, pending_bundles, require_bundles
+from endpoint_history.loading.compare import Difference, compare, shadow_table
 from endpoint_history.refusals import Refused
-from endpoint_history.rollups.dirty import is_stale
+from endpoint_history.rollups.dirty import is_dirty
 from endpoint_history.rollups.refresh import roll_up
-from endpoint_history.rollups.watermark import final_before
+from endpoint_history.rollups.watermark import read_watermark
 from models.tables import NO_HISTORY, metadata, observations, runs
 
 _PATIENCE_SECONDS = 300.0
@@ -40,7 +40,7 @@ def rebuild(engine: sa.Engine, archive: Archive, progress: Progress = lambda *_:
     Withdrawn runs are left out. Raises HistoryError if there is no bundle, if one is damaged, or if one is missing of a
     run that the database holds.
     """
-    with beside(engine) as aside:
+    with shadow_tables(engine) as aside:
         loaded = _load_all(aside, archive, progress)
         if loaded.damaged:
             raise HistoryError(_refusal(loaded))
@@ -60,11 +60,11 @@ def verify(
     If a bundle is damaged or missing (`damaged`), nothing is compared: the database may hold the only good copy. Where
     samples may have been thinned: the midnight from which on uptime is compared.
     """
-    with beside(engine) as aside:
+    with shadow_tables(engine) as aside:
         loaded = _load_all(aside, archive, progress)
         loaded.damaged |= _half_withdrawn(engine, archive)
         with _caught_up(aside, archive, loaded, writing=False) as connection:
-            settled = final_before(connection)
+            settled = read_watermark(connection)
             found = [] if loaded.damaged else compare(connection, aside.schema, settled)
     return loaded, found, settled
 
@@ -87,13 +87,13 @@ def _advice(name: str, refused: Refused) -> str:
     return "" if isinstance(refused, AheadOfClock) else f"; {_ADVICE} {name} --reason TEXT"
 
 
-def _load_all(aside: Aside, archive: Archive, progress: Progress) -> Loaded:
+def _load_all(aside: ShadowTables, archive: Archive, progress: Progress) -> Loaded:
     archive.recover()
-    return load_bundles(aside.engine, archive, some_bundles(archive), progress=progress)
+    return load_bundles(aside.engine, archive, require_bundles(archive), progress=progress)
 
 
 @contextlib.contextmanager
-def _caught_up(aside: Aside, archive: Archive, loaded: Loaded, *, writing: bool) -> Iterator[sa.Connection]:
+def _caught_up(aside: ShadowTables, archive: Archive, loaded: Loaded, *, writing: bool) -> Iterator[sa.Connection]:
     """A connection in whose transaction the tables beside hold every run that the live ones hold.
 
     A run under way beside has no bundle yet, so this waits for its end. What is lost raises HistoryError where the
@@ -108,7 +108,7 @@ def _caught_up(aside: Aside, archive: Archive, loaded: Loaded, *, writing: bool)
             if writing:
                 lock_writers(connection)
             missing = _missing(connection, aside.schema, archive)
-            stale = not writing and is_stale(connection)
+            stale = not writing and is_dirty(connection)
             under_way = [name for name, is_open in missing.items() if is_open and name not in loaded.damaged]
             is_lost = time.monotonic() > deadline or (found == [] and not under_way)
             if not stale and (not missing or (is_lost and not writing)):
@@ -128,13 +128,13 @@ def _caught_up(aside: Aside, archive: Archive, loaded: Loaded, *, writing: bool)
         if found == []:
             time.sleep(_PAUSE_SECONDS)
         archive.recover()
-        found = [name for name in unloaded(aside.engine, archive) if name not in loaded.damaged]
+        found = [name for name in pending_bundles(aside.engine, archive) if name not in loaded.damaged]
         loaded.damaged |= load_bundles(aside.engine, archive, found).damaged
 
 
 def _missing(connection: sa.Connection, schema: str, archive: Archive) -> dict[str, bool]:
     """The runs of the live tables that are not whole beside, whether each may be under way. Not those withdrawn."""
-    built = table_beside(runs, schema).alias("built")
+    built = shadow_table(runs, schema).alias("built")
     counted, counted_beside = (table.c.ok + table.c.gone + table.c.failed for table in (runs, built))
     whole = sa.exists().where(built.c.name == runs.c.name, built.c.finished_at.is_not(None), counted_beside >= counted)
     looked = sa.exists().where(observations.c.run_id == runs.c.id)
@@ -173,7 +173,7 @@ def _half_withdrawn(engine: sa.Engine, archive: Archive) -> dict[str, Refused]:
 
 def _refuse_withdrawn(connection: sa.Connection, schema: str, withdrawn: set[str]) -> None:
     """Raise HistoryError if a run was withdrawn by another process after its bundle was loaded here."""
-    names = set(connection.execute(select(table_beside(runs, schema).c.name)).scalars())
+    names = set(connection.execute(select(shadow_table(runs, schema).c.name)).scalars())
     if late := sorted(names & withdrawn):
         raise HistoryError(f"nothing was changed: the run {late[0]} was withdrawn meanwhile; run the command again")
 
@@ -183,9 +183,9 @@ def _put_in_place(connection: sa.Connection, schema: str, withdrawn: set[str]) -
     made = [table for table in metadata.sorted_tables if table not in NO_HISTORY]
     for table in reversed(made):
         connection.execute(table.delete())
-    copy_months(connection, schema)
+    copy_partitions(connection, schema)
     for table in made:
-        built = table_beside(table, schema)
+        built = shadow_table(table, schema)
         connection.execute(table.insert().from_select([column.name for column in table.c], select(*built.c)))
         if connection.dialect.name == "postgresql" and "id" in table.c:
             newest = select(sa.func.coalesce(sa.func.max(table.c.id), 0) + 1).scalar_subquery()
@@ -197,7 +197,7 @@ def _put_in_place(connection: sa.Connection, schema: str, withdrawn: set[str]) -
 
 def _begun(connection: sa.Connection, schema: str) -> list[dict[str, Any]]:
     """The runs that have stored no look yet: a collect under way needs its own, to be taken up should it be cut."""
-    built = table_beside(runs, schema).alias("built")
+    built = shadow_table(runs, schema).alias("built")
     query = select(*(column for column in runs.c if column.name != "id"))
     rows = connection.execute(query.where(runs.c.name.not_in(select(built.c.name)))).mappings()
     return [dict(row) for row in rows]

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from endpoint_history.archive.bundles import Archive
 from endpoint_history.archive.reader import Progress
 from endpoint_history.archive.withdrawal_note import MAX_REASON, WithdrawalNote
-from endpoint_history.database.engine import told, writing
+from endpoint_history.database.engine import translated_errors, writing
 from endpoint_history.errors import ConfigurationError, HistoryError
 from endpoint_history.loading.bundles import Loaded, load_bundles
 from endpoint_history.loading.rebuild import rebuild
@@ -57,7 +57,7 @@ def withdraw(
     way or the history can't be rebuilt. All is then as it was before.
     """
     reason = _checked(reason)
-    with told(engine):
+    with translated_errors(engine):
         archive.recover()
         rows, before = read_runs(engine), archive.withdrawn()
         wanted = _named(names, {*rows, *archive.bundles(), *before})
@@ -80,10 +80,10 @@ def withdraw(
     return Withdrawn(wanted, loaded, later)
 
 
-def set_aside(engine: sa.Engine, archive: Archive, run: Run, reason: str, at: datetime) -> None:
+def withdraw_unstored(engine: sa.Engine, archive: Archive, run: Run, reason: str, at: datetime) -> None:
     """Withdraw a run that has archived something and stored nothing. Raises HistoryError."""
     archive.withdraw(WithdrawalNote(run=run.name, reason=reason, withdrawn_at=at, source=run.source))
-    with told(engine):
+    with translated_errors(engine):
         _forget(engine, [run.name])
 
 
@@ -94,7 +94,7 @@ def restore(
 
     Raises ConfigurationError for a run that nobody knows, HistoryError if its bundle is not in the archive.
     """
-    with told(engine):
+    with translated_errors(engine):
         rows, withdrawn = read_runs(engine), archive.withdrawn()
         wanted = _named(names, {*rows, *archive.bundles(), *withdrawn})
         waiting = [name for name in wanted if name in withdrawn or not (name in rows and rows[name]["finished_at"])]

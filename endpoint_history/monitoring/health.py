@@ -16,7 +16,7 @@ from endpoint_history.alerts.rules import read_rules
 from endpoint_history.archive.bundles import Archive
 from endpoint_history.collecting.not_found import NotFound, recorded_not_found
 from endpoint_history.database.clock import clock_ahead
-from endpoint_history.database.engine import location, opened, revisions, told
+from endpoint_history.database.engine import location, opened, revisions, translated_errors
 from endpoint_history.errors import HistoryError
 from endpoint_history.monitoring.schedules import Schedules
 from endpoint_history.monitoring.status import Status, read_status, status_lines
@@ -74,7 +74,7 @@ class Health:
 def read_health(settings: Settings, now: datetime, ask_prefect: AskPrefect) -> Health:
     """Ask the database, the archive, the disk and Prefect. Raises HistoryError if the database can't be used."""
     archive = Archive(settings.archive_url.get_secret_value())
-    with opened(settings.database_url.get_secret_value()) as engine, told(engine):
+    with opened(settings.database_url.get_secret_value()) as engine, translated_errors(engine):
         with engine.connect() as connection:
             status = read_status(
                 connection,

@@ -56,13 +56,13 @@ def backfill_payload(ended: BackfillResult | Rebuilt) -> dict[str, Any]:
     if isinstance(ended, Rebuilt):
         return {"bundles": ended.loaded.bundles, "read": ended.loaded.read}
     counts = {"read": ended.read, "new": ended.new, "known": ended.known, "refused": ended.refusals}
-    return {"run": ended.run, **counts, "unread": ended.partly.unread.count, "changed": ended.changed}
+    return {"run": ended.run, **counts, "unread": ended.problems.unread.count, "changed": ended.changed}
 
 
 def _imported_headline(imported: BackfillResult) -> str:
     said = f"{imported.read} read, {imported.new} new, {imported.known} known, {imported.refusals} refused"
     said += _most_common(imported.refused)
-    unread = imported.partly.unread
+    unread = imported.problems.unread
     if unread.count:
         said += f"; {_count(unread.count, 'endpoint')} could not be read{_most_common(unread)}"
     return f"dry run: {said}" if imported.is_dry else said
@@ -97,16 +97,17 @@ def _imported_lines(imported: BackfillResult) -> Iterator[str]:
 
 
 def _partly_lines(imported: BackfillResult) -> Iterator[str]:
-    partly = imported.partly
-    if partly.bodies:
+    problems = imported.problems
+    if problems.bodies:
         yield (
-            f"Unread     {_count(partly.unread.count, 'endpoint')} could not be read, of "
-            f"{_count(partly.bodies, 'body', 'bodies')}; the others in them were"
+            f"Unread     {_count(problems.unread.count, 'endpoint')} could not be read, of "
+            f"{_count(problems.bodies, 'body', 'bodies')}; the others in them were"
         )
-        yield from _group_lines(partly.unread)
-    if partly.drift.count:
-        yield f"Unknown    {_count(partly.drift.count, 'value or field', 'values or fields')}, kept but not understood"
-        yield from _group_lines(partly.drift)
+        yield from _group_lines(problems.unread)
+    if problems.drift.count:
+        unknown = _count(problems.drift.count, "value or field", "values or fields")
+        yield f"Unknown    {unknown}, kept but not understood"
+        yield from _group_lines(problems.drift)
 
 
 def _dating_lines(dating: Dating) -> Iterator[str]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from endpoint_history.database.dialect import unix_seconds
 from endpoint_history.database.replace import Rows, replace
 from endpoint_history.rollups.coverage import Day, Failure, Gap, Known, Look, coverage
-from endpoint_history.rollups.dirty import Span
+from endpoint_history.rollups.dirty import DirtyDays
 from endpoint_history.times import instant_of, midnight_of, seconds_of
 from models.tables import closed_gaps, evidence_daily, models, observations, runs, target_models
 from models.types import UtcTime
@@ -35,7 +35,7 @@ class _Reach:
     known: Mapping[int, Known]
 
 
-def roll_up_coverage(connection: Connection, span: Span) -> None:
+def roll_up_coverage(connection: Connection, span: DirtyDays) -> None:
     """The days and gaps of these models, as far as looks of these days can have changed them."""
     for reach in _reaches(connection, span):
         first, after = reach.start.date(), reach.end.date()
@@ -57,7 +57,7 @@ def roll_up_coverage(connection: Connection, span: Span) -> None:
         replace(connection, closed_gaps, _load_gaps(connection, reach), gaps)
 
 
-def _reaches(connection: Connection, span: Span) -> Iterator[_Reach]:
+def _reaches(connection: Connection, span: DirtyDays) -> Iterator[_Reach]:
     """Where each look of a model came after all that its day had, from there on; else days as a whole.
 
     Those with the gaps at their ends, and on until a look tells the schedule anew.

@@ -25,7 +25,7 @@ _DAYS_AT_ONCE = 32  # of few models rather than one day of all: what lies around
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class DirtyDays:
     """From a whole hour to before a midnight (UTC), of some models by id.
 
     `since` tells when on the first day the evidence of each changed first.
@@ -45,7 +45,7 @@ class Span:
         """The first day, and the one after the last."""
         return self.start.date(), self.end.date()
 
-    def from_(self, instant: datetime | None) -> Span | None:
+    def from_(self, instant: datetime | None) -> DirtyDays | None:
         """What of it is not before a midnight, if anything is."""
         start = max(self.start, instant) if instant else self.start
         return replace(self, start=start) if start < self.end else None
@@ -73,7 +73,7 @@ def mark(connection: Connection, touched: Iterable[tuple[datetime, int]]) -> Non
         )
 
 
-def mark_proofs(connection: Connection, ids: Sequence[int]) -> None:
+def mark_new_provenance(connection: Connection, ids: Sequence[int]) -> None:
     """Note that these looks, by id, are proved by another run, which may be under another schedule."""
     o = observations
     if ids:
@@ -112,7 +112,7 @@ def forget(connection: Connection, lost: Iterable[tuple[datetime, int]]) -> None
         connection.execute(table.delete().where(where), buckets)
 
 
-def is_stale(connection: Connection, before: datetime | None = None) -> bool:
+def is_dirty(connection: Connection, before: datetime | None = None) -> bool:
     """Whether anything is noted, or anything of the days before a midnight."""
     query = select(stale_rollups.c.day).limit(1)
     if before:
@@ -120,7 +120,7 @@ def is_stale(connection: Connection, before: datetime | None = None) -> bool:
     return connection.execute(query).first() is not None
 
 
-def take_spans(connection: Connection) -> list[Span]:
+def take_dirty_days(connection: Connection) -> list[DirtyDays]:
     """Some of what is noted, its notes removed; empty if nothing is."""
     s = stale_rollups.c
     query = select(s.model_id, s.day, s.since).order_by(s.day // _DAYS_AT_ONCE, s.model_id, s.day)
@@ -135,7 +135,7 @@ def take_spans(connection: Connection) -> list[Span]:
     for model_id, first, last in _runs(since):
         instant = since[model_id, first]
         spans.setdefault((hour_of(instant), _midnight(last + 1)), {})[model_id] = instant
-    return [Span(*bounds, of_models) for bounds, of_models in sorted(spans.items(), key=itemgetter(0))]
+    return [DirtyDays(*bounds, of_models) for bounds, of_models in sorted(spans.items(), key=itemgetter(0))]
 
 
 def _runs(marks: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:

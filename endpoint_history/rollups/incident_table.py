@@ -16,9 +16,9 @@ from sqlalchemy import Connection, select
 
 from endpoint_history.database.dialect import unix_seconds
 from endpoint_history.database.replace import Rows, replace
-from endpoint_history.rollups.dirty import Span
+from endpoint_history.rollups.dirty import DirtyDays
 from endpoint_history.rollups.incidents import BAD_BELOW, CLOSES_AFTER, OPENS_AFTER, REACH, SILENCE, Incident, incidents
-from endpoint_history.rollups.watermark import LOOKED_BACK
+from endpoint_history.rollups.watermark import LOOKBACK
 from endpoint_history.times import hour_of, instant_of, midnight_of, seconds_of
 from models.tables import endpoints, incident_spans, listing_changes, uptime_daily, uptime_hourly, uptime_samples
 from models.types import UtcTime
@@ -29,13 +29,13 @@ Sample = tuple[int, float | None]  # unix seconds, percent
 _u, _i, _d, _h = uptime_samples.c, incident_spans.c, uptime_daily.c, uptime_hourly.c
 
 
-def roll_up_incidents(connection: Connection, span: Span, settled: datetime | None = None) -> None:
+def roll_up_incidents(connection: Connection, span: DirtyDays, settled: datetime | None = None) -> None:
     """The incidents of these models' endpoints, as far as the samples of these days can have changed them.
 
     What ended before the time that days after `settled` look back on is final: its samples may be gone.
     """
     since = midnight_of(span.start - timedelta(seconds=REACH))
-    stored = _load_incidents(connection, span, since, settled and settled - LOOKED_BACK)
+    stored = _load_incidents(connection, span, since, settled and settled - LOOKBACK)
     ids = stored.keys() | _in_trouble(connection, span, since)
     absences = _load_absences(connection, ids)
     cuts = _load_cuts(connection, ids, span.start, since)
@@ -56,7 +56,7 @@ def roll_up_incidents(connection: Connection, span: Span, settled: datetime | No
 
 
 def _load_incidents(
-    connection: Connection, span: Span, since: datetime, final_before: datetime | None
+    connection: Connection, span: DirtyDays, since: datetime, final_before: datetime | None
 ) -> dict[int, list[Incident]]:
     """The incidents that go on at `since` or began later, by endpoint id in order of time."""
     earlier = incident_spans.alias()
@@ -88,7 +88,7 @@ def _may_wake(connection: Connection, row: sa.RowMapping, start: datetime) -> bo
     return connection.execute(select(_u.observed_at).where(between).limit(1)).first() is None
 
 
-def _in_trouble(connection: Connection, span: Span, since: datetime) -> set[int]:
+def _in_trouble(connection: Connection, span: DirtyDays, since: datetime) -> set[int]:
     """The endpoints that have a bad sample on a day from `since` on."""
     bad = (_d.endpoint_id == endpoints.c.id) & (_d.day >= since.date()) & (_d.below_95_seconds > 0)
     query = select(endpoints.c.id).where(endpoints.c.model_id.in_(span.model_ids), sa.exists().where(bad))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from endpoint_history.database.clock import refuse_clock_ahead
-from endpoint_history.database.engine import location, opened, told, writing
-from endpoint_history.database.partitions import make_months
+from endpoint_history.database.engine import location, opened, translated_errors, writing
+from endpoint_history.database.partitions import create_partitions
 from endpoint_history.rollups.refresh import roll_up
-from endpoint_history.rollups.retention import thin
-from endpoint_history.rollups.watermark import final_before
+from endpoint_history.rollups.retention import remove_old_samples
+from endpoint_history.rollups.watermark import read_watermark
 from endpoint_history.settings import Settings
 
 _AHEAD = timedelta(days=62)
@@ -20,16 +20,16 @@ def maintain(settings: Settings, now: datetime) -> str:
 
     `now` is aware. Gives a line that says so. Raises HistoryError; what was done until then stays done.
     """
-    with opened(settings.database_url.get_secret_value()) as engine, told(engine):
+    with opened(settings.database_url.get_secret_value()) as engine, translated_errors(engine):
         refuse_clock_ahead(engine, now)  # it would thin all that lies before a time that has not come
         roll_up(engine)
         with writing(engine) as connection:
-            make_months(connection, [now, now + _AHEAD / 2, now + _AHEAD])
-        removed = thin(engine, settings.retention_days, now) if settings.retention_days else 0
+            create_partitions(connection, [now, now + _AHEAD / 2, now + _AHEAD])
+        removed = remove_old_samples(engine, settings.retention_days, now) if settings.retention_days else 0
         with writing(engine) as connection:
             # It plans questions by how its tables have grown.
             connection.exec_driver_sql("PRAGMA optimize" if engine.dialect.name == "sqlite" else "ANALYZE")
-            settled = final_before(connection)
+            settled = read_watermark(connection)
         kept = "all raw samples are kept"
         if settled:
             kept = f"{removed:,} raw uptime samples removed, rollups of uptime before {settled:%Y-%m-%d} are final"

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, bindparam
 
 from endpoint_history.database.engine import writing
 from endpoint_history.rollups.coverage_table import roll_up_coverage
-from endpoint_history.rollups.dirty import Span, take_spans
+from endpoint_history.rollups.dirty import DirtyDays, take_dirty_days
 from endpoint_history.rollups.incident_table import roll_up_incidents
-from endpoint_history.rollups.watermark import final_before
+from endpoint_history.rollups.watermark import read_watermark
 from endpoint_history.times import midnight_of
 from models.listing import UPTIME_WINDOW
 from models.tables import catalogue_daily
@@ -108,8 +108,8 @@ def roll_up(engine: sa.Engine) -> None:
     """Make all rollups anew that are noted as stale, a bounded part in each write transaction."""
     while True:
         with writing(engine) as connection:
-            spans = take_spans(connection)
-            settled = final_before(connection)
+            spans = take_dirty_days(connection)
+            settled = read_watermark(connection)
             for span in spans:
                 if (unsettled := span.from_(settled)) is not None:
                     roll_up_uptime(connection, unsettled)
@@ -119,7 +119,7 @@ def roll_up(engine: sa.Engine) -> None:
             return
 
 
-def roll_up_uptime(connection: Connection, span: Span) -> None:
+def roll_up_uptime(connection: Connection, span: DirtyDays) -> None:
     """The hours and days of all endpoints of these models, and of the whole catalogue."""
     of = {"models": list(span.model_ids), "end": span.end}
     dialect = connection.dialect.name

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, select
 
 from endpoint_history.database.dialect import unix_seconds
 from endpoint_history.database.engine import writing
-from endpoint_history.database.partitions import free_months
-from endpoint_history.rollups.dirty import is_stale
+from endpoint_history.database.partitions import release_partitions
+from endpoint_history.rollups.dirty import is_dirty
 from endpoint_history.rollups.refresh import roll_up
-from endpoint_history.rollups.watermark import LOOKED_BACK, final_before
+from endpoint_history.rollups.watermark import LOOKBACK, read_watermark
 from endpoint_history.times import midnight_of
 from models.tables import endpoints, incident_spans, observations, retention, uptime_samples
 
@@ -24,7 +24,7 @@ _ENDPOINTS_AT_ONCE = 100
 _u, _i, _o = uptime_samples.c, incident_spans.c, observations.c
 
 
-def thin(engine: sa.Engine, days: int, now: datetime) -> int:
+def remove_old_samples(engine: sa.Engine, days: int, now: datetime) -> int:
     """Remove raw samples from before the UTC midnight so many days before `now` (aware), and give how many.
 
     In bounded parts, each in a write transaction of its own. What was settled stays so, should `days` have grown.
@@ -37,7 +37,7 @@ def thin(engine: sa.Engine, days: int, now: datetime) -> int:
         with writing(engine) as connection:
             for id_, model_id in rows[start : start + _ENDPOINTS_AT_ONCE]:
                 removed += _remove(connection, id_, model_id, settled)
-    free_months(engine, settled - LOOKED_BACK)
+    release_partitions(engine, settled - LOOKBACK)
     return removed
 
 
@@ -46,9 +46,9 @@ def _settle(engine: sa.Engine, limit: datetime) -> datetime:
     while True:
         roll_up(engine)
         with writing(engine) as connection:
-            if is_stale(connection, before=limit):
+            if is_dirty(connection, before=limit):
                 continue  # a run beside was quicker
-            limit = max(limit, final_before(connection) or limit)
+            limit = max(limit, read_watermark(connection) or limit)
             connection.execute(retention.delete())
             connection.execute(retention.insert().values(final_before=limit))
             return limit
@@ -71,7 +71,7 @@ def _remove(connection: Connection, endpoint_id: int, model_id: int, settled: da
 
 def _needed_from(connection: Connection, endpoint_id: int, settled: datetime) -> datetime:
     """When what is looked back on begins: with the last sample before, or with an incident that may still change."""
-    looked_back = settled - LOOKED_BACK
+    looked_back = settled - LOOKBACK
     newest = select(sa.func.max(_u.observed_at)).where(_u.endpoint_id == endpoint_id, _u.observed_at < looked_back)
     begun = select(sa.func.min(_i.started_at)).where(
         _i.endpoint_id == endpoint_id, _i.ended_at.is_(None) | (_i.ended_at >= looked_back)

@@ -11,9 +11,9 @@ from models.listing import UPTIME_WINDOW
 from models.tables import retention
 
 # Rollups after an instant are worked out from samples of so long before it.
-LOOKED_BACK = timedelta(seconds=REACH) + UPTIME_WINDOW
+LOOKBACK = timedelta(seconds=REACH) + UPTIME_WINDOW
 
 
-def final_before(connection: Connection) -> datetime | None:
+def read_watermark(connection: Connection) -> datetime | None:
     """The midnight (UTC) before which they are; None while all raw samples are kept."""
     return connection.execute(select(retention.c.final_before)).scalar_one_or_none()

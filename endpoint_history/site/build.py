@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from endpoint_history.analysis.export.write import snapshot
-from endpoint_history.database.engine import told
+from endpoint_history.database.engine import translated_errors
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.site.data.history import read_history
 from endpoint_history.site.data.summary import Overview, overview
@@ -57,7 +57,7 @@ def build(
     folder can't be used, or there is no history yet.
     """
     folder = Folder(url)
-    with told(engine), snapshot(engine) as connection:
+    with translated_errors(engine), snapshot(engine) as connection:
         history = read_history(connection)
     if history.seen_at is None:
         raise ConfigurationError("nothing is kept yet; run: endpoint-history collect")

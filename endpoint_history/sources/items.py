@@ -1,4 +1,4 @@
-"""What every source gives: bodies that somebody saved, and what could not be taken."""
+"""The items of every source: saved bodies, known bodies, and refusals."""
 
 from __future__ import annotations
 
@@ -12,38 +12,35 @@ from models.observation import Target
 
 @dataclass(frozen=True, slots=True)
 class SavedBody:
-    """One saved body, as it was saved.
+    """One saved body, unedited.
 
-    `observed_at` is aware, of any zone. `target` is the requested path where the source tells it; None: the body's own
-    model id. `origin` says where it lay, for people: a file, a file within a zip, a commit and path, a capture's URL.
-    `dated_by` says where its time was found: `field fetched_at`, `name`, `path`, `modified`, or a word of the source's
-    own. `status` is the HTTP status of the answer: 200, or 404 with the API's own error body.
+    `observed_at` is aware, in any zone. `target` is the requested path, None if the source does not name it: the body's
+    own model id counts. `origin` names its place for people: a file, a file in a zip, a commit and path, or the URL of
+    a capture. `dated_by` names the place of its time: `field fetched_at`, `name`, `path`, `modified`, or a phrase of
+    the source. `status` is the HTTP status of the response: 200, or 404 with the API's own error body.
     """
 
     body: bytes
     observed_at: datetime
     target: Target | None
     origin: str
-    # Where its time was found is about the reading, not about the body: it does not make two of them different.
     dated_by: str = field(default="", compare=False)
     status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
 class KnownBody:
-    """Something that is not read again, as what it would give is had already: where it lay."""
+    """A saved body that is not read again, as the database or an earlier version of its file has it."""
 
     origin: str
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Older bodies. `name` is what `runs.source` says; `size` is how many files, blobs or captures there are to read.
+    """Saved bodies. `size` is the number of files or blobs to read.
 
-    `items` reads them as it goes, and ends; each belongs to one of the `size` things, in the order they are read, so
-    that `done` of an item is how many of them have been read with it.
+    `items` are read during the iteration: pairs of how many files or blobs are read by then, and the item.
     """
 
-    name: str
     size: int
     items: Iterable[tuple[int, SavedBody | Refused | KnownBody]]

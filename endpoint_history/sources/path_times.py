@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from urllib.parse import unquote
 
 from endpoint_history.sources.timestamps import in_zone, unix_time, whole_seconds
 
 _DATE = r"(?P<year>[0-9]{4})(?P<dash>[-/_.]?)(?P<month>0[1-9]|1[0-2])(?P=dash)(?P<day>0[1-9]|[12][0-9]|3[01])"
+_DAY = re.compile(rf"(?<![0-9])(?=20){_DATE}(?=[^0-9]|[0-9]{{6}}(?![0-9]))")
+_CLOCK = re.compile(r"([T_ /-]?)(?:[01][0-9]|2[0-3])([-:_]?)[0-5][0-9]\2[0-5][0-9](Z?)(?![0-9])")
 _HOUR, _SIXTY = r"(?P<hour>[01][0-9]|2[0-3])", "[0-5][0-9]"
 _ZONE = r"(?:[.,][0-9]{1,9})?(?P<zone>Z|[+-](?:0[0-9]|1[0-4]):?(?:00|30|45)(?![0-9]))?(?![0-9])"
 # A time of day follows its date at once, or in the next folder. There it needs colons, dashes, a T or a Z: six digits
@@ -51,6 +54,23 @@ def time_in_folders(path: str, zone: tzinfo | None = None) -> datetime | None:
     folders = path.rpartition("/")[0]
     found = {*_stamps(path, zone), *_epochs(folders)} or set(_partitions(folders, zone))
     return _only(found, "path")
+
+
+def days_in(path: str) -> tuple[re.Match[str], ...]:
+    """Return the dates in a path, with the groups `year`, `month` and `day`; one may be the 31st of February."""
+    return tuple(_DAY.finditer(path))
+
+
+@lru_cache
+def pattern_of(path: str) -> str | None:
+    """Return a pattern that reads the last date in a path, with the time of day after it; None without a date."""
+    days = days_in(path)
+    if not days:
+        return None
+    dash = days[-1]["dash"]
+    clock = _CLOCK.match(path, days[-1].end())
+    time = f"{clock[1]}%H{clock[2]}%M{clock[2]}%S{clock[3]}" if clock else ""
+    return f"%Y{dash}%m{dash}%d{time}"
 
 
 def _only(found: set[datetime], where: str) -> datetime | None:

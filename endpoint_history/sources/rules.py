@@ -16,7 +16,6 @@ from endpoint_history.sources.time_patterns import TimePattern, read_time_patter
 from endpoint_history.sources.timestamps import in_zone, read_zone, whole_seconds
 from models.observation import Target
 
-TimeSource = Literal["field", "name", "path", "modified"]
 IN_A_FILE = (
     "expected 'field', 'field:NAME', 'name:PATTERN' such as 'name:%Y%m%dT%H%M%SZ', "
     "'path:PATTERN' such as 'path:dt=%Y-%m-%d/hour=%H'"
@@ -48,10 +47,11 @@ _NO_FIELD = f"no time in {', '.join(TIME_FIELDS[:3])} and the like; name the fie
 
 
 class Dated(NamedTuple):
-    """The time of one body, and where it was found: this differs from item to item if no rule was given."""
+    """The time of a body and where it was found. `by_commit` is True if only its commit has one."""
 
     time: datetime
-    source: TimeSource
+    source: str
+    by_commit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +73,27 @@ class TimeRule:
             return (self.field,)
         return TIME_FIELDS if self.kind in {"own", "field"} else ()
 
-    def read(self, path: str, given: datetime | None, modified: datetime | None) -> Dated:
-        """The time of a body, in UTC and whole seconds. Raises ValueError or OverflowError.
+    def read(self, path: str, given: datetime | None, modified: datetime | None, *, field: str | None = None) -> Dated:
+        """Return the time of a body, in UTC and whole seconds. Raises ValueError or OverflowError.
 
-        `path` is the whole path, also that of a member within its container. `given` is the time in the document,
-        `modified` the modification time of the file.
+        `path` is the whole path, including that of a member in its container. `given` is the time in the document, in
+        this `field`; `modified` is the modification time of the file.
         """
+        in_field = Dated(given, f"field {field}") if given else None
         match self.kind:
             case "own":
-                found = self._unruled(path, given)
+                found = in_field or self._unruled(path)
             case "field":
-                found = Dated(given, "field") if given else None
+                found = in_field
             case "mtime":
                 found = Dated(modified, "modified") if modified else None
             case "name" | "path":
                 found = self._in_path(path)
         if found is None:
             raise ValueError(self._missing(path))
-        return Dated(whole_seconds(found.time), found.source)
+        return found._replace(time=whole_seconds(found.time))
 
-    def _unruled(self, path: str, given: datetime | None) -> Dated | None:
-        if given:
-            return Dated(given, "field")
+    def _unruled(self, path: str) -> Dated | None:
         if named := time_in_name(path.rpartition("/")[2], self.zone):
             return Dated(named, "name")
         found = time_in_folders(path, self.zone)
@@ -107,8 +106,7 @@ class TimeRule:
         found = self.pattern.find(f"/{path}" if self.kind == "path" else path.rpartition("/")[2])
         if found is None:
             return None
-        source: TimeSource = "path" if self.kind == "path" else "name"
-        return Dated(found if found.tzinfo else in_zone(found, self.zone or UTC), source)
+        return Dated(found if found.tzinfo else in_zone(found, self.zone or UTC), self.kind)
 
     def _missing(self, path: str) -> str:
         match self.kind:

@@ -35,7 +35,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class EvidenceWindow:
     """Evidence of one model from `start` on, in order of time, up to `end`: beyond it no row can differ.
 
     `listed` has by observation id what new evidence lists, by endpoint id; what the other evidence lists the tables
@@ -52,7 +52,9 @@ class Stretch:
     seen: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
 
-def load_stretches(connection: Connection, model_ids: Iterable[int], start: datetime, end: datetime) -> list[Stretch]:
+def load_windows(
+    connection: Connection, model_ids: Iterable[int], start: datetime, end: datetime
+) -> list[EvidenceWindow]:
     """The evidence of each model from `start` to `end`, and on to the next complete one after it."""
     o = observations
     reach = _next_complete(connection, set(model_ids), end)
@@ -72,7 +74,7 @@ def load_stretches(connection: Connection, model_ids: Iterable[int], start: date
         twice = of_model and of_model[-1].observed_at == at  # two paths may answer `gone` in the same second
         if at <= reach[model_id] and not twice:
             of_model.append(Evidence(id_, at, complete, gone=outcome == "gone"))
-    return [Stretch(id_, start, reach[id_], items) for id_, items in found.items()]
+    return [EvidenceWindow(id_, start, reach[id_], items) for id_, items in found.items()]
 
 
 def _next_complete(connection: Connection, model_ids: set[int], end: datetime) -> dict[int, datetime]:
@@ -88,7 +90,7 @@ def _next_complete(connection: Connection, model_ids: set[int], end: datetime) -
     return {id_: at or FOR_EVER for id_, at in connection.execute(query)}
 
 
-def load_seen(connection: Connection, model_id: int, at: datetime) -> frozenset[int]:
+def load_listed(connection: Connection, model_id: int, at: datetime) -> frozenset[int]:
     """Which endpoints a stored incomplete observation lists: those it sampled."""
     query = (
         select(uptime_samples.c.endpoint_id)
@@ -98,7 +100,7 @@ def load_seen(connection: Connection, model_id: int, at: datetime) -> frozenset[
     return frozenset(connection.execute(query).scalars())
 
 
-def rewrite(connection: Connection, history: ChangeTable[V], stretches: Sequence[Stretch]) -> int:
+def rewrite(connection: Connection, history: ChangeTable[V], stretches: Sequence[EvidenceWindow]) -> int:
     """Make the rows of a change table what the evidence of these stretches asks for; how many came, went or changed."""
     by_endpoint = {id_: stretch for stretch in stretches for id_ in stretch.endpoint_ids}
     if not by_endpoint:
@@ -123,7 +125,9 @@ def rewrite(connection: Connection, history: ChangeTable[V], stretches: Sequence
     )
 
 
-def _wanted(history: ChangeTable[V], endpoint_id: int, stretch: Stretch, old: Rows[V], before: V | Absent) -> Rows[V]:
+def _wanted(
+    history: ChangeTable[V], endpoint_id: int, stretch: EvidenceWindow, old: Rows[V], before: V | Absent
+) -> Rows[V]:
     """The rows that the evidence asks for: (value, observation id) by instant."""
     proofs = {item.observed_at: item.observation_id for item in stretch.evidence}
     values = _values(history, endpoint_id, stretch, old, before)
@@ -132,7 +136,7 @@ def _wanted(history: ChangeTable[V], endpoint_id: int, stretch: Stretch, old: Ro
 
 
 def _values(
-    history: ChangeTable[V], endpoint_id: int, stretch: Stretch, old: Rows[V], before: V | Absent
+    history: ChangeTable[V], endpoint_id: int, stretch: EvidenceWindow, old: Rows[V], before: V | Absent
 ) -> Iterator[tuple[datetime, V | Absent]]:
     """What each evidence says of one endpoint; those that prove nothing about it are passed over."""
     known = {at: value for at, (value, _) in old.items()}
@@ -150,7 +154,7 @@ def _values(
 
 
 def _load_before(
-    connection: Connection, history: ChangeTable[V], by_endpoint: dict[int, Stretch], start: datetime
+    connection: Connection, history: ChangeTable[V], by_endpoint: dict[int, EvidenceWindow], start: datetime
 ) -> dict[int, V | Absent]:
     """The value in force just before `start`, by endpoint id."""
     table = history.table
@@ -168,7 +172,7 @@ def _load_before(
 
 
 def _load_rows(
-    connection: Connection, history: ChangeTable[V], by_endpoint: dict[int, Stretch], start: datetime
+    connection: Connection, history: ChangeTable[V], by_endpoint: dict[int, EvidenceWindow], start: datetime
 ) -> dict[int, Rows[V]]:
     """The (value, observation id) of the rows inside each endpoint's stretch, in order of time."""
     table = history.table

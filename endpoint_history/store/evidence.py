@@ -5,10 +5,10 @@ answer of one path contradicts another, an observation that proves something (`o
 
 1. it is a *conflict*: another of the same target at the same instant ranks before it. `ok` ranks before `gone`,
    complete before incomplete, then the smaller body digest decides;
-2. it is an *echo*: an `ok` of the same model within `SAME_LOOK`, before or after, came by a preferred path. Preferred
+2. it is an *echo*: an `ok` of the same model within `ECHO_WINDOW`, before or after, came by a preferred path. Preferred
    is the path that equals the model id, then the first in order of the alphabet. An echo may be an older copy of the
    same answer out of a cache;
-3. it is *outweighed*: a `gone` while another path showed that model as `ok` within `SAME_LOOK`.
+3. it is *outweighed*: a `gone` while another path showed that model as `ok` within `ECHO_WINDOW`.
 
 A `gone` speaks only for the model that its path showed last, and for none if the path never showed one.
 No rule asks whether the other observation counts itself: so what once does not count never counts later.
@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 
 from models.observation import Outcome, Target
 
-SAME_LOOK = timedelta(minutes=15)
+ECHO_WINDOW = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ def _shown(sightings: Sequence[Sighting]) -> list[Sighting]:
 
 
 def _near(sighting: Sighting, shown: Sequence[Sighting]) -> Sequence[Sighting]:
-    start = bisect_left(shown, sighting.observed_at - SAME_LOOK, key=_observed_at)
-    return shown[start : bisect_right(shown, sighting.observed_at + SAME_LOOK, key=_observed_at)]
+    start = bisect_left(shown, sighting.observed_at - ECHO_WINDOW, key=_observed_at)
+    return shown[start : bisect_right(shown, sighting.observed_at + ECHO_WINDOW, key=_observed_at)]
 
 
 def _observed_at(sighting: Sighting) -> datetime:

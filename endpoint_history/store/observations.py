@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from endpoint_history.database.dialect import insert
-from endpoint_history.store.evidence import SAME_LOOK, Sighting, counting
-from models.listing import ParsedObservation
+from endpoint_history.store.evidence import ECHO_WINDOW, Sighting, counting
+from models.listing import Reading
 from models.observation import Observation, Target
 from models.tables import models, observations, runs, target_models, targets
 from models.types import UtcTime
@@ -24,7 +24,12 @@ from models.types import UtcTime
 K = TypeVar("K", int, datetime)
 FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 _ROWS_AT_ONCE = 500
-LOOK_KEY = (observations.c.target_id, observations.c.observed_at, observations.c.outcome, observations.c.body_digest)
+OBSERVATION_KEY = (
+    observations.c.target_id,
+    observations.c.observed_at,
+    observations.c.outcome,
+    observations.c.body_digest,
+)
 _ASKED, _LATER = observations.alias("asked"), observations.alias("later")
 _PROOF = ("run_id", "http_status", "error", "elapsed_ms", "archive_line", "origin")
 
@@ -73,7 +78,7 @@ def insert_new(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[t
     if not rows:
         return {}
     statement = insert(connection, observations).on_conflict_do_nothing()
-    columns = (observations.c.id, *LOOK_KEY)
+    columns = (observations.c.id, *OBSERVATION_KEY)
     if connection.dialect.name == "postgresql":
         new = connection.execute(statement.returning(*columns), rows)
     else:  # SQLite has RETURNING since 3.35 only; within one transaction, a new row's id is above all others
@@ -83,14 +88,17 @@ def insert_new(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[t
     return {tuple(row[1:]): row[0] for row in new}
 
 
-def known_looks(connection: Connection, keys: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+def stored_provenance(
+    connection: Connection, keys: Iterable[tuple[Any, ...]]
+) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     """Of these keys (target id, instant, outcome, digest) those that are stored: id, and what tells their provenance.
 
     That is whether another run than a collect tells of them, the run's name, and the line of its bundle.
     """
     wanted = list(keys)
     found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    query = select(observations.c.id, runs.c.kind, runs.c.name, observations.c.archive_line, *LOOK_KEY).join(runs)
+    provenance = (observations.c.id, runs.c.kind, runs.c.name, observations.c.archive_line)
+    query = select(*provenance, *OBSERVATION_KEY).join(runs)
     for start in range(0, len(wanted), _ROWS_AT_ONCE):
         part = wanted[start : start + _ROWS_AT_ONCE]
         where = observations.c.target_id.in_({key[0] for key in part}) & observations.c.observed_at.in_(
@@ -101,7 +109,7 @@ def known_looks(connection: Connection, keys: Iterable[tuple[Any, ...]]) -> dict
     return {key: found[key] for key in wanted if key in found}
 
 
-def origins_of(connection: Connection, target: Target, times: Iterable[datetime]) -> list[str]:
+def read_origins(connection: Connection, target: Target, times: Iterable[datetime]) -> list[str]:
     """Where the bodies from outside lay that looks at this target, at any of these instants, rest on."""
     of_target = (targets.c.author == target.author) & (targets.c.slug == target.slug)
     query = select(observations.c.origin).join(targets).where(of_target, observations.c.origin.is_not(None))
@@ -111,7 +119,7 @@ def origins_of(connection: Connection, target: Target, times: Iterable[datetime]
     return found
 
 
-def prove_by(connection: Connection, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
+def replace_provenance(connection: Connection, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
     """Let known looks, by id, be proved by these rows: two runs that tell of one look are told apart by a rule."""
     changed = [{"look": id_} | {name: row[name] for name in _PROOF} for id_, row in rows]
     if changed:
@@ -120,7 +128,7 @@ def prove_by(connection: Connection, rows: Iterable[tuple[int, dict[str, Any]]])
         connection.execute(observations.update().where(where).values(values), changed)
 
 
-def orphaned_gones(connection: Connection, new_ids: Iterable[int]) -> list[int]:
+def gones_to_reassign(connection: Connection, new_ids: Iterable[int]) -> list[int]:
     """Stored `gone` rows whose path shows, by these new `ok` rows, what it had not been known to show before them."""
     new, gone, later = _ASKED, observations, _LATER
     next_shown = (
@@ -179,7 +187,7 @@ def load_around(connection: Connection, model_ids: Iterable[int], start: datetim
     ids = list(connection.execute(several.group_by(target_models.c.model_id).having(reached > 1)).scalars())
     if not ids:
         return []
-    span = observations.c.observed_at.between(start - 2 * SAME_LOOK, end + 2 * SAME_LOOK)
+    span = observations.c.observed_at.between(start - 2 * ECHO_WINDOW, end + 2 * ECHO_WINDOW)
     return [_look(row) for row in connection.execute(_looks().where(observations.c.model_id.in_(ids), span))]
 
 

@@ -25,7 +25,7 @@ def finish_run(connection: sa.Connection, name: str, counted: Counter[Outcome], 
     connection.execute(runs.update().where(runs.c.name == name).values(finished_at=finished, **_counts(counted)))
 
 
-def count_part(connection: sa.Connection, name: str, counted: Counter[Outcome]) -> None:
+def record_partial_counts(connection: sa.Connection, name: str, counted: Counter[Outcome]) -> None:
     """Count what is stored of a run, which tells it from one that a crash cut: the rest is not wanted for now."""
     part = (runs.c.name == name) & runs.c.finished_at.is_(None)
     connection.execute(runs.update().where(part).values(**_counts(counted)))

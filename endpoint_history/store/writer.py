@@ -15,25 +15,25 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from endpoint_history.database.partitions import make_months
-from endpoint_history.rollups.dirty import forget, mark, mark_failures, mark_proofs
-from endpoint_history.rollups.watermark import LOOKED_BACK, final_before
-from endpoint_history.store.change_rows import Stretch, load_seen, load_stretches, rewrite
+from endpoint_history.database.partitions import create_partitions
+from endpoint_history.rollups.dirty import forget, mark, mark_failures, mark_new_provenance
+from endpoint_history.rollups.watermark import LOOKBACK, read_watermark
+from endpoint_history.store.change_rows import EvidenceWindow, load_listed, load_windows, rewrite
 from endpoint_history.store.dimensions import add_drift, add_paths, endpoint_ids, model_ids, run_ids, target_ids
 from endpoint_history.store.evidence import Sighting
 from endpoint_history.store.observations import (
     Flip,
     Look,
     attribute,
+    gones_to_reassign,
     insert_new,
-    known_looks,
     load_around,
     load_looks,
     load_rivals,
     observation_row,
-    orphaned_gones,
-    prove_by,
+    replace_provenance,
     settle,
+    stored_provenance,
 )
 from endpoint_history.store.rows import LISTINGS, PRICES, uptime_row
 from models.listing import EndpointListing, ParsedObservation
@@ -76,7 +76,7 @@ def store(connection: Connection, batch: Sequence[Read]) -> Stored:
     new = _insert(connection, batch)
     add_drift(connection, [(item.observation.observed_at, item.reading.drift) for item in new.values()])
     listed = _list_endpoints(connection, new)
-    moved = orphaned_gones(connection, listed)
+    moved = gones_to_reassign(connection, listed)
     freed = load_looks(connection, moved)
     gones = {id_ for id_, item in new.items() if item.reading.outcome == "gone"} | set(moved)
     attribute(connection, gones)
@@ -137,14 +137,14 @@ def _provenance(read: Read) -> tuple[Any, ...]:
 
 
 def _prove_better(connection: Connection, known: dict[tuple[Any, ...], _New]) -> None:
-    stored = known_looks(connection, known) if known else {}
+    stored = stored_provenance(connection, known) if known else {}
     better = []
     for key, (id_, *standing) in stored.items():
         told = known[key]
         if _provenance((told.observation, told.reading)) < tuple(standing):
             better.append((id_, told.row))
-    prove_by(connection, better)
-    mark_proofs(connection, [id_ for id_, _ in better])
+    replace_provenance(connection, better)
+    mark_new_provenance(connection, [id_ for id_, _ in better])
 
 
 def _list_endpoints(connection: Connection, new: dict[int, _New]) -> Listed:
@@ -181,16 +181,16 @@ def _apply(connection: Connection, flips: list[Flip], losses: set[Touch], listed
         return 0
     mark(connection, touched)
     start, end = min(touched)[0], max(touched)[0]
-    stretches = _fill(connection, load_stretches(connection, {id_ for _, id_ in touched}, start, end), listed)
+    stretches = _fill(connection, load_windows(connection, {id_ for _, id_ in touched}, start, end), listed)
     changed = rewrite(connection, PRICES, stretches) + rewrite(connection, LISTINGS, stretches)
-    settled = final_before(connection)
+    settled = read_watermark(connection)
     off = [flip.look for flip in flips if not flip.on and flip.look.sighting.outcome == "ok"]
     _remove_samples(connection, off, settled)
     _add_samples(connection, [flip.look for flip in flips if flip.on], listed, settled)
     return changed
 
 
-def _fill(connection: Connection, stretches: list[Stretch], listed: Listed) -> list[Stretch]:
+def _fill(connection: Connection, stretches: list[EvidenceWindow], listed: Listed) -> list[EvidenceWindow]:
     """The stretches with what their evidence lists and with the endpoints of their models."""
     by_model: dict[int, list[int]] = {stretch.model_id: [] for stretch in stretches}
     query = select(endpoints.c.id, endpoints.c.model_id).where(endpoints.c.model_id.in_(by_model))
@@ -202,7 +202,7 @@ def _fill(connection: Connection, stretches: list[Stretch], listed: Listed) -> l
             endpoint_ids=by_model[stretch.model_id],
             listed=listed,
             seen={
-                item.observation_id: load_seen(connection, stretch.model_id, item.observed_at)
+                item.observation_id: load_listed(connection, stretch.model_id, item.observed_at)
                 for item in stretch.evidence
                 if not item.complete and item.observation_id not in listed
             },
@@ -231,7 +231,7 @@ def _add_samples(connection: Connection, looks: Iterable[Look], listed: Listed, 
         {"endpoint_id": id_, "observed_at": sighting.observed_at, **uptime_row(e.uptime)}
         for id_, sighting, e in seen
         # What an incomplete look lists, nothing but its samples tells.
-        if settled is None or sighting.observed_at >= settled - LOOKED_BACK or not sighting.complete
+        if settled is None or sighting.observed_at >= settled - LOOKBACK or not sighting.complete
     ]
     performances = [
         {"endpoint_id": id_, "observed_at": sighting.observed_at, **dataclasses.asdict(e.performance)}
@@ -239,7 +239,7 @@ def _add_samples(connection: Connection, looks: Iterable[Look], listed: Listed, 
         if e.performance
     ]
     if uptimes:
-        make_months(connection, {row["observed_at"] for row in uptimes})
+        create_partitions(connection, {row["observed_at"] for row in uptimes})
         connection.execute(uptime_samples.insert(), uptimes)
     if performances:
         connection.execute(performance_samples.insert(), performances)

@@ -153,8 +153,8 @@ def test_without_a_target_the_body_names_its_own(engine: sa.Engine) -> None:
             "a list of models, not the endpoints of one: ask /api/v1/models/AUTHOR/SLUG/endpoints",
         ),
         (a_found(body=b'{"error": {"code": 404, "message": "x"}}'), "an error body under HTTP 200: x"),
-        (a_found(observed_at=at(100_100)), "its time 2026-07-24 21:20:00 UTC lies in the future"),
-        (a_found(observed_at=at(-10_000_000)), "its time 2007-05-11 22:20:00 UTC is before OpenRouter was"),
+        (a_found(observed_at=at(100_100)), "its time 2026-07-24 21:20:00 UTC is in the future"),
+        (a_found(observed_at=at(-10_000_000)), "its time 2007-05-11 22:20:00 UTC is before OpenRouter existed"),
     ],
 )
 def test_what_cannot_be_booked_is_refused_and_the_rest_goes_on(

@@ -17,7 +17,7 @@ from endpoint_history.backfilling.result import BackfillResult, Wanted
 from endpoint_history.database.engine import opened, upgrade, writing
 from endpoint_history.errors import ConfigurationError, HistoryError
 from endpoint_history.loading import bundles as loading
-from endpoint_history.loading.bundles import take_up, unfinished, unloaded
+from endpoint_history.loading.bundles import interrupted_bundles, load_missing_bundles, pending_bundles
 from endpoint_history.loading.rebuild import rebuild, verify
 from endpoint_history.store.dimensions import run_ids
 from endpoint_history.targets import TargetList
@@ -95,7 +95,7 @@ def test_all_is_loaded_and_told(engine: sa.Engine, full: Archive) -> None:
     assert (imported.bundles, counts(imported), imported.run, imported.conflicts) == (3, (6, 0, 0, 0), None, 0)
     held = tables(engine)
     assert imported.changed == len(held["pricing_snapshots"]) + len(held["listing_changes"])
-    assert unloaded(engine, full) == []
+    assert pending_bundles(engine, full) == []
 
 
 def test_what_is_held_whole_is_not_read_again(engine: sa.Engine, full: Archive) -> None:
@@ -132,7 +132,7 @@ def test_a_part_and_then_all_ends_in_the_same_tables(engine: sa.Engine, full: Ar
     rest = load_all(engine, full)
     assert rest.unwanted == 0
     assert tables(engine) == expected
-    assert unloaded(engine, full) == []
+    assert pending_bundles(engine, full) == []
 
 
 def test_parts_in_any_order_end_in_the_same_tables(engine: sa.Engine, full: Archive) -> None:
@@ -147,7 +147,7 @@ def test_parts_in_any_order_end_in_the_same_tables(engine: sa.Engine, full: Arch
 
 def test_a_run_of_which_all_was_wanted_is_held_whole(engine: sa.Engine, full: Archive) -> None:
     load(engine, full, PARTS["since"])
-    assert unloaded(engine, full) == [FIRST.name, SECOND.name]
+    assert pending_bundles(engine, full) == [FIRST.name, SECOND.name]
 
 
 def test_a_part_twice_is_the_same(engine: sa.Engine, full: Archive) -> None:
@@ -160,7 +160,7 @@ def test_a_part_twice_is_the_same(engine: sa.Engine, full: Archive) -> None:
 def test_what_nobody_wanted_is_not_taken_up_by_a_collect(engine: sa.Engine, full: Archive) -> None:
     load(engine, full, PARTS["only"])
     before = tables(engine)
-    assert (unfinished(engine, full), take_up(engine, full, at(600))) == ([], [])
+    assert (interrupted_bundles(engine, full), load_missing_bundles(engine, full, at(600))) == ([], [])
     assert tables(engine) == before
 
 
@@ -168,7 +168,7 @@ def test_what_a_crash_left_is_loaded_whole_whatever_part_is_wanted(engine: sa.En
     with writing(engine) as connection:
         run_ids(connection, [SECOND])
     assert counts(load(engine, full, PARTS["nothing"])) == (2, 0, 4, 0)
-    assert unloaded(engine, full) == [FIRST.name, THIRD.name]
+    assert pending_bundles(engine, full) == [FIRST.name, THIRD.name]
 
 
 def test_a_load_killed_within_a_bundle_goes_on_and_ends_the_same(
@@ -185,7 +185,7 @@ def test_a_load_killed_within_a_bundle_goes_on_and_ends_the_same(
     monkeypatch.setattr(loading, "_BATCH", 1)
     with pytest.raises(KilledError):
         replay(engine, full, Wanted(), everything=False, progress=kill)
-    assert unfinished(engine, full) == [SECOND.name]
+    assert interrupted_bundles(engine, full) == [SECOND.name]
     assert counts(load_all(engine, full)) == (3, 1, 0, 0)
     assert tables(engine) == expected
 
@@ -198,7 +198,7 @@ def test_the_rest_of_a_damaged_bundle_is_used_and_the_damage_is_named(engine: sa
     assert refused.origin == str(path_of(FIRST))
     offset = gzip.decompress(path_of(FIRST).read_bytes()).index(b"\n") + 1
     assert refused.reason == f"line 2 at byte {offset}: its checksum is wrong"
-    assert unloaded(engine, full) == [FIRST.name]
+    assert pending_bundles(engine, full) == [FIRST.name]
 
 
 def test_the_damage_of_a_part_is_named_too(engine: sa.Engine, full: Archive) -> None:

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from endpoint_history.collecting.run import Collected, collect_targets
 from endpoint_history.database.engine import opened, upgrade, writing
 from endpoint_history.errors import ConfigurationError, HistoryError, UnreachableError
-from endpoint_history.loading.bundles import load_bundles, unloaded
+from endpoint_history.loading.bundles import load_bundles, pending_bundles
 from endpoint_history.reporting.collect_report import headline, lines
 from endpoint_history.settings import Settings
 from endpoint_history.targets import TargetList
@@ -77,7 +77,7 @@ def test_the_database_can_be_built_anew_from_the_archive(given: Settings, tmp_pa
     rebuilt = f"sqlite:///{tmp_path}/rebuilt.db"
     upgrade(rebuilt)
     with opened(rebuilt) as engine:
-        load_bundles(engine, archive(), unloaded(engine, archive()))
+        load_bundles(engine, archive(), pending_bundles(engine, archive()))
     assert history(rebuilt) == history(url_of(given))
 
 
@@ -341,7 +341,7 @@ def test_a_database_that_was_away_all_along_gets_what_it_missed(
         collect(given, PATHS[:1], 65)  # by hand, meanwhile
         assert collect(given, PATHS, 90, cadence_seconds=1800).troubles == []
     with opened(calm) as engine:
-        load_bundles(engine, archive(), unloaded(engine, archive()))
+        load_bundles(engine, archive(), pending_bundles(engine, archive()))
     assert history(postgres_url) == history(calm)
     assert count(postgres_url, runs, runs.c.finished_at.is_not(None)) == 5
 

@@ -15,7 +15,7 @@ from endpoint_history.backfilling.result import Wanted
 from endpoint_history.collecting import batch as walk_module
 from endpoint_history.database.engine import opened, writing
 from endpoint_history.errors import ClockError, HistoryError
-from endpoint_history.loading.bundles import load_bundles, take_up, unloaded
+from endpoint_history.loading.bundles import load_bundles, load_missing_bundles, pending_bundles
 from endpoint_history.loading.rebuild import rebuild, verify
 from endpoint_history.loading.withdrawal import restore, withdraw
 from endpoint_history.monitoring.health import read_health
@@ -114,7 +114,7 @@ def test_a_bundle_from_the_future_is_named_and_not_loaded(engine: sa.Engine) -> 
     loaded = load_bundles(engine, given, given.bundles())
     told = "line 1 is dated 9000-01-01 00:00 UTC, more than a day ahead of the database's clock"
     assert (list(loaded.damaged), told in loaded.damaged[AHEAD.name].reason) == ([AHEAD.name], True)
-    assert unloaded(engine, given) == [AHEAD.name]
+    assert pending_bundles(engine, given) == [AHEAD.name]
     assert list(verify(engine, given)[0].damaged) == [AHEAD.name]
     with pytest.raises(HistoryError) as refusal:
         rebuild(engine, given)
@@ -142,8 +142,8 @@ def test_a_run_of_the_future_does_not_hide_what_was_missed(engine: sa.Engine) ->
     with writing(engine) as connection:  # as an earlier version left it
         run_ids(connection, [AHEAD])
         connection.execute(runs.update().where(runs.c.name == AHEAD.name).values(finished_at=YEAR_9000))
-    assert take_up(engine, given, at(180)) == []
-    assert unloaded(engine, given) == []
+    assert load_missing_bundles(engine, given, at(180)) == []
+    assert pending_bundles(engine, given) == []
 
 
 def test_status_names_the_run_that_lies_in_the_future(database_url: str, base_url: str) -> None:

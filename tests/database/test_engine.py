@@ -23,7 +23,7 @@ from endpoint_history.database.engine import (
     open_engine,
     opened,
     revisions,
-    told,
+    translated_errors,
     upgrade,
     writing,
 )
@@ -304,7 +304,7 @@ def test_a_statement_that_fails_is_told_in_one_line(empty_database_url: str) -> 
     with (
         opened(empty_database_url) as engine,
         pytest.raises(HistoryError) as refused,
-        told(engine),
+        translated_errors(engine),
         engine.connect() as it,
     ):
         it.execute(sa.text("SELECT 1\nFROM nowhere"))

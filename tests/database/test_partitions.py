@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from endpoint_history.archive.bundles import Archive
-from endpoint_history.database.engine import differences, opened, upgrade, writing
-from endpoint_history.database.partitions import make_months
+from endpoint_history.database.engine import differences, downgrade, opened, upgrade, writing
+from endpoint_history.database.partitions import create_partitions
 from endpoint_history.loading.rebuild import rebuild, verify
 from endpoint_history.parsing.body import read_observation
 from endpoint_history.store.writer import store
@@ -57,7 +57,7 @@ def test_a_partition_can_be_made_while_somebody_reads(engine: sa.Engine) -> None
     with engine.connect() as reader, engine.connect() as writer:
         assert reader.execute(sa.select(sa.func.count()).select_from(uptime_samples)).scalar_one() == 1
         writer.exec_driver_sql("SET lock_timeout = '2s'")
-        make_months(writer, [DECEMBER])
+        create_partitions(writer, [DECEMBER])
         writer.commit()
         assert reader.execute(sa.select(sa.func.count()).select_from(uptime_samples)).scalar_one() == 1
 

@@ -14,10 +14,10 @@ from psycopg import sql
 
 from endpoint_history.archive.bundles import Archive
 from endpoint_history.database.engine import differences, opened, upgrade, writing
-from endpoint_history.database.partitions import free_months
+from endpoint_history.database.partitions import release_partitions
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.loading.rebuild import rebuild, verify
-from endpoint_history.rollups.retention import thin
+from endpoint_history.rollups.retention import remove_old_samples
 from tests.support import postgres
 from tests.support.collecting import ARCHIVE, history
 from tests.support.exporting import eventful_months, load
@@ -140,7 +140,7 @@ def test_old_months_are_thinned_and_rewritten_through_a_pooler(
     load(pooled_url, eventful_months())
     clustered = sa.text("SELECT count(*) FROM pg_index WHERE indisclustered")
     with opened(pooled_url) as engine:
-        thin(engine, 30, NIGHTLY)
-        free_months(engine, NIGHTLY)
+        remove_old_samples(engine, 30, NIGHTLY)
+        release_partitions(engine, NIGHTLY)
         with engine.connect() as connection:
             assert connection.scalar(clustered) > 0

@@ -12,7 +12,13 @@ import sqlalchemy as sa
 from endpoint_history.archive.bundles import Archive
 from endpoint_history.database.engine import opened, upgrade, writing
 from endpoint_history.loading import bundles as loading
-from endpoint_history.loading.bundles import Loaded, load_bundles, take_up, unfinished, unloaded
+from endpoint_history.loading.bundles import (
+    Loaded,
+    interrupted_bundles,
+    load_bundles,
+    load_missing_bundles,
+    pending_bundles,
+)
 from endpoint_history.store.dimensions import run_ids
 from models.observation import Run
 from models.tables import observations, runs
@@ -63,28 +69,28 @@ def test_the_end_of_a_run_is_its_own_second(engine: sa.Engine) -> None:
 
 
 def test_an_empty_archive_has_nothing_to_load(engine: sa.Engine) -> None:
-    assert (unfinished(engine, archive()), unloaded(engine, archive())) == ([], [])
+    assert (interrupted_bundles(engine, archive()), pending_bundles(engine, archive())) == ([], [])
 
 
 def test_a_fresh_database_has_all_bundles_unloaded(engine: sa.Engine, full: Archive) -> None:
-    assert (unloaded(engine, full), unfinished(engine, full)) == (NAMES, [])
+    assert (pending_bundles(engine, full), interrupted_bundles(engine, full)) == (NAMES, [])
 
 
 def test_runs_that_were_begun_and_not_ended_are_unfinished(engine: sa.Engine, full: Archive) -> None:
     load(engine, full, FIRST.name)
     begin(engine, THIRD, SECOND)
-    assert unfinished(engine, full) == [SECOND.name, THIRD.name]
-    assert unloaded(engine, full) == [SECOND.name, THIRD.name]
+    assert interrupted_bundles(engine, full) == [SECOND.name, THIRD.name]
+    assert pending_bundles(engine, full) == [SECOND.name, THIRD.name]
 
 
 def test_an_unfinished_run_without_a_bundle_is_left_alone(engine: sa.Engine) -> None:
     begin(engine, FIRST)
-    assert unfinished(engine, archive()) == []
+    assert interrupted_bundles(engine, archive()) == []
 
 
 def test_what_was_loaded_is_loaded_and_finished(engine: sa.Engine, full: Archive) -> None:
     load(engine, full, *NAMES)
-    assert (unloaded(engine, full), unfinished(engine, full)) == ([], [])
+    assert (pending_bundles(engine, full), interrupted_bundles(engine, full)) == ([], [])
 
 
 def test_a_load_tells_its_progress_look_by_look_to_the_end(engine: sa.Engine, full: Archive) -> None:
@@ -130,7 +136,7 @@ def test_a_run_stored_in_part_is_completed(engine: sa.Engine, full: Archive) -> 
         lost = observations.c.outcome == "failed"
         connection.execute(observations.delete().where(lost))
         connection.execute(runs.update().where(runs.c.name == SECOND.name).values(finished_at=None, ok=0, failed=0))
-    load(engine, full, *unfinished(engine, full))
+    load(engine, full, *interrupted_bundles(engine, full))
     assert tables(engine) == whole
 
 
@@ -202,14 +208,14 @@ def test_the_archive_gives_the_counts_of_the_live_run(database_url: str, tmp_pat
     rebuilt = f"sqlite:///{tmp_path}/rebuilt.db"
     upgrade(rebuilt)
     with opened(rebuilt) as engine:
-        load(engine, archive(), *unloaded(engine, archive()))
+        load(engine, archive(), *pending_bundles(engine, archive()))
     assert history(rebuilt)["runs"] == live["runs"]
 
 
 def test_a_damaged_bundle_is_told_until_it_is_mended(engine: sa.Engine, full: Archive) -> None:
     begin(engine, FIRST)
     damage(FIRST, 1)
-    assert [len(take_up(engine, full, at(600))) for _ in range(2)] == [1, 1]
+    assert [len(load_missing_bundles(engine, full, at(600))) for _ in range(2)] == [1, 1]
 
 
 def test_damage_that_came_later_takes_nothing_back(engine: sa.Engine, full: Archive) -> None:

@@ -12,10 +12,10 @@ import pytest
 import sqlalchemy as sa
 
 from endpoint_history.database.engine import opened, upgrade, writing
-from endpoint_history.database.shadow_tables import beside
+from endpoint_history.database.shadow_tables import shadow_tables
 from endpoint_history.errors import HistoryError
 from endpoint_history.loading import rebuild as rebuild_module
-from endpoint_history.loading.bundles import unfinished
+from endpoint_history.loading.bundles import interrupted_bundles
 from endpoint_history.loading.rebuild import rebuild, verify
 from endpoint_history.store.dimensions import run_ids
 from models.observation import Run
@@ -239,7 +239,7 @@ def test_a_collect_that_has_stored_nothing_yet_keeps_its_run(collected: str) -> 
         assert verify(engine, archive())[1] == []
         with archive().open_bundle(begun) as bundle:
             bundle.add(a_look(an_endpoint(), run=begun))
-        assert unfinished(engine, archive()) == [begun.name]
+        assert interrupted_bundles(engine, archive()) == [begun.name]
 
 
 def test_what_a_killed_rebuild_left_is_removed_by_the_next(collected: str) -> None:
@@ -250,9 +250,9 @@ def test_what_a_killed_rebuild_left_is_removed_by_the_next(collected: str) -> No
         else:
             with engine.begin() as connection:
                 connection.execute(sa.schema.CreateSchema("rebuilt_0a0b0c0d"))
-        with beside(engine) as other:
+        with shadow_tables(engine) as other:
             assert len(left_over(collected)) >= 1
             assert "rebuilt_0a0b0c0d" not in " ".join(left_over(collected))
-            with beside(engine), other.engine.connect() as connection:
+            with shadow_tables(engine), other.engine.connect() as connection:
                 assert connection.execute(sa.select(sa.func.count()).select_from(runs)).scalar_one() == 0
     assert left_over(collected) == []

@@ -18,11 +18,11 @@ from endpoint_history.database.engine import opened, writing
 from endpoint_history.errors import ConfigurationError, HistoryError
 from endpoint_history.loading import rebuild as rebuild_module
 from endpoint_history.loading import withdrawal as withdraw_module
-from endpoint_history.loading.bundles import load_bundles, take_up, unloaded
+from endpoint_history.loading.bundles import load_bundles, load_missing_bundles, pending_bundles
 from endpoint_history.loading.rebuild import rebuild, verify
 from endpoint_history.loading.withdrawal import restore, withdraw
 from endpoint_history.parsing.body import read_observation
-from endpoint_history.rollups.retention import thin
+from endpoint_history.rollups.retention import remove_old_samples
 from endpoint_history.store.dimensions import run_ids
 from endpoint_history.store.writer import store
 from models.observation import Run
@@ -73,7 +73,7 @@ def take_back(engine: sa.Engine, given: Archive, *names: str) -> None:
 def is_settled(engine: sa.Engine, given: Archive) -> bool:
     """Whether nothing that loads would change anything, and nothing differs."""
     before = tables(engine)
-    assert take_up(engine, given, LATER) == []
+    assert load_missing_bundles(engine, given, LATER) == []
     assert replay(engine, given, Wanted(), everything=True).new == 0
     assert verify(engine, given)[1] == []
     rebuild(engine, given)
@@ -199,7 +199,7 @@ def test_a_run_that_is_not_loaded_is_withdrawn_without_a_rebuild(engine: sa.Engi
     before = tables(engine)
     bundle(full, AHEAD, a_look(an_endpoint(), minute=DECADE))
     assert withdraw(engine, full, [AHEAD.name], "clock", at=LATER).loaded is None
-    assert (tables(engine), unloaded(engine, full)) == (before, [])
+    assert (tables(engine), pending_bundles(engine, full)) == (before, [])
 
 
 def test_a_walk_stands_for_its_shards(engine: sa.Engine, built_from: Callable[..., Tables]) -> None:
@@ -300,7 +300,7 @@ def test_a_run_withdrawn_by_another_process_meanwhile_does_not_return(engine: sa
 def test_thinned_history_is_whole_again_after_a_withdrawal(
     engine: sa.Engine, full: Archive, built_from: Callable[..., Tables]
 ) -> None:
-    assert thin(engine, 1, at(10 * 24 * 60)) > 0
+    assert remove_old_samples(engine, 1, at(10 * 24 * 60)) > 0
     take_back(engine, full, THIRD.name)
     assert tables(engine) == built_from(FIRST.name, SECOND.name)
 

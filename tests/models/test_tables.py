@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from endpoint_history.database.engine import opened, upgrade
-from endpoint_history.database.partitions import make_months
+from endpoint_history.database.partitions import create_partitions
 from models.listing import PRICE_KEYS
 from models.tables import metadata
 from tests.support import postgres
@@ -257,7 +257,7 @@ def engine(url: str) -> Iterator[sa.Engine]:
     upgrade(url)
     with opened(url) as engine:
         with engine.begin() as connection:
-            make_months(connection, [MORNING, at(30), *TIMES])
+            create_partitions(connection, [MORNING, at(30), *TIMES])
             for name, row in ROWS.items():
                 connection.execute(sa.insert(metadata.tables[name]).values(row))
         yield engine

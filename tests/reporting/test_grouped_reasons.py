@@ -12,7 +12,7 @@ from endpoint_history.refusals import Reasons, Refused, reason_kind
     [
         ("prompt is not a number: 'free'", "prompt is not a number: 'n/a'"),
         ("not JSON: not UTF-8 at byte 1", "not JSON: not UTF-8 at byte 2,017"),
-        ("its time 2099-05-01 00:00:00 UTC lies in the future", "its time 2098-01-01 10:00:00 UTC lies in the future"),
+        ("its time 2099-05-01 00:00:00 UTC is in the future", "its time 2098-01-01 10:00:00 UTC is in the future"),
         (
             "blob of 70,000,000 bytes: at most 67,108,864 are read",
             "blob of 80,000,000 bytes: at most 67,108,864 are read",

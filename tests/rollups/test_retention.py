@@ -28,8 +28,8 @@ from endpoint_history.reporting.backfill_report import backfill_lines
 from endpoint_history.rollups import retention
 from endpoint_history.rollups.maintenance import maintain
 from endpoint_history.rollups.refresh import roll_up
-from endpoint_history.rollups.retention import thin
-from endpoint_history.rollups.watermark import LOOKED_BACK, final_before
+from endpoint_history.rollups.retention import remove_old_samples
+from endpoint_history.rollups.watermark import LOOKBACK, read_watermark
 from endpoint_history.settings import Settings
 from endpoint_history.store.writer import store
 from models.observation import Observation
@@ -323,7 +323,7 @@ def test_a_look_that_comes_before_the_limit_stands_is_rolled_up_first(
         rolled_up.append(True)
 
     monkeypatch.setattr(retention, "roll_up", then_a_look_comes)
-    thin(engine, 30, NOW)
+    remove_old_samples(engine, 30, NOW)
     with engine.connect() as connection:
         worst = sa.select(sa.func.min(uptime_daily.c.min_uptime_pct))
         assert connection.execute(worst).scalar_one() == 10
@@ -417,9 +417,9 @@ def test_whatever_comes_after_samples_went_prices_and_what_is_not_final_are_thos
         assert still_final == final
         assert still_ended.items() >= ended.items()  # one that went on may turn out to have ended long ago
         if chance.random() < 0.3:
-            thin(sqlite_engine, 30, NOW + timedelta(days=chance.randint(-2, 2)))
+            remove_old_samples(sqlite_engine, 30, NOW + timedelta(days=chance.randint(-2, 2)))
             with sqlite_engine.connect() as connection:
-                settled = final_before(connection)
+                settled = read_watermark(connection)
             final, ended = rows_before(sqlite_engine, settled)
     with sqlite_engine.connect() as connection:
         found, rollups = stored_history(connection), stored_rollups(connection)
@@ -427,7 +427,7 @@ def test_whatever_comes_after_samples_went_prices_and_what_is_not_final_are_thos
     assert (found.evidence, found.prices, found.terms) == (expected.evidence, expected.prices, expected.terms)
     assert found.uptime.items() <= expected.uptime.items()
     since = settled or START
-    assert since_then(since - LOOKED_BACK, found.uptime) == since_then(since - LOOKED_BACK, expected.uptime)
+    assert since_then(since - LOOKBACK, found.uptime) == since_then(since - LOOKBACK, expected.uptime)
     assert since_then(since, rollups.hourly) == since_then(since, wanted.hourly)
     assert since_then(since.date(), rollups.daily) == since_then(since.date(), wanted.daily)
     assert (rollups.days, rollups.gaps) == (wanted.days, wanted.gaps)
@@ -442,7 +442,7 @@ def rows_before(engine: sa.Engine, settled: datetime | None) -> tuple[Rows, Rows
     hours = {key: row for key, row in rollups.hourly.items() if key[1] < settled}
     days = {key: row for key, row in rollups.daily.items() if key[1] < settled.date()}
     catalogue = {day: row for day, row in rollups.catalogue.items() if day < settled.date()}
-    ended = {k: row for k, row in rollups.incidents.items() if row[0] and row[0] < settled - LOOKED_BACK}
+    ended = {k: row for k, row in rollups.incidents.items() if row[0] and row[0] < settled - LOOKBACK}
     return {"hours": hours, "days": days, "catalogue": catalogue}, ended
 
 

@@ -137,7 +137,7 @@ def test_a_file_that_two_patterns_name_is_read_once() -> None:
 
 def test_the_source_counts_files_and_says_how_many_are_read() -> None:
     source = open_files([a_zip("saved.zip", {f"1{NAME}": BODY, f"2{NAME}": BODY}), write(NAME)], time=None, target=None)
-    assert (source.name, source.size) == ("files", 2)
+    assert source.size == 2
     assert [done for done, _ in source.items] == [1, 1, 2]
 
 
@@ -516,8 +516,7 @@ def test_a_tar_that_is_cut_off_gives_what_came_before(suffix: str) -> None:
     *_, (origin, reason) = refused(items)
     assert len(refused(items)) <= 2  # with the member that is cut off
     assert origin == name
-    place = r"byte \d+" if suffix == "tar" else r"byte \d+ of its content"
-    assert re.match(rf"damaged tar: nothing can be read from {place} on \(.+\)$", reason)
+    assert re.match(r"damaged tar: unreadable from byte \d+ of its content on \(.+\)$", reason)
 
 
 def test_a_tar_with_a_broken_header_in_its_middle_says_so() -> None:
@@ -532,7 +531,7 @@ def test_a_tar_with_a_broken_header_in_its_middle_says_so() -> None:
 @pytest.mark.parametrize("content", [b"", b"no archive at all", bytes(2000), bytes(range(256)) * 20])
 def test_a_container_that_is_none_is_refused(suffix: str, content: bytes) -> None:
     assert not origins(items := read(write(f"x.{suffix}", content)))
-    assert len(items) == 1 or (suffix, content) == ("tar", bytes(2000))
+    assert len(items) == 1
 
 
 def test_a_zip_that_is_cut_off_is_refused_with_what_repairs_it() -> None:

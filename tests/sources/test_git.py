@@ -121,7 +121,7 @@ def a_walk(minute: float, *targets: str) -> bytes:
 def test_each_version_of_a_file_is_found_with_its_commit_and_time(repo: Repo) -> None:
     commits = [repo.save(priced(number)) for number in (1, 2, 3)]
     source = opened(repo)
-    assert (source.name, source.size) == ("git", 3)
+    assert source.size == 3
     assert [done for done, _ in source.items] == [1, 2, 3]
     assert found(source) == [
         SavedBody(priced(number), at(number), None, f"{repo.folder}@{commit[:12]}:{BODY}")

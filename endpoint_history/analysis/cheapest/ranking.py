@@ -27,7 +27,7 @@ from endpoint_history.analysis.cheapest.offers import ListedOffer, ModelAsOf, fi
 from endpoint_history.analysis.cheapest.uptime import SpanUptime, span_uptime, start_of
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.reporting.collect_report import span_text
-from endpoint_history.rollups.watermark import LOOKED_BACK, final_before
+from endpoint_history.rollups.watermark import LOOKBACK, read_watermark
 from models.listing import UPTIME_REDEFINED_AT
 
 _FEW_SAMPLES: Final = 3
@@ -168,8 +168,8 @@ def _offer_notes(offer: ListedOffer, usage: Usage, uptime: SpanUptime, wanted: C
 
 def _thinned_before(connection: Connection, since: datetime) -> datetime | None:
     """Before when samples may be gone, if a span that begins there would need them."""
-    settled = final_before(connection)
-    kept_from = settled and settled - LOOKED_BACK
+    settled = read_watermark(connection)
+    kept_from = settled and settled - LOOKBACK
     return kept_from if kept_from and since < kept_from else None
 
 

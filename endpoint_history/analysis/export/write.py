@@ -21,7 +21,7 @@ from endpoint_history.analysis.export.destination import STAGING, Destination, d
 from endpoint_history.analysis.export.manifest import Entry
 from endpoint_history.analysis.export.plan import Exported, ExportUpdate, Scope
 from endpoint_history.analysis.export.rows import FileContent, Group, observed_months, read_parts
-from endpoint_history.database.engine import told
+from endpoint_history.database.engine import translated_errors
 from endpoint_history.errors import ConfigurationError, HistoryError
 
 Format = Literal["parquet", "csv"]
@@ -49,7 +49,7 @@ def export(
     writer = _writer(file_format)
     with destination.locked():
         update = ExportUpdate(destination, file_format, scope or Scope())
-        with destination.staging() as folder, told(engine), snapshot(engine) as connection:
+        with destination.staging() as folder, translated_errors(engine), snapshot(engine) as connection:
             layouts = [lay_out(dataset, engine.dialect.name) for dataset in update.scope.datasets]
             observed = observed_months(connection, update.scope.months)
             steps = len(observed) or 1

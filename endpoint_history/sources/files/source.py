@@ -19,7 +19,7 @@ from endpoint_history.sources.documents.shapes import Document, documents_in
 from endpoint_history.sources.files.containers import TAR_SUFFIXES, Member, in_pieces, unpack, zip_members
 from endpoint_history.sources.files.tar import tar_members
 from endpoint_history.sources.items import SavedBody, Source
-from endpoint_history.sources.rules import Dated, TargetRule, TimeRule, read_target_rule, read_time_rule
+from endpoint_history.sources.rules import TargetRule, TimeRule, read_target_rule, read_time_rule
 
 STDIN = "-"
 _OK = 200
@@ -36,7 +36,7 @@ def open_files(patterns: Sequence[str], *, time: str | None, target: str | None,
     found = dict.fromkeys(path for pattern in expanded for path in _expand(pattern))
     if not found:
         raise ConfigurationError("no files; expected files, folders or patterns such as 'saved/**/*.json'")
-    return Source("files", len(found), _FileItems(tuple(found), time_rule, target_rule))
+    return Source(len(found), _FileItems(tuple(found), time_rule, target_rule))
 
 
 def _expand(pattern: str) -> list[str]:
@@ -115,13 +115,13 @@ class _FileItems:
         if document.body is None:
             return Refused(origin, document.reason or "no body")
         try:
-            dated = self.time_rule.read(path, document.observed_at, modified)
+            dated = self.time_rule.read(path, document.observed_at, modified, field=document.time_field)
             target = self.target_rule.read(path, document.target)
         except (ValueError, OverflowError) as error:
             return Refused(origin, clean_text(str(error)))
         if document.status != _OK and target is None:
             return Refused(origin, f"{looks_like(document.body)}; say whose it is with --target")
-        return SavedBody(document.body, dated.time, target, origin, _shown(dated, document), document.status)
+        return SavedBody(document.body, dated.time, target, origin, dated.source, document.status)
 
 
 def _members(path: Path) -> Iterator[Member]:
@@ -139,7 +139,3 @@ def _members(path: Path) -> Iterator[Member]:
             with suppress(ValueError, OverflowError, OSError):
                 modified = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
             yield unpack(Member("", in_pieces(file), modified))
-
-
-def _shown(dated: Dated, document: Document) -> str:
-    return f"field {document.time_field}" if dated.source == "field" else dated.source

@@ -1,48 +1,58 @@
-"""The files within a tar, plain or compressed, read once from front to back."""
+"""The files in a tar, plain or compressed, read once from front to back."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import tarfile
-import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from endpoint_history.sources.files.containers import MAX_MEMBERS, PIECE, TAR_SIGN, TOO_MANY, Member, escapes
+from endpoint_history.sources.files.compression import decompressed
+from endpoint_history.sources.files.containers import MAX_MEMBERS, PIECE, TOO_MANY, Member, escapes, in_pieces
 
-_SIGNS = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\0": "xz"}
 _BLOCK = 512
 _MAX_SKIPPED = 2**30  # what has to be decompressed only to be thrown away
 _CHUNK = 2**20
 _MAX_HEADER = 2**20
-_DAMAGE = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError, OverflowError)
+_DAMAGE = (tarfile.TarError, ValueError, OverflowError)
 
 
 class _Forward:
-    """A file that is only read forward, never much at once. Raises ValueError where that is not enough.
+    """A file for `tarfile` that is only read forward, at most 1 MiB at once. Raises ValueError if that is not enough.
 
-    `tarfile` looks one byte back before each header: that byte is kept.
+    `tarfile` reads the byte before each header again: the last byte is kept.
     """
 
-    def __init__(self, raw: BinaryIO) -> None:
-        self._raw, self._at, self._held = raw, 0, b""
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+        self._at = 0
+        self._held = b""
         self.last = b""
 
     def tell(self) -> int:
         return self._at - len(self._held)
 
+    def _take(self, size: int) -> bytes:
+        taken = bytearray()
+        while len(taken) < size:
+            if not self._rest:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    break
+                self._rest = memoryview(piece)
+            part = self._rest[: size - len(taken)]
+            taken += part
+            self._rest = self._rest[len(part) :]
+        self._at += len(taken)
+        return bytes(taken)
+
     def read(self, size: int) -> bytes:
         if size > _MAX_HEADER:
             raise ValueError(f"a header larger than {_MAX_HEADER // 2**20} MiB")
         held, self._held = self._held, b""
-        data = b"" if size <= len(held) else self._raw.read(size - len(held))
-        self._at += len(data)
-        self.last = held + data
+        self.last = held + self._take(size - len(held))
         return self.last
 
     def seek(self, position: int) -> int:
@@ -61,33 +71,13 @@ class _Forward:
 
 
 def tar_members(path: Path) -> Iterator[Member]:
-    """The files in a tar, as far as it can be read. Raises OSError."""
-    with path.open("rb") as raw, _decompressed(path.name.lower(), raw) as plain:
-        file = _Forward(plain)
+    """Yield the files of a tar, up to where it is damaged; then one member with the reason. Raises OSError."""
+    with path.open("rb") as raw:
+        file = _Forward(decompressed(in_pieces(raw)))
         try:
             yield from _members(file)
-        except (*_DAMAGE, OSError) as error:
-            place = f"byte {file.tell()}{'' if plain is raw else ' of its content'}"
-            yield Member("", reason=f"damaged tar: nothing can be read from {place} on ({_damage(error)})")
-
-
-def _damage(error: Exception) -> str:
-    """What is damaged. Raises OSError again if it is the disk's: gzip and bz2 use one without a number."""
-    if isinstance(error, OSError) and error.errno is not None:
-        raise error
-    return str(error) or "cut off"
-
-
-def _decompressed(name: str, raw: BufferedReader) -> BinaryIO:
-    """The tar in a file, by its first bytes, else by its name. These read no more at once than they are asked for."""
-    first = raw.peek(TAR_SIGN.stop)
-    is_tar = first[TAR_SIGN] == b"ustar"
-    kind = next((kind for sign, kind in _SIGNS.items() if first.startswith(sign)), "" if is_tar else name)
-    if kind.endswith("gz"):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-    if kind.endswith(("bz2", "tbz")):
-        return cast(BinaryIO, bz2.BZ2File(raw))
-    return cast(BinaryIO, lzma.LZMAFile(raw)) if kind.endswith("xz") else raw
+        except _DAMAGE as error:
+            yield Member("", reason=f"damaged tar: unreadable from byte {file.tell()} of its content on ({error})")
 
 
 def _members(file: _Forward) -> Iterator[Member]:
@@ -101,8 +91,10 @@ def _members(file: _Forward) -> Iterator[Member]:
                 return
             if not info.isdir():
                 yield _member(file, info)
+        if not number:
+            raise ValueError("no files in it")
         if file.last.strip(b"\0") or len(file.last) < _BLOCK:
-            raise ValueError("no header where one belongs")
+            raise ValueError("no header where one is expected")
 
 
 def _member(file: _Forward, info: tarfile.TarInfo) -> Member:
@@ -128,5 +120,5 @@ def _pieces(file: _Forward, info: tarfile.TarInfo) -> Iterator[bytes]:
             if len(piece) < wanted:
                 raise ValueError("the file is cut off here")
             yield piece
-    except (*_DAMAGE, OSError) as error:
-        raise ValueError(_damage(error)) from None
+    except OverflowError as error:
+        raise ValueError(str(error)) from None

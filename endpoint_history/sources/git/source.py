@@ -51,7 +51,7 @@ def open_git(
     time_rule, target_rule = read_git_time_rule(time, zone), read_target_rule(target)
     opened = Repository(repository)
     reading = _GitItems(opened, opened.list_changes(patterns), time_rule, target_rule, since, until)
-    return Source("git", sum(count for _, count in reading.commits()), reading)
+    return Source(sum(count for _, count in reading.commits()), reading)
 
 
 class _Undated(NamedTuple):

@@ -14,8 +14,8 @@ from typing import Literal, cast, get_args
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.sources.documents.shapes import Document
 from endpoint_history.sources.git.changes import Commit
-from endpoint_history.sources.path_times import time_in_folders, time_in_name
-from endpoint_history.sources.rules import IN_A_FILE, TimeRule, read_time_rule
+from endpoint_history.sources.path_times import days_in, pattern_of, time_in_folders, time_in_name
+from endpoint_history.sources.rules import IN_A_FILE, Dated, TimeRule, read_time_rule
 from endpoint_history.sources.timestamps import read_time
 
 CommitTime = Literal["author", "committer"]
@@ -28,25 +28,12 @@ _OTHERS = (
     "or commit (a field's, else the author's), author, committer; "
     "a git repository keeps no modification times, so there is no mtime"
 )
-_DAY = re.compile(
-    r"(?<![0-9])(20[0-9]{2})([-/_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12][0-9]|3[01])(?=[^0-9]|[0-9]{6}(?![0-9]))"
-)
-_CLOCK = re.compile(r"([T_ /-]?)(?:[01][0-9]|2[0-3])([-:_]?)[0-5][0-9]\2[0-5][0-9](Z?)(?![0-9])")
 _BODY = re.compile(r'"(?:response|body|body_base64|data)"\s*:')
 _FIELD = re.compile(r'"([A-Za-z_][A-Za-z0-9_]{0,60})"\s*:\s*(?:"([^"\\]{8,60})"|([0-9]{10,19}(?:\.[0-9]{1,9})?))')
 _HEAD_BYTES = 4096
 _FAR = timedelta(days=1)
 _LATER = timedelta(hours=1)  # a scraper commits what it fetched within that
 _ZONES = timedelta(hours=15)  # a day of any zone, in UTC
-
-
-@dataclass(frozen=True, slots=True)
-class Dated:
-    """The time of a body, and where it was found. `by_commit` is True if only its commit says so."""
-
-    time: datetime
-    source: str
-    by_commit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +52,14 @@ class GitTimeRule:
     def read(self, document: Document, path: str, commit: Commit) -> Dated:
         """The time of a body. Raises ValueError or OverflowError if there is none, or several that differ."""
         if self.own is not None:
-            dated = self.own.read(path, document.observed_at, None)
-            return Dated(dated.time, _field(document) if dated.source == "field" else dated.source)
+            return self.own.read(path, document.observed_at, None, field=document.time_field)
         if document.observed_at is not None:
-            return Dated(document.observed_at, _field(document))
+            return Dated(document.observed_at, f"field {document.time_field}")
         time = commit_time(commit, self.commit or "author")
         if self.is_checked and (named := _contradiction(path, document.body or b"", time)):
             raise ValueError(
                 f"its path says {named}, its commit {time:%Y-%m-%d %H:%M} UTC: "
-                f"give --time 'path:{_pattern_of(path) or '%Y-%m-%d'}', or --time commit"
+                f"give --time 'path:{pattern_of(path) or '%Y-%m-%d'}', or --time commit"
             )
         is_unsure = self.is_checked and _is_rewritten(commit)
         return Dated(time, _UNSURE if is_unsure else BY_COMMIT[self.commit or "author"], by_commit=True)
@@ -104,21 +90,9 @@ def option_hint(path: str, content: bytes) -> str:
         with suppress(ValueError, ArithmeticError):
             read_time(text or Decimal(number), UTC)
             return f"give --time field:{name}"
-    if pattern := _pattern_of(path):
+    if pattern := pattern_of(path):
         return f"give --time 'path:{pattern}', or a pattern of what else their paths hold"
     return "say where each has its own time, with --time field:NAME, name:PATTERN or path:PATTERN, or load fewer paths"
-
-
-@lru_cache
-def _pattern_of(path: str) -> str | None:
-    """A pattern that reads the last date in a path, with the time of day behind it; None without a date."""
-    found = list(_DAY.finditer(path))
-    if not found:
-        return None
-    dash = found[-1][2]
-    clock = _CLOCK.match(path, found[-1].end())
-    time = f"{clock[1]}%H{clock[2]}%M{clock[2]}%S{clock[3]}" if clock else ""
-    return f"%Y{dash}%m{dash}%d{time}"
 
 
 def commit_time(commit: Commit, which: CommitTime) -> datetime:
@@ -133,10 +107,6 @@ def commit_time(commit: Commit, which: CommitTime) -> datetime:
         return datetime.fromtimestamp(seconds if seconds is not None else float("nan"), UTC)
     except (ValueError, OverflowError, OSError):
         raise ValueError("the commit has no readable time") from None
-
-
-def _field(document: Document) -> str:
-    return f"field {document.time_field}" if document.time_field else "field"
 
 
 def _is_rewritten(commit: Commit) -> bool:
@@ -165,13 +135,13 @@ def _dates_in(path: str) -> tuple[Sequence[re.Match[str]], datetime | None]:
         stamp = time_in_folders(path) or time_in_name(path.rpartition("/")[2])
     except ValueError:
         stamp = None
-    return tuple(_DAY.finditer(path)), stamp
+    return tuple(days_in(path)), stamp
 
 
 def _is_on(match: re.Match[str], time: datetime) -> bool:
     """Whether a time is on this day of any zone."""
     try:
-        day = datetime(int(match[1]), int(match[3]), int(match[4]), tzinfo=UTC)
+        day = datetime(int(match["year"]), int(match["month"]), int(match["day"]), tzinfo=UTC)
     except ValueError:  # the 31st of February
         return True
     return day - _ZONES <= time < day + timedelta(days=1) + _ZONES

@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from endpoint_history.errors import ConfigurationError, HistoryError
+from endpoint_history.errors import HistoryError
 from endpoint_history.openrouter.client import Response
 from endpoint_history.refusals import Refused
 from endpoint_history.sources.items import KnownBody, SavedBody
@@ -28,22 +28,10 @@ Get = Callable[[str], Awaitable[Response]]
 Had = Callable[[Target, Sequence[datetime]], Iterable[str]]
 Item = tuple[int, int, SavedBody | Refused | KnownBody]
 
+_PAGE_URL = "openrouter.ai/api/v1/models/{target}/endpoints"
 _AT_ONCE = 2
 _MAX_LISTINGS = 1000
 _MAX_UNREACHED = 5
-
-
-@dataclass(frozen=True, slots=True)
-class AsyncSource:
-    """Older bodies that come over the network; otherwise as `endpoint_history.sources.items.Source`.
-
-    `items` gives (done, size so far, item): what there is to read is listed as it goes, so that the size grows. A
-    capture that gives nothing, as another gave its body already, counts as done with the next item. Close `items`
-    where it is not read to its end.
-    """
-
-    name: str
-    items: AsyncGenerator[Item]
 
 
 def open_wayback(
@@ -52,25 +40,20 @@ def open_wayback(
     *,
     had: Had = lambda *_: (),
     base_url: str = "https://web.archive.org",
-    page_url: str = "openrouter.ai/api/v1/models/{target}/endpoints",
     since: datetime | None = None,
     until: datetime | None = None,
-) -> AsyncSource:
-    """What the archive at `base_url` captured of each target's page, from `since` on and before `until` (both aware).
+) -> AsyncGenerator[Item]:
+    """Yield (done, size so far, item) for the captures of each target's page, `since` inclusive, `until` exclusive.
 
-    `get` asks for one address of that host, patiently and politely, and never raises. `had` gives the addresses of what
-    is had already of a target at these times: such captures are not asked for again. `{target}` in `page_url` stands
-    for the target. Each capture comes once, with the time and the address of the capture that the archive really gave.
-    What can't be had is refused and the rest goes on. Raises ConfigurationError at once for a `page_url` without
-    `{target}`; `items` raises HistoryError when the archive gives no answer at first, or five times in a row.
+    `get` fetches one address of that host, with retries and rate limit, and never raises. `had` returns the addresses
+    of the captures of a target, at these times, that the database has: they are not fetched again. Each capture comes
+    once, with the time and address of the capture that the archive really returned. What can't be fetched is refused,
+    and the rest continues. The size grows, as captures are listed page by page; a capture that was skipped, as another
+    had its body, counts as done with the next item. Close the generator if you stop early.
+
+    Raises HistoryError if the archive does not respond at first, or five times in a row.
     """
-    if "{target}" not in page_url:
-        raise ConfigurationError(f"the captured page has to name its {{target}}: {page_url[:200]!r}")
-    try:
-        page_of(page_url)
-    except ValueError as error:
-        raise ConfigurationError(f"the captured page can't be read: {error}") from None
-    return AsyncSource("wayback", _Walk(get, had, base_url.rstrip("/"), since, until).items(targets, page_url))
+    return _Walk(get, had, base_url.rstrip("/"), since, until).items(targets)
 
 
 def nothing_captured(base_url: str, targets: Sequence[str], since: datetime | None, until: datetime | None) -> str:
@@ -94,10 +77,10 @@ class _Walk:
         self._taken: set[tuple[datetime, str]] = set()
         self._unreached = _MAX_UNREACHED - 1  # one that has never answered gets no patience
 
-    async def items(self, targets: Sequence[Target], page_url: str) -> AsyncGenerator[Item]:
+    async def items(self, targets: Sequence[Target]) -> AsyncGenerator[Item]:
         """(done, size so far, item) of all captures of all targets."""
         for target in targets:
-            async with aclosing(self._listings(page_url.replace("{target}", str(target)))) as listings:
+            async with aclosing(self._listings(_PAGE_URL.format(target=target))) as listings:
                 async for captures, refusals in listings:
                     before = self._size
                     self._size += len(captures)

@@ -10,7 +10,7 @@ from models.observation import Observation
 
 
 @dataclass(slots=True)
-class PartlyRead:
+class ReadProblems:
     """Endpoints that could not be read (`unread`) of so many `bodies`, and what this version does not know (`drift`).
 
     Such a body lists what could be read of it, but proves no absence. Drift costs nothing: it is kept with its value.
