@@ -17,7 +17,7 @@ _BEFORE_OPENROUTER = datetime(2023, 1, 1, tzinfo=UTC)
 _UNKNOWN = Target("unknown", "unknown")
 
 
-def observation_of(found: SavedBody, run: Run, at: datetime) -> tuple[Observation, Reading | None] | Refused:
+def observation_of(found: SavedBody, run: Run, at: datetime) -> tuple[Observation, ParsedObservation | None] | Refused:
     """Return the observation that a body was saved by, and its reading if the body itself had to name the target."""
     observed_at = found.observed_at.astimezone(UTC).replace(microsecond=0)
     if reason := _impossible(observed_at, at, found.dated_by):
@@ -45,8 +45,8 @@ def _impossible(observed_at: datetime, at: datetime, dated_by: str) -> str | Non
 
 
 def _by_own_name(
-    observation: Observation, reading: Reading, listing: ModelListing
-) -> tuple[Observation, Reading | None] | Refused:
+    observation: Observation, reading: ParsedObservation, listing: ModelListing
+) -> tuple[Observation, ParsedObservation | None] | Refused:
     own = _own_name(listing)
     try:
         observation = dataclasses.replace(observation, target=Target.parse(own))
@@ -56,7 +56,7 @@ def _by_own_name(
     return observation, reading if own == listing.openrouter_id else None
 
 
-def unlisted(observation: Observation, reading: Reading) -> Refused:
+def unlisted(observation: Observation, reading: ParsedObservation) -> Refused:
     """Return the refusal of an observation whose body lists no endpoints."""
     return Refused(observation.origin or "", reading.reason or "not an endpoints body")
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from endpoint_history.database.dialect import insert
 from endpoint_history.store.evidence import ECHO_WINDOW, Sighting, counting
-from models.listing import Reading
+from models.listing import ParsedObservation
 from models.observation import Observation, Target
 from models.tables import models, observations, runs, target_models, targets
 from models.types import UtcTime

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from endpoint_history.archive.bundles import Archive
-from endpoint_history.database.engine import differences, downgrade, opened, upgrade, writing
+from endpoint_history.database.engine import differences, opened, upgrade, writing
 from endpoint_history.database.partitions import create_partitions
 from endpoint_history.loading.rebuild import rebuild, verify
 from endpoint_history.parsing.body import read_observation
