@@ -29,6 +29,7 @@ from endpoint_history.settings import LOOPBACK, Settings, checked_base_url
 from endpoint_history.sources.files.source import open_files
 from endpoint_history.sources.git.source import open_git
 from endpoint_history.sources.items import Source
+from endpoint_history.sources.wayback import WAYBACK_URL
 from endpoint_history.sources.wayback.source import Had, Item, nothing_captured, open_wayback
 from endpoint_history.store.observations import read_origins
 from endpoint_history.targets import TargetList
@@ -36,7 +37,6 @@ from models.observation import Target
 
 SourceName = Literal["archive", "files", "git", "wayback"]
 Mode = Literal["load", "dry-run", "rebuild", "verify"]
-WAYBACK_URL = "https://web.archive.org"
 _YEARS = range(1970, 3000)  # far from the edges of the calendar, which no zone may cross
 _WELCOME_RATE = 1.0  # requests a second
 

@@ -9,14 +9,7 @@ from typing import Annotated
 
 import typer
 
-from endpoint_history.alerts.collect_events import clock, iso
-from endpoint_history.alerts.history import AlertHistory
-from endpoint_history.alerts.outbox import discard_waiting
-from endpoint_history.alerts.rule_events import alert_line, alert_payload
-from endpoint_history.alerts.rules import read_rules
-from endpoint_history.database.engine import opened, translated_errors, writing
 from endpoint_history.errors import ConfigurationError
-from endpoint_history.settings import Settings
 from endpoint_history.terminal import show
 
 alerts = typer.Typer(
@@ -29,7 +22,14 @@ def try_rules(
     days: Annotated[int, typer.Option(help="Over so many past days.", min=1, max=3650)] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as one JSON object.")] = False,
 ) -> None:
-    """Show what the rules would have told over past days. It asks the database alone, and tells nobody."""
+    """Show which alerts the rules would have sent over past days. Reads only the database, and sends nothing."""
+    from endpoint_history.alerts.collect_events import clock, iso
+    from endpoint_history.alerts.history import AlertHistory
+    from endpoint_history.alerts.rule_events import alert_line, alert_payload
+    from endpoint_history.alerts.rules import read_rules
+    from endpoint_history.database.engine import opened, translated_errors
+    from endpoint_history.settings import Settings
+
     settings = Settings.read()
     rules = read_rules(settings.alerts_file)
     until = datetime.now(UTC).replace(microsecond=0)
@@ -76,8 +76,11 @@ def install(
     """
     if (block is None) == (webhook_url is None):
         raise ConfigurationError("alerts install: --block or --webhook-url is needed, one of the two")
+    from endpoint_history.alerts.rules import read_rules
+    from endpoint_history.settings import Settings
+
     read_rules(Settings.read().alerts_file)
-    from flows.automations import install_automations  # noqa: PLC0415 - importing Prefect takes a second
+    from flows.automations import install_automations
 
     for line in install_automations(block, webhook_url, every):
         show(line)
@@ -86,7 +89,7 @@ def install(
 @alerts.command(name="send-test")
 def send_test_message() -> None:
     """Send one message to the receiver exactly as an alert is sent, and say whether it was delivered."""
-    from flows.automations import send_test  # noqa: PLC0415 - importing Prefect takes a second
+    from flows.automations import send_test
 
     show(send_test())
 
@@ -94,6 +97,10 @@ def send_test_message() -> None:
 @alerts.command()
 def discard() -> None:
     """Give up the alerts that are not delivered; `status` names them until then."""
+    from endpoint_history.alerts.outbox import discard_waiting
+    from endpoint_history.database.engine import opened, translated_errors, writing
+    from endpoint_history.settings import Settings
+
     url = Settings.read().database_url.get_secret_value()
     with opened(url) as engine, translated_errors(engine), writing(engine) as connection:
         count = discard_waiting(connection)

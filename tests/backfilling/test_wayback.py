@@ -156,7 +156,7 @@ def test_ctrl_c_ends_a_walk_in_one_line_and_keeps_what_came(command: Command) ->
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
-    assert err == "\nendpoint-history: stopped; the next collect takes up what came so far\n"
+    assert err == "\nendpoint-history: stopped; the next collect loads what was archived so far\n"
     assert count(url, observations) > 4
 
 

@@ -13,6 +13,7 @@ from endpoint_history.errors import HistoryError
 from endpoint_history.openrouter.client import Response
 from endpoint_history.refusals import Refused
 from endpoint_history.sources.items import KnownBody, SavedBody
+from endpoint_history.sources.wayback import WAYBACK_URL
 from endpoint_history.sources.wayback.cdx import (
     Capture,
     capture_url,
@@ -39,7 +40,7 @@ def open_wayback(
     targets: Sequence[Target],
     *,
     had: Had = lambda *_: (),
-    base_url: str = "https://web.archive.org",
+    base_url: str = WAYBACK_URL,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> AsyncGenerator[Item]:
