@@ -14,7 +14,7 @@ import pytest
 import stamina
 
 from endpoint_history.archive.bundles import Archive
-from endpoint_history.backfilling.job import polite
+from endpoint_history.backfilling.captures import polite
 from endpoint_history.database.engine import opened, upgrade
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.loading.rebuild import verify
