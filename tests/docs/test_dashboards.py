@@ -59,7 +59,7 @@ def test_a_panel_says_what_it_shows_and_in_what(panel: dict[str, Any]) -> None:
     assert panel["title"]
     assert panel["description"].endswith(".")
     units = _found(panel["fieldConfig"]["defaults"], "unit") + _overridden(panel, "unit")
-    assert units or panel["title"] == "Came and left"  # which has no number
+    assert units or panel["title"] == "Added and removed"  # which has no number
     assert panel["targets"]
 
 
