@@ -32,7 +32,7 @@ SERIES = [panel for panel in PANELS if panel["type"] == "timeseries"]
 TABLES = [panel for panel in PANELS if panel["type"] == "table"]
 VARIABLES = {variable["name"]: variable["query"] for variable in BOARD["templating"]["list"]}
 QUERIES = [(panel["title"], target["rawSql"]) for panel in PANELS for target in panel["targets"]]
-OF_THE_WHOLE = {"Last look", "Coverage of the day"}
+OF_THE_WHOLE = {"Last evidence", "Coverage of the day"}
 HOSTILE, QUOTED = "O'Neil'); SELECT 1 --", "acme/quoted"
 BEGIN, END = at(0), at(JULY + 60)
 # What the data source makes of time; a macro that is not here fails.
@@ -177,7 +177,7 @@ def test_a_price_is_drawn_as_it_held_and_an_absence_is_a_gap(postgres_url: str) 
     stays, before, after = an_endpoint("b", "0.000002"), an_endpoint("a"), an_endpoint("a", "0.000003")
     seen = [(0, [before, stays]), (30, [before, stays]), (60, [stays]), (90, [after, stays]), (120, [after, stays])]
     exporting.load(postgres_url, [a_look(*endpoints, minute=minute) for minute, endpoints in seen])
-    sql = BY_TITLE["Price of prompts"]["targets"][0]["rawSql"]
+    sql = BY_TITLE["Prompt price"]["targets"][0]["rawSql"]
     with connected(postgres_url) as connection:
         _, rows = asked(connection, expanded(sql, at(15), at(150), model=MODEL, provider=["North"]))
     drawn = {(int((time - at(0)) / timedelta(minutes=1)), metric): price for time, metric, price in rows}
@@ -214,7 +214,7 @@ def test_prices_are_drawn_as_steps() -> None:
 
 
 def test_the_freshness_is_that_of_the_end_of_the_range(reader: psycopg.Connection) -> None:
-    sql = BY_TITLE["Last look"]["targets"][0]["rawSql"]
+    sql = BY_TITLE["Last evidence"]["targets"][0]["rawSql"]
     assert asked(reader, expanded(sql, end=at(JULY + 75)))[1] == [(45.0,)]
     assert asked(reader, expanded(sql, end=at(50)))[1] == [(20.0,)]
 
