@@ -23,12 +23,13 @@ def try_rules(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as one JSON object.")] = False,
 ) -> None:
     """Show which alerts the rules would have sent over past days. Reads only the database, and sends nothing."""
-    from endpoint_history.alerts.collect_events import clock, iso
     from endpoint_history.alerts.history import AlertHistory
     from endpoint_history.alerts.rule_events import alert_line, alert_payload
     from endpoint_history.alerts.rules import read_rules
     from endpoint_history.database.engine import opened, translated_errors
     from endpoint_history.settings import Settings
+    from endpoint_history.text import count_text
+    from endpoint_history.times import iso_text, utc_text
 
     settings = Settings.read()
     rules = read_rules(settings.alerts_file)
@@ -43,7 +44,7 @@ def try_rules(
     if as_json:
         names = [rule.name for rule in rules]
         payloads = [alert_payload(item) for item in found]
-        show(json.dumps({"since": iso(since), "until": iso(until), "rules": names, "alerts": payloads}))
+        show(json.dumps({"since": iso_text(since), "until": iso_text(until), "rules": names, "alerts": payloads}))
         return
     for item in found:
         show(alert_line(item))
@@ -52,7 +53,7 @@ def try_rules(
         show(f"{rule.name}: {counts[rule.name, 'fired']} alerts, {counts[rule.name, 'returned']} returns")
     if not rules:
         show(f"No rule is in force: write one into {settings.alerts_file}")
-    show(f"{len(rules)} rules in {settings.alerts_file}, from {clock(since)} to {clock(until)}")
+    show(f"{count_text(len(rules), 'rule')} in {settings.alerts_file}, from {utc_text(since)} to {utc_text(until)}")
 
 
 @alerts.command()

@@ -21,7 +21,7 @@ from endpoint_history.collecting.not_found import NotFound, find_not_found
 from endpoint_history.collecting.summary import RunSummary, summarize_run
 from endpoint_history.database.clock import refuse_clock_ahead
 from endpoint_history.database.engine import location, opened, translated_errors, writing
-from endpoint_history.errors import ClockError, ConfigurationError, HistoryError, reason_of
+from endpoint_history.errors import ClockError, ConfigurationError, HistoryError, UnreachableError, reason_of
 from endpoint_history.loading.bundles import load_missing_bundles, relaxed_gc
 from endpoint_history.loading.withdrawal import withdraw_unstored
 from endpoint_history.openrouter.client import Clock, Fetcher, now
@@ -184,6 +184,10 @@ async def _collect(walk: Walk, archive: Archive, troubles: list[str], step: Call
         troubles += await walked(walk, archive, step)
     except ClockError as error:
         await asyncio.to_thread(_set_aside, walk, archive, error)
+        raise
+    except UnreachableError:
+        # Load the failed observations now, so that the run does not stay unfinished until the next collect.
+        await asyncio.to_thread(load_missing_bundles, walk.engine, archive, now())
         raise
     return _end(walk, archive, troubles)
 

@@ -26,7 +26,8 @@ class ListedRun:
     off, or was loaded in part. `no bundle`: the database holds it, but the archive does not. `withdrawn`: set aside for
     this `reason`. `withdrawal unfinished`: set aside, but the database still holds it.
 
-    `first_observed_at` and `last_observed_at` are those of the observations that the database has from it.
+    `first_observed_at` and `last_observed_at` are those of the observations that the database has from it, or had when
+    it was withdrawn.
     """
 
     name: str
@@ -51,7 +52,7 @@ def list_runs(engine: sa.Engine, archive: Archive, limit: int | None = None) -> 
     names = sorted({*rows, *sizes, *notes}, reverse=True)
     with engine.connect() as connection:
         listed = [_listed(name, rows.get(name), notes.get(name), sizes) for name in names[:limit]]
-        spans = _observed(connection, [run.name for run in listed if run.name in rows])
+        spans = observed_spans(connection, [run.name for run in listed if run.name in rows])
     return [
         replace(run, first_observed_at=spans[run.name][0], last_observed_at=spans[run.name][1])
         if run.name in spans
@@ -75,7 +76,13 @@ def _listed(name: str, row: sa.RowMapping | None, note: WithdrawalNote | None, s
     started_at = datetime.strptime(name.partition("-")[0], NAME_TIME).replace(tzinfo=UTC)
     run = ListedRun(name, kind_of(name), _state(name, row, note, sizes), started_at)
     if note:
-        run = replace(run, reason=note.reason, withdrawn_at=note.withdrawn_at)
+        run = replace(
+            run,
+            reason=note.reason,
+            withdrawn_at=note.withdrawn_at,
+            first_observed_at=note.first_observed_at,
+            last_observed_at=note.last_observed_at,
+        )
     known = row or (note and note.model_dump())
     columns = ("source", "finished_at", "ok", "gone", "failed")
     return replace(run, **{column: known[column] for column in columns}) if known else run
@@ -91,7 +98,8 @@ def _state(name: str, row: sa.RowMapping | None, note: WithdrawalNote | None, si
     return "stored" if name in sizes else "no bundle"
 
 
-def _observed(connection: sa.Connection, names: Iterable[str]) -> dict[str, tuple[datetime, datetime]]:
+def observed_spans(connection: sa.Connection, names: Iterable[str]) -> dict[str, tuple[datetime, datetime]]:
+    """Return the times of the first and the last stored observation of each of these runs that has any."""
     at = observations.c.observed_at
     query = select(runs.c.name, sa.func.min(at), sa.func.max(at)).join(observations).group_by(runs.c.name)
     rows = connection.execute(query.where(runs.c.name.in_(list(names))))

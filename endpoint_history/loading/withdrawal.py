@@ -20,7 +20,7 @@ from endpoint_history.database.engine import translated_errors, writing
 from endpoint_history.errors import ConfigurationError, HistoryError
 from endpoint_history.loading.bundles import Loaded, load_bundles
 from endpoint_history.loading.rebuild import rebuild
-from endpoint_history.loading.run_list import kind_of, read_runs
+from endpoint_history.loading.run_list import kind_of, observed_spans, read_runs
 from endpoint_history.suggestions import closest
 from models.observation import Run
 from models.tables import observations, runs
@@ -65,9 +65,11 @@ def withdraw(
             _refuse_open(archive, name, rows.get(name), at)
         new = [name for name in wanted if name not in before]
         loaded = None
+        with engine.connect() as connection:
+            spans = observed_spans(connection, new)
         try:
             for name in new:
-                archive.withdraw(_note(name, rows.get(name), reason, at))
+                archive.withdraw(_note(name, rows.get(name), spans.get(name), reason, at))
             if _prove_anything(engine, wanted):
                 loaded = rebuild(engine, archive, progress)
             else:
@@ -152,6 +154,16 @@ def _forget(engine: sa.Engine, names: Sequence[str]) -> None:
         connection.execute(runs.delete().where(runs.c.name.in_(names), ~proves))
 
 
-def _note(name: str, row: sa.RowMapping | None, reason: str, at: datetime) -> WithdrawalNote:
+def _note(
+    name: str, row: sa.RowMapping | None, span: tuple[datetime, datetime] | None, reason: str, at: datetime
+) -> WithdrawalNote:
     known = {column: row[column] for column in ("source", "finished_at", "ok", "gone", "failed")} if row else {}
-    return WithdrawalNote(run=name, reason=reason, withdrawn_at=at.replace(microsecond=0), **known)
+    first, last = span or (None, None)
+    return WithdrawalNote(
+        run=name,
+        reason=reason,
+        withdrawn_at=at.replace(microsecond=0),
+        first_observed_at=first,
+        last_observed_at=last,
+        **known,
+    )

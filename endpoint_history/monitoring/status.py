@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from endpoint_history.archive.bundle_format import collect_name
-from endpoint_history.reporting.collect_report import span_text
 from endpoint_history.store.dimensions import of_collect
-from endpoint_history.text import printable
+from endpoint_history.text import count_text, printable
+from endpoint_history.times import duration_text
 from models.tables import drift, endpoints, models, observations, runs, targets
 from models.uptime_views import observation_gaps
 
@@ -90,13 +90,13 @@ class Status:
         elif self.age < -_CLOCK_ERROR:
             at = _time(self.newest_observation)
             found.append(
-                f"the newest evidence lies in the future ({at}, by run {self.newest_run}): set this machine's clock,"
+                f"the newest evidence is in the future ({at}, by run {self.newest_run}): set this machine's clock,"
                 f" or, if that run's was wrong: endpoint-history runs withdraw {self.newest_run} --reason TEXT"
             )
         elif self.age > _MISSED * _cadence(self.last_run):
-            found.append(f"the newest evidence is {span_text(self.age)} old")
+            found.append(f"the newest evidence is {duration_text(self.age)} old")
         if 2 * self.stale > self.targets:
-            found.append(f"{self.stale} of {self.targets} targets without a good look for {_MISSED} cadences")
+            found.append(f"{stale_text(self.stale, self.targets)}")
         if not self.archive_bytes:
             found.append(f"the archive {self.archive} {'is empty' if self.archive_bytes == 0 else 'has no answer'}")
         return found
@@ -139,22 +139,30 @@ def stale_targets(connection: Connection, now: datetime) -> tuple[int, int]:
     return _count_stale(looks, now - _MISSED * _cadence(_last_run(connection))), len(looks)
 
 
+def stale_text(stale: int, targets: int) -> str:
+    """Return how many targets are stale, in words."""
+    return f"{stale} of {count_text(targets, 'target')} without evidence for {_MISSED} cadences"
+
+
 def status_lines(status: Status) -> Iterator[str]:
     """The same for a terminal."""
     yield f"History    {_verdict(status)}"
     yield f"Last run   {_last_run_line(status.last_run)}"
-    yield f"Kept       {status.models} models, {status.endpoints} endpoints, {status.observations} observations"
-    yield f"Failing    {len(status.failing)} of {status.targets} targets"
+    kept = {"model": status.models, "endpoint": status.endpoints, "observation": status.observations}
+    yield f"Kept       {', '.join(count_text(count, name) for name, count in kept.items())}"
+    yield f"Failing    {len(status.failing)} of {count_text(status.targets, 'target')}"
     for target, reason, since in status.failing[:_MOST]:
         yield f"  {target}: {printable(reason)} (last good {_time(since)})"
-    yield f"Never seen {len(status.never_seen)} targets"
+    yield f"Never seen {count_text(len(status.never_seen), 'target')}"
     yield from (f"  {target}" for target in status.never_seen[:_MOST])
     gaps = status.gaps
-    lack = f"{gaps.lacking} looks lack, {gaps.failed} of them failed"
-    yield f"Gaps       {gaps.gaps} in the looks at {gaps.models} models in {_LATELY.days} days: {lack}"
-    yield f"Drift      {len(status.drift)} things that this version does not know"
+    missed = f"{count_text(gaps.lacking, 'observation')} missed, {gaps.failed} of them failed"
+    yield f"Gaps       {gaps.gaps} in {count_text(gaps.models, 'model')} in {_LATELY.days} days: {missed}"
+    drift_count = count_text(len(status.drift), "field or value", "fields or values")
+    yield f"Drift      {drift_count} that this version does not know"
     for path, value, since, times in status.drift[:_MOST]:
-        yield f"  {printable(path)}{' = ' + printable(value) if value else ''}: since {_time(since)}, {times} times"
+        where = printable(f"{path} = {value}" if value else path)
+        yield f"  {where}: since {_time(since)}, {count_text(times, 'time')}"
     yield f"Database   {status.database}, schema {status.schema}"
     size = "can't be reached" if status.archive_bytes is None else f"{status.archive_bytes / 1e3:,.0f} kB"
     yield f"Archive    {status.archive}, {size}"
@@ -163,11 +171,11 @@ def status_lines(status: Status) -> Iterator[str]:
 def _verdict(status: Status) -> str:
     if status.age is None:
         return "nothing yet; run: endpoint-history collect"
-    newest = f"newest evidence {span_text(status.age)} old ({_time(status.newest_observation)})"
+    newest = f"newest evidence {duration_text(status.age)} old ({_time(status.newest_observation)})"
     if status.age < -_CLOCK_ERROR:
-        newest = f"newest evidence lies in the future ({_time(status.newest_observation)}); which clock is wrong?"
+        newest = f"newest evidence is in the future ({_time(status.newest_observation)}); which clock is wrong?"
     if status.stale:
-        newest += f", {status.stale} of {status.targets} targets without a good look for {_MISSED} cadences"
+        newest += f", {stale_text(status.stale, status.targets)}"
     return f"{'IS NOT BEING KEPT' if status.problems else 'is being kept'}: {newest}"
 
 

@@ -114,6 +114,9 @@ def test_an_api_that_is_away_ends_the_run_early_with_one_line(given: Settings) -
     away = given.model_copy(update={"openrouter_base_url": "http://127.0.0.1:9/api/v1"})
     with pytest.raises(UnreachableError, match=r"^http://127.0.0.1:9/api/v1 can't be reached: connection refused"):
         collect(away, [f"acme/m{n}" for n in range(200)])
+    failed = count(url_of(given), observations, observations.c.outcome == "failed")
+    assert failed >= 12
+    assert count(url_of(given), runs, runs.c.finished_at.is_not(None) & (runs.c.failed == failed)) == 1
 
 
 def test_a_pattern_that_matches_nothing_is_told_before_a_run_begins(given: Settings) -> None:
