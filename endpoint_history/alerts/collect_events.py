@@ -6,16 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from endpoint_history.alerts.incidents import KnownIncident
 from endpoint_history.alerts.observations import Subject
-from endpoint_history.collecting.run import Collected
 from endpoint_history.collecting.summary import EndpointName, RunSummary
 from endpoint_history.reporting.wording import endpoint_text, exact_price, move_text
 from endpoint_history.text import count_text, printable, unlinked
 from endpoint_history.times import duration_text, iso_text, utc_text
+
+if TYPE_CHECKING:
+    from endpoint_history.collecting.run import Collected
 
 PREFIX = "endpoint-history"
 COLLECTED = f"{PREFIX}.collected"

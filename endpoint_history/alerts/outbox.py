@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-import stamina
 from sqlalchemy import Connection, select
 
 from endpoint_history.alerts.collect_events import STALE, CollectEvent
@@ -132,6 +131,8 @@ async def deliver_waiting(engine: sa.Engine, send: Send, now: Now) -> Waiting | 
 
 async def _send_with_retries(send: Send, message: dict[str, Any], attempts: int) -> None:
     """Send one message, again after a moment where it surely was not delivered. Raises UndeliveredError."""
+
+    import stamina  # noqa: PLC0415 - `status` reads the outbox and sends nothing
 
     def refused(error: Exception) -> bool:
         return isinstance(error, UndeliveredError) and not error.unanswered

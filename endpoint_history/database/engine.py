@@ -6,15 +6,9 @@ import contextlib
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import alembic.command
-import alembic.config
-import alembic.util
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from endpoint_history.database.postgres_session import postgres_engine
 from endpoint_history.database.sqlite_file import (
@@ -27,6 +21,11 @@ from endpoint_history.database.sqlite_file import (
 from endpoint_history.database.url import parse_database_url
 from endpoint_history.errors import ConfigurationError, HistoryError
 from models.tables import PARTITION_NAME, metadata
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 _WRITERS_LOCK = 716_501_204  # any number will do, if only this project's writers ask for it
 _WAIT_SECONDS = 30
@@ -104,13 +103,15 @@ def translated_errors(engine: sa.Engine) -> Iterator[None]:
 @contextlib.contextmanager
 def migrating(url: str) -> Iterator[sa.Connection]:
     """A connection for migrations: rebuilding a SQLite table with foreign keys on would delete its children."""
+    from alembic.util import CommandError  # noqa: PLC0415 - most commands do without Alembic and start fast
+
     parsed = parse_database_url(url)
     on_sqlite = parsed.get_backend_name() == "sqlite"
     engine = sqlite_engine(parsed, foreign_keys=False, wait_seconds=_WAIT_SECONDS) if on_sqlite else open_engine(url)
     try:
         with translated_errors(engine), engine.connect() as connection:
             yield connection
-    except alembic.util.CommandError as error:
+    except CommandError as error:
         raise ConfigurationError(f"the database {location(engine)} can't be moved: {error}") from None
     finally:
         engine.dispose()
@@ -118,32 +119,36 @@ def migrating(url: str) -> Iterator[sa.Connection]:
 
 def upgrade(url: str, revision: str = "head") -> str:
     """Bring the schema to `revision`, making the database where SQLite has none yet. Says where it is now."""
+    from alembic import command  # noqa: PLC0415 - as above
+
     parsed = parse_database_url(url)
     if parsed.get_backend_name() == "sqlite":
         make_sqlite_file(parsed)
     with migrating(url) as connection:
         _refuse_newer(connection)
-        alembic.command.upgrade(_config(connection), revision)
+        command.upgrade(_config(connection), revision)
         _refuse_orphans(connection)
         return _place(connection)
 
 
 def downgrade(url: str, revision: str) -> str:
     """Take the schema back to `revision`. Says where it is now."""
+    from alembic import command  # noqa: PLC0415 - as above
+
     parsed = parse_database_url(url)
     _refuse_missing(parsed)
     if parsed.get_backend_name() == "sqlite":
         refuse_dropping_columns()
     with migrating(url) as connection:
         _refuse_newer(connection)
-        alembic.command.downgrade(_config(connection), revision)
+        command.downgrade(_config(connection), revision)
         return _place(connection)
 
 
 def revisions(engine: sa.Engine) -> tuple[str | None, str]:
     """The schema revision of the database (None: no schema yet), and the one of this version."""
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision(), _head()
+        return _current(connection), max(_known_revisions())
 
 
 def check_schema(engine: sa.Engine) -> None:
@@ -161,6 +166,9 @@ def check_schema(engine: sa.Engine) -> None:
 
 def differences(engine: sa.Engine) -> list[Any]:
     """What differs between the tables in the database and those of this version; empty if nothing does."""
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - as above
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True, "include_name": is_ours}
@@ -179,29 +187,31 @@ def _refuse_missing(url: sa.URL) -> None:
 
 
 def _place(connection: sa.Connection) -> str:
-    current = MigrationContext.configure(connection).get_current_revision()
+    current = _current(connection)
     return f"{location(connection.engine)} is at revision {current or 'none'}"
 
 
-def _config(connection: sa.Connection) -> alembic.config.Config:
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[2] / "migrations"))
+def _config(connection: sa.Connection) -> Config:
+    from alembic.config import Config  # noqa: PLC0415 - as above
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory(str(Path(__file__).parents[2] / "migrations"))
+def _current(connection: sa.Connection) -> str | None:
+    """Return the revision that Alembic noted in the database, without importing Alembic, which takes long."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
-@functools.cache  # it takes 18 ms to read the migrations
-def _head() -> str:
-    return str(_scripts().get_current_head())
-
-
-def _known_revisions() -> set[str]:
-    return {script.revision for script in _scripts().walk_revisions()}
+@functools.cache
+def _known_revisions() -> frozenset[str]:
+    """Return the revisions of this version: the name of a migration's file begins with its revision."""
+    return frozenset(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def _newer(revision: str) -> str:
@@ -209,7 +219,7 @@ def _newer(revision: str) -> str:
 
 
 def _refuse_newer(connection: sa.Connection) -> None:
-    current = MigrationContext.configure(connection).get_current_revision()
+    current = _current(connection)
     connection.rollback()
     if current is not None and current not in _known_revisions():
         raise ConfigurationError(_newer(current))

@@ -6,12 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from endpoint_history.collecting.run import Collected
 from endpoint_history.collecting.summary import EndpointName, PriceMove, RunSummary
 from endpoint_history.reporting.wording import endpoint_text, exact_price, move_text, percent_text, price_text
 from endpoint_history.text import count_text, printable, unlinked
+
+if TYPE_CHECKING:
+    from endpoint_history.collecting.run import Collected
 
 _MOST = 50
 _ENDPOINT = ("model", "provider", "route")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from endpoint_history.database.engine import upgrade
 from tests.support.prefect_server import ROOT
 
 HEAVY = "aiohttp alembic fsspec httpx jinja2 numpy pandas prefect pyarrow pydantic_settings sqlalchemy stamina"
@@ -40,3 +41,9 @@ def imported_by(*words: str) -> set[str]:
 def test_showing_help_imports_no_heavy_package(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert not imported_by(*words.split())
+
+
+def test_status_imports_no_package_that_it_does_not_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    upgrade("sqlite:///data/history.db")
+    assert imported_by("status") == {"fsspec", "pydantic_settings", "sqlalchemy"}
