@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from endpoint_history.archive.bundles import Archive
-from endpoint_history.archive.reader import Progress, Reading
+from endpoint_history.archive.reader import BundleReader, Progress
 from endpoint_history.backfilling.importer import Item, try_bodies
 from endpoint_history.backfilling.result import BackfillResult, Wanted
 from endpoint_history.collecting.summary import count_conflicts
@@ -76,7 +76,7 @@ def _names(engine: sa.Engine, archive: Archive, *, everything: bool) -> list[str
 
 
 def _items(archive: Archive, names: Sequence[str], latest: datetime) -> Iterator[tuple[int, int, Item]]:
-    reading = Reading(archive, names)
+    reading = BundleReader(archive, names)
     for name in names:
         for observation in refuse_future(reading.looks(name), latest, archive.path(name)):
             yield (*reading.place, observation)

@@ -63,7 +63,6 @@ def cheapest(
 
     Exit code 1 if no endpoint meets them.
     """
-    from endpoint_history.analysis.cheapest.conditions import Conditions
     from endpoint_history.analysis.cheapest.cost import Usage
 
     usage = Usage(
@@ -74,18 +73,26 @@ def cheapest(
         images=_whole("images", images),
         requests=_whole("requests", requests),
     )
-    conditions = Conditions(
+    conditions = _conditions(uptime, over, quantization, provider, context)
+    if as_json and as_csv:
+        raise ConfigurationError("--json or --csv, not both")
+    ranking = _rank(model, usage, conditions, as_of)
+    _print(ranking, as_json=as_json, as_csv=as_csv)
+    raise typer.Exit(0 if ranking.offers else 1)
+
+
+def _conditions(
+    uptime: str | None, over: str, quantization: list[str] | None, provider: list[str] | None, context: str | None
+) -> Conditions:
+    from endpoint_history.analysis.cheapest.conditions import Conditions
+
+    return Conditions(
         uptime_pct=None if uptime is None else _decimal("uptime", uptime),
         over=_span(over),
         quantizations=tuple(quantization or ()),
         providers=tuple(provider or ()),
         context_length=None if context is None else _whole("context", context),
     )
-    if as_json and as_csv:
-        raise ConfigurationError("--json or --csv, not both")
-    ranking = _rank(model, usage, conditions, as_of)
-    _print(ranking, as_json=as_json, as_csv=as_csv)
-    raise typer.Exit(0 if ranking.offers else 1)
 
 
 def _rank(model: str, usage: Usage, conditions: Conditions, as_of: str | None) -> Ranking:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from endpoint_history.archive.bundle_format import NAME_TIME
 from endpoint_history.archive.bundles import Archive
-from endpoint_history.archive.reader import Progress, Reading
+from endpoint_history.archive.reader import BundleReader, Progress
 from endpoint_history.database.clock import latest_accepted_time, refuse_future
 from endpoint_history.database.engine import translated_errors, writing
 from endpoint_history.errors import ConfigurationError, HistoryError, reason_of
@@ -140,7 +140,7 @@ def load_bundles(
     """Load what is wanted of these bundles. Where the archive or the database goes away, what is stored stays."""
     load = _Load(engine)
     latest = latest_accepted_time(engine)
-    reading = Reading(archive, names, progress)
+    reading = BundleReader(archive, names, progress)
     with relaxed_gc():
         for name in names:
             load.begin(name)
