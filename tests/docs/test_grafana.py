@@ -209,7 +209,7 @@ def test_no_line_is_drawn_over_a_gap(panel: dict[str, Any]) -> None:
 
 
 def test_prices_are_drawn_as_steps() -> None:
-    prices = [panel for panel in SERIES if panel["title"].startswith("Price")]
+    prices = [panel for panel in SERIES if panel["title"].endswith(" price")]
     assert [panel["fieldConfig"]["defaults"]["custom"]["lineInterpolation"] for panel in prices] == ["stepAfter"] * 2
 
 
