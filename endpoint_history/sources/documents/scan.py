@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from endpoint_history.io.other_bodies import undecodable
 from endpoint_history.io.strict_json import NotJsonError, clean_text, load_json
@@ -20,24 +20,11 @@ from endpoint_history.sources.documents.classify import (
     part_looks_like,
     value_looks_like,
 )
-from endpoint_history.sources.documents.spans import MAX_KEPT, MAX_PARSED, UNREAD, Cursor, ValueSpan
+from endpoint_history.sources.documents.spans import MAX_KEPT, MAX_PARSED, UNREAD, Cursor, Field, ValueSpan
 
 _MAX_FIELDS = 50_000  # each is held
 _LEVELS = 2  # of lists within each other whose items are kept, as in a list of walks
 _ITEM = 4  # as many fields take the memory of an item
-
-
-class Field(NamedTuple):
-    """The place of a field, with its value, or with what it looks like if it is an object or a list.
-
-    `holds` is True if it may contain bodies.
-    """
-
-    start: int
-    end: int
-    value: Any = UNREAD
-    looks: Looks | None = None
-    holds: bool = False
 
 
 @dataclass(slots=True)
@@ -198,10 +185,9 @@ def _scan_fields(cursor: Cursor, scanned: Scanned, levels: int) -> None:
         scanned.looks = _looks(scanned, data, error, cursor.at)
     is_body = isinstance(data, dict) and isinstance(data.get("endpoints"), list)
     is_record = not scanned.fields.keys().isdisjoint(BODY_FIELDS)
-    is_whole = is_read and scanned.twice is None
-    scanned.holds = (
-        not is_whole or is_body or is_record or is_error(error) or any(f.holds for f in scanned.fields.values())
-    )
+    is_broken = not is_read or scanned.twice is not None
+    may_hold = is_body or is_record or is_broken or is_error(error)
+    scanned.holds = may_hold or any(part.holds for part in scanned.fields.values())
 
 
 def _scan_list_field(cursor: Cursor, scanned: Scanned, key: str, levels: int) -> None:

@@ -171,7 +171,7 @@ def _read_object(scanned: Scanned, around: _Around) -> Iterator[Document]:
     if inner.facts.failure and (held or not holding):
         yield _refused(around, inner.facts.failure)
     elif keyed and not scanned.trouble:
-        yield from _read_map(scanned, keyed, inner)
+        yield from _limited((_keyed(scanned, name, inner) for name in keyed), _MAX_EMPTY_ITEMS, "items")
     elif held and not scanned.trouble:
         yield from _read_held(scanned, held, inner)
     elif holding:
@@ -181,10 +181,6 @@ def _read_object(scanned: Scanned, around: _Around) -> Iterator[Document]:
         if scanned.trouble and scanned.fields and looks in {ENDPOINTS_BODY, NO_ENDPOINTS}:
             looks = Looks(Kind.NOTHING, scanned.trouble)
         yield _judged(b"" if scanned.trouble else scanned.written(), looks, inner)
-
-
-def _read_map(scanned: Scanned, names: Sequence[str], around: _Around) -> Iterator[Document]:
-    yield from _limited((_keyed(scanned, name, around) for name in names), _MAX_EMPTY_ITEMS, "items")
 
 
 def _keyed(scanned: Scanned, name: str, around: _Around) -> tuple[_Around, Iterator[Document]]:
