@@ -1,4 +1,4 @@
-"""The door to the database: engines, write transactions, migrations, and troubles told in one line."""
+"""The door to the database: engines, write transactions, migrations, and errors as one line."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 _MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
-_WRITERS_LOCK = 716_501_204  # any number will do, if only this project's writers ask for it
+_WRITERS_LOCK = 716_501_204  # an arbitrary number that only this project's writers lock
 _WAIT_SECONDS = 30
 
 
 def open_engine(url: str, schema: str | None = None) -> sa.Engine:
-    """An engine for SQLite (WAL, foreign keys enforced) or PostgreSQL, there in another schema if need be.
+    """Return an engine for SQLite (WAL, foreign keys enforced) or PostgreSQL, there in another schema if one is given.
 
-    Connects to nothing yet. Raises ConfigurationError for an address that is neither.
+    Does not connect yet. Raises ConfigurationError for other databases.
     """
     parsed = parse_database_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -44,9 +44,9 @@ def open_engine(url: str, schema: str | None = None) -> sa.Engine:
 
 @contextlib.contextmanager
 def opened(url: str, *, must_answer: bool = True) -> Iterator[sa.Engine]:
-    """An engine whose schema is that of this version; closed at the end. Raises as check_schema does.
+    """Open an engine whose schema is checked, and close it at the end. Raises as check_schema does.
 
-    One that need not answer may be away; where it does answer, its schema is checked all the same.
+    With `must_answer=False`, an unreachable database is accepted; if it answers, its schema is still checked.
     """
     engine = open_engine(url)
     try:
@@ -63,35 +63,35 @@ def opened(url: str, *, must_answer: bool = True) -> Iterator[sa.Engine]:
 
 
 def location(engine: sa.Engine) -> str:
-    """The address for people, without its password; options may hold one too."""
+    """Return the address for people, without password and options, which may hold one too."""
     server = engine.url.set(query={}, database="").render_as_string(hide_password=True)
     return f"{server}{engine.url.database or ''}"
 
 
 @contextlib.contextmanager
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One write transaction, one writer at a time over all processes: what it reads stays true until it commits."""
+    """Open a write transaction. Only one runs at a time in all processes, so its reads stay true until it commits."""
     with engine.connect().execution_options(writing=True) as connection, connection.begin():
         lock_writers(connection)
         yield connection
 
 
 def lock_writers(connection: sa.Connection) -> None:
-    """Keep other writers of the same tables out until the transaction ends.
+    """Lock out other writers of the same tables until the transaction ends.
 
-    Another one that takes half a minute is not waited for: a dead one would be in the way of every run to come.
+    Waits 30 seconds at most: behind a hung writer, every later run would wait forever.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.set_config("lock_timeout", f"{_WAIT_SECONDS * 1000:.0f}", True)))
         schema = sa.func.hashtext(sa.func.current_schema())
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_LOCK, schema)))
     else:
-        connection.exec_driver_sql("SELECT 1")  # SQLite's lock comes with the transaction, at its first statement
+        connection.exec_driver_sql("SELECT 1")  # SQLite locks at the transaction's first statement
 
 
 @contextlib.contextmanager
 def translated_errors(engine: sa.Engine) -> Iterator[None]:
-    """Turn what goes wrong with the database inside into a HistoryError of one line."""
+    """Raise errors of the database inside as HistoryError with one line."""
     try:
         yield
     except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:

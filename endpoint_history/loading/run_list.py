@@ -1,4 +1,4 @@
-"""List the runs that the database, the archive or both know, and what state each is in."""
+"""List the runs in the database, the archive or both, and the state of each."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ RunState = Literal["stored", "not loaded", "unfinished", "no bundle", "withdrawn
 
 @dataclass(frozen=True, slots=True)
 class ListedRun:
-    """One run. What is not known of it is None.
+    """One run. What is unknown is None.
 
-    `stored`: the database holds it whole. `not loaded`: only the archive has it. `unfinished`: it is under way, was cut
-    off, or was loaded in part. `no bundle`: the database holds it, but the archive does not. `withdrawn`: set aside for
-    this `reason`. `withdrawal unfinished`: set aside, but the database still holds it.
+    `stored`: it is completely stored. `not loaded`: only the archive has it. `unfinished`: it is under way, was cut
+    off, or was loaded in part. `no bundle`: the database holds it, but the archive does not. `withdrawn`: for this
+    `reason`. `withdrawal unfinished`: it is withdrawn, but the database still holds it.
 
-    `first_observed_at` and `last_observed_at` are those of the observations that the database has from it, or had when
-    it was withdrawn.
+    `first_observed_at` and `last_observed_at` cover the observations that the database has from it, or had when it was
+    withdrawn.
     """
 
     name: str
@@ -46,7 +46,7 @@ class ListedRun:
 
 
 def list_runs(engine: sa.Engine, archive: Archive, limit: int | None = None) -> tuple[list[ListedRun], int]:
-    """The newest runs, at most `limit`, and how many there are in all. Raises HistoryError."""
+    """Return the newest runs, at most `limit`, and the number of all runs. Raises HistoryError."""
     rows = read_runs(engine)
     sizes, notes = archive.sizes(), archive.notes()
     names = sorted({*rows, *sizes, *notes}, reverse=True)
@@ -62,13 +62,13 @@ def list_runs(engine: sa.Engine, archive: Archive, limit: int | None = None) -> 
 
 
 def read_runs(engine: sa.Engine) -> dict[str, sa.RowMapping]:
-    """The rows of `runs` by name."""
+    """Return the rows of `runs` by name."""
     with engine.connect() as connection:
         return {row["name"]: row for row in connection.execute(select(runs)).mappings()}
 
 
 def kind_of(name: str) -> str:
-    """The kind of a run by its name."""
+    """Return the kind of a run from its name."""
     return name.split("-")[1]
 
 

@@ -84,7 +84,7 @@ def mark_new_provenance(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def mark_failures(connection: Connection, ids: Sequence[int], paths_: Iterable[tuple[int, int]] = ()) -> None:
-    """Mark the days of failed observations that may be in gaps: these (ids), and all of new paths (target id, model id).
+    """Mark the days of failed observations that may be in gaps: these (ids), and all of these (target, model) paths.
 
     A gap ends with evidence. If there is none after the failure yet, it will mark the day itself.
     """
