@@ -11,7 +11,8 @@ from uuid import UUID, uuid5
 
 from endpoint_history.alerts.incidents import KnownIncident
 from endpoint_history.alerts.observations import Subject
-from endpoint_history.collecting.summary import EndpointName, RunSummary
+from endpoint_history.collecting.changes import EndpointName
+from endpoint_history.collecting.summary import RunSummary
 from endpoint_history.reporting.wording import endpoint_text, exact_price, move_text
 from endpoint_history.text import count_text, printable, unlinked
 from endpoint_history.times import duration_text, iso_text, utc_text

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from endpoint_history.collecting.summary import EndpointName, PriceMove, RunSummary
+from endpoint_history.collecting.changes import EndpointName, PriceMove
+from endpoint_history.collecting.summary import RunSummary
 from endpoint_history.reporting.wording import endpoint_text, exact_price, move_text, percent_text, price_text
 from endpoint_history.text import count_text, printable, unlinked
 

@@ -189,7 +189,7 @@ def test_a_listing_that_fails_is_recalled_from_the_last_time(simulator: Simulato
     simulator.answers["models"] = faults.KINDS["503"]
     collected = collect(given, minute=30)
     assert (collected.summary.ok, collected.exit_code) == (13, 0)
-    assert "the 13 targets asked for before stand for it" in collected.troubles[0]
+    assert "using 13 targets of earlier collects instead" in collected.troubles[0]
     assert is_told_by_its_archive(url_of(given))
 
 
@@ -201,7 +201,7 @@ def test_a_listing_of_no_models_is_recalled_from_the_last_time(
     simulator.answers["models"] = faults.answer(200, listing.encode())
     collected = collect(given, minute=30)
     assert (collected.summary.ok, collected.exit_code) == (13, 0)
-    assert "the 13 targets asked for before stand for it" in collected.troubles[0]
+    assert "using 13 targets of earlier collects instead" in collected.troubles[0]
 
 
 def test_a_pattern_of_models_that_are_listed_no_more_stops_no_other(simulator: Simulator, given: Settings) -> None:

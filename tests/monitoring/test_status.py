@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from endpoint_history.database.engine import opened, upgrade, writing
-from endpoint_history.monitoring.status import LastRun, Status, read_status, status_lines
+from endpoint_history.monitoring.collects import LastCollect
+from endpoint_history.monitoring.status import Status, read_status, status_lines
 from endpoint_history.parsing.body import read_observation
 from endpoint_history.rollups.refresh import roll_up
 from endpoint_history.store.dimensions import run_ids
@@ -255,7 +256,7 @@ def test_the_last_run_is_the_newest_collect(engine: sa.Engine) -> None:
     collect(engine, 30, a_look(an_endpoint()))
     with writing(engine) as connection:
         run_ids(connection, [Run("20260516T120000Z-backfill-abc123", "backfill", "archive")])
-    assert status(engine, 61).last_run == LastRun(newest.name, at(60), at(60), timedelta(minutes=10), 1, 0, 0)
+    assert status(engine, 61).last_run == LastCollect(newest.name, at(60), at(60), timedelta(minutes=10), 1, 0, 0)
 
 
 def test_long_lists_of_targets_are_cut_but_counted(engine: sa.Engine) -> None:
