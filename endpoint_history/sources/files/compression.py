@@ -10,12 +10,12 @@ from importlib import import_module
 from itertools import chain
 from typing import Any
 
+from endpoint_history.io import signatures
 from endpoint_history.io.gzip_lines import inflate
 
 _PIECE = 2**20
 _SMALL = 4096  # of gzip: at most 4 MiB decompressed, the most that a bomb can exceed a limit by
 _MAX_LAYERS = 3
-_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 def decompressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -37,15 +37,15 @@ def decompressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _expander(first: bytes) -> Callable[[Iterable[bytes]], Iterator[bytes]] | None:
-    if first.startswith(b"\x1f\x8b"):
+    if first.startswith(signatures.GZIP):
         return lambda pieces: inflate(
             piece[at : at + _SMALL] for piece in pieces for at in range(0, len(piece), _SMALL)
         )
-    if first.startswith(b"BZh"):
+    if first.startswith(signatures.BZIP2):
         return lambda pieces: _expanded(pieces, bz2.BZ2Decompressor)
-    if first.startswith(b"\xfd7zXZ\0"):
+    if first.startswith(signatures.XZ):
         return lambda pieces: _expanded(pieces, lzma.LZMADecompressor)
-    if first.startswith(_ZSTD):
+    if first.startswith(signatures.ZSTD):
         if sys.version_info < (3, 14):
             raise ValueError("compressed with zstd, which this Python can't read; decompress it first with zstd -d")
         return lambda pieces: _expanded(pieces, import_module("compression.zstd").ZstdDecompressor)

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
+from endpoint_history.io import signatures
 from endpoint_history.sources.files.compression import decompressed
 
 MAX_MEMBERS = 1_000_000
@@ -23,7 +24,6 @@ _MAX_DIRECTORY = 32 * 2**20  # of a zip, which is held as a whole, at ten times 
 _TOO_LARGE = f"a zip whose directory is larger than {_MAX_DIRECTORY // 2**20} MiB; repack it as a tar"
 WITHIN = "an archive within an archive, which is not opened"
 TAR_SIGN = slice(257, 262)
-_ZIP_SIGN = b"PK\x03\x04"
 _END_OF_DIRECTORY = b"PK\x05\x06"
 
 
@@ -64,7 +64,7 @@ def _no_archive(pieces: Iterator[bytes], *, is_within: bool) -> Iterator[bytes]:
     except ValueError:
         yield first
         raise
-    for kind, is_one in (("zip", first.startswith(_ZIP_SIGN)), ("tar", first[TAR_SIGN] == b"ustar")):
+    for kind, is_one in (("zip", first.startswith(signatures.ZIP)), ("tar", first[TAR_SIGN] == b"ustar")):
         if is_one and is_within:
             raise ValueError(WITHIN)
         if is_one:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
+from endpoint_history.io import signatures
 from endpoint_history.sources.documents.classify import LFS_POINTER, LFS_SIGN
 from endpoint_history.sources.files.compression import decompressed
 from endpoint_history.sources.files.containers import TAR_SIGN
@@ -19,7 +20,7 @@ _TOO_LARGE = f"larger than {MAX_BLOB_BYTES // 2**20} MiB"
 _FROM_FILES = "save it as a file (git show COMMIT:PATH > FILE) and load that with backfill files"
 # By their first bytes, whatever the file is called.
 _NAMED = {
-    b"PK\x03\x04": f"a zip archive: {_FROM_FILES}",
+    signatures.ZIP: f"a zip archive: {_FROM_FILES}",
     b"\0GITCRYPT\0": "encrypted with git-crypt: unlock a clone, and load its files with backfill files",
     b"-----BEGIN PGP MESSAGE": "encrypted with PGP",
     b"SQLite format 3\0": "an SQLite database, not a saved body",
