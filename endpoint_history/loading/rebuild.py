@@ -119,21 +119,25 @@ def _complete_shadow(
                 return
         if dirty and time.monotonic() < deadline:
             continue  # another run stored observations meanwhile
-        if dirty:
-            raise HistoryError(
-                "nothing was compared: other runs keep changing the history; try again when they have ended"
-            )
-        if is_lost:
-            name, reason = min(_lost(archive, missing, loaded).items())
-            raise HistoryError(
-                f"nothing was changed: the run {name} is in the database, but not complete in the archive: {reason}"
-                f"{_advice(name, reason)}"
-            )
+        if dirty or is_lost:
+            raise _incomplete(archive, missing, loaded, is_dirty=dirty)
         if found == []:
             time.sleep(_PAUSE_SECONDS)
         archive.recover()
         found = [name for name in pending_bundles(shadow.engine, archive) if name not in loaded.damaged]
         loaded.damaged |= load_bundles(shadow.engine, archive, found).damaged
+
+
+def _incomplete(archive: Archive, missing: dict[str, bool], loaded: Loaded, *, is_dirty: bool) -> HistoryError:
+    if is_dirty:
+        return HistoryError(
+            "nothing was compared: other runs keep changing the history; try again when they have ended"
+        )
+    name, reason = min(_lost(archive, missing, loaded).items())
+    return HistoryError(
+        f"nothing was changed: the run {name} is in the database, but not complete in the archive: {reason}"
+        f"{_advice(name, reason)}"
+    )
 
 
 def _missing(connection: sa.Connection, schema: str, archive: Archive) -> dict[str, bool]:

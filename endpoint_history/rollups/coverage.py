@@ -91,6 +91,12 @@ def coverage(
                 days.setdefault(number, CoverageDay()).lacking += lacking
         cadence = own_cadence or cadence
         last = at
+    _count_failures(days, gaps, failures)
+    return days, [gap for gap in gaps if gap.start >= state.since]
+
+
+def _count_failures(days: dict[int, CoverageDay], gaps: list[Gap], failures: Sequence[Failure]) -> None:
+    """Count the runs that failed in gaps: in each gap and on each day, at most as many as observations were missed."""
     failed_of_days: dict[int, set[int]] = {}
     for place, gap in enumerate(gaps):
         within = failures[bisect_left(failures, (gap.start, -1)) : bisect_left(failures, (gap.end, -1))]
@@ -100,7 +106,6 @@ def coverage(
     for number, runs in failed_of_days.items():
         if number in days:
             days[number].failed = min(days[number].lacking, len(runs))
-    return days, [gap for gap in gaps if gap.start >= state.since]
 
 
 def _spread(gap: Gap) -> Iterator[tuple[int, int]]:
