@@ -1,8 +1,8 @@
-# One image for all of compose.yaml: set-up, Prefect server, workers, and the command line.
-# Docker takes what the digest names; the tag is for readers. docs/security.md says how to move to a newer one.
+# One image for all services of compose.yaml: set-up, Prefect server and workers; it also has the command line.
+# Docker uses the digest; the tag is for people. docs/security.md describes how to update them.
 FROM python:3.13.15-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
-# Runs start in the folder where `prefect deploy` was run: one path in every container.
+# The same path in every container, because runs start in the folder where `prefect deploy` was run.
 WORKDIR /app
 ENV DO_NOT_TRACK=1
 
@@ -10,7 +10,7 @@ COPY requirements.lock requirements-adlfs.lock requirements-gcsfs.lock requireme
 RUN pip install --no-cache-dir --compile --only-binary :all: --require-hashes --no-deps \
         --requirement requirements.lock
 
-# The driver of an object store: EXTRA=s3fs, gcsfs or adlfs in .env, or --build-arg.
+# The driver of an object store: set EXTRA=s3fs, gcsfs or adlfs in .env, or use --build-arg.
 ARG EXTRA=""
 RUN if [ -n "$EXTRA" ]; then \
         pip install --no-cache-dir --compile --only-binary :all: --require-hashes --no-deps \

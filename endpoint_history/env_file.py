@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from endpoint_history.io.url import Address
-from endpoint_history.settings import env_file_values
 
 _OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
 _SECRET_NAME = re.compile(
@@ -26,6 +25,8 @@ def exposed_secret() -> str | None:
     try:
         if not Path(".env").stat().st_mode & _OTHERS_MAY_READ:
             return None
+        from endpoint_history.settings import env_file_values  # noqa: PLC0415 - commands that need no settings start fast
+
         values = env_file_values()
     except (OSError, UnicodeDecodeError):
         return None

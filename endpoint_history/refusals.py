@@ -1,4 +1,4 @@
-"""What could not be read, and why; a thousand reasons of one kind are grouped into a few lines. Pure."""
+"""Refused items, with their reasons; reasons of one kind are grouped into a few lines. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MAX_KINDS = 100
 _EXAMPLES = 3
 _OTHER = "other reasons"
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
-# What differs within one kind: numbers but an HTTP status, and quoted text but a field's name or an option's value.
+# What varies within one kind: numbers except HTTP statuses, and quoted text except field names and option values.
 _VARYING = re.compile(
     rf"(?<=: )(?:{_QUOTED})|(?!'(?:[A-Za-z_]{{1,60}}'|field:|name:|path:))(?:{_QUOTED})"
     r"|(?<!HTTP )(?<![A-Za-z0-9_%-])[+-]?[0-9](?:[0-9.,:TZeE+-]*[0-9Z])?|\b[0-9a-f]{12,64}\b"
@@ -20,7 +20,7 @@ _SEVERAL = re.compile("…(?:,? …)+")
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Something that could not be read: where it was found, and why in one line."""
+    """An item that could not be read: its place, and the reason in one line."""
 
     origin: str
     reason: str
@@ -30,20 +30,20 @@ class Refused:
 
 
 def reason_kind(reason: str) -> str:
-    """A reason with `…` for what differs from item to item: numbers, times and quoted text."""
+    """Return a reason with `…` for what varies from item to item: numbers, times and quoted text."""
     return _SEVERAL.sub("…", _VARYING.sub("…", reason))
 
 
 @dataclass(slots=True)
 class ReasonGroup:
-    """What could not be read for one reason: the reason, how often, and the first examples."""
+    """The items refused for one reason: the reason, their number, and the first examples."""
 
     reason: str
     count: int = 0
     examples: list[Refused] = field(default_factory=list)
 
     def add(self, refused: Refused, kind: str) -> None:
-        """Count one. The reason is exact as long as all have the same one."""
+        """Count one. The reason stays exact while all items have the same."""
         self.count += 1
         if refused.reason != self.reason:
             self.reason = kind
@@ -52,7 +52,7 @@ class ReasonGroup:
 
 
 class Reasons:
-    """Counts of reasons by kind: the first hundred kinds, then one for all others, so that memory is bounded."""
+    """Counts of reasons by kind: the first 100 kinds, then one for all others, so that memory is bounded."""
 
     def __init__(self, refused: Iterable[Refused] = ()) -> None:
         self.count = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfig
 
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.io.local_path import local_path, path_of_url
+from endpoint_history.suggestions import closest
 
 _BASE_URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -67,7 +67,7 @@ def _refuse_misspelt(names: Iterable[str]) -> None:
     """What else stands in `.env` may be for others, but not what is nearly a setting."""
     known = Settings.model_fields
     for name in names:
-        near = get_close_matches(name.lower(), known, n=1, cutoff=0.8)
+        near = closest(name, known, cutoff=0.8)
         if near and name.lower() not in known:
             raise ConfigurationError(f"bad settings: .env: {name.upper()} is no setting; {near[0].upper()} is")
 

@@ -28,6 +28,11 @@ def one_line(text: str, length: int) -> str:
     return line if len(line) <= length else f"{line[: length - 3]}..."
 
 
+def count_text(count: int, one: str, many: str | None = None) -> str:
+    """Return a count with its noun: `1 target`, `2 targets`."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
 def is_invisible(char: str) -> bool:
     """Whether a character leaves no mark on paper: a control, a format character, a space or a filler."""
     return char in _FILLERS or unicodedata.category(char) in _UNPRINTABLE | {"Zs"}

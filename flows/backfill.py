@@ -1,12 +1,14 @@
 """The Prefect flow `backfill`: older bodies from our archive, files, a git repository, or the Wayback Machine.
 
-It tells nobody of the changes that it finds: they are of the past. Its own end is the one event.
+It sends no alerts about the changes that it finds, as they are in the past. It emits one event, at its end.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 from prefect import flow, get_run_logger
@@ -47,38 +49,33 @@ async def backfill(  # noqa: PLR0917 - a flow's parameters are its form
     base_url: Annotated[Text | None, Field(title="Address of the web archive")] = None,
     everything: Annotated[bool, Field(title="All bundles")] = False,
 ) -> State[Any]:
-    """Load older observations; twice is as good as once.
+    """Load older observations; running it twice adds nothing.
 
     Args:
         source: Where the bodies are: archive (our own), files, git, or wayback.
-        mode: load; dry-run, which tells what would be read and change, and writes nothing; with archive also
-            rebuild, which builds all history anew from it and puts it in place at once, and verify, which builds it
-            aside and fails where the database differs.
-        paths: Files, folders and globs; with git, paths within the repository; with wayback, author/slug pairs; with
-            archive, nothing.
+        mode: load; dry-run, which reports what would change and writes nothing; only with archive, rebuild, which
+            builds all history again and replaces it at once, and verify, which fails where the database differs.
+        paths: Files, folders and globs; git: paths in the repository; wayback: author/slug pairs; archive: nothing.
         repository: The folder of the git repository; only with git.
-        time: Where the time is, as for the command line: field, name:%Y%m%dT%H%M%SZ, path:dt=%Y-%m-%d/hour=%H,
-            mtime (only files); commit, author, committer (only git).
-        zone: The zone of times that name none, such as UTC or Europe/Berlin; not with archive or wayback.
-        target: Whose bodies they are, as for the command line: body, author/slug, name:{author}__{slug}__,
-            path:{author}/{slug}.json.
-        since: Only what was seen from then on, such as 2026-05-16 or 2026-05-16T09:00Z.
-        until: Only what was seen before then.
+        time: Where the time is, as on the command line: field, name:%Y%m%dT%H%M%SZ, mtime; commit (only git), ….
+        zone: The zone of times without one, such as UTC or Europe/Berlin; not with archive or wayback.
+        target: Where the target is, as on the command line: body, author/slug, path:{author}/{slug}.json, ….
+        since: Only observations from then on, such as 2026-05-16 or 2026-05-16T09:00Z.
+        until: Only observations before then.
         only: Only these author/slug pairs, or patterns such as anthropic/*.
-        base_url: Another archive of the kind of https://web.archive.org; only with wayback.
-        everything: Read bundles again that were loaded whole; only with archive.
+        base_url: Another web archive like https://web.archive.org; only with wayback.
+        everything: Also read bundles that are already loaded completely; only with archive.
     """
+    given = tuple(paths or ())
+    origin = partial(Origin, source, given, repository, time, zone, target, base_url, everything)
+    return await _run(origin, mode, since, until, only)
+
+
+async def _run(
+    read_origin: Callable[[], Origin], mode: Mode, since: str | None, until: str | None, only: list[str] | None
+) -> State[Any]:
     try:
-        origin = Origin(
-            source,
-            tuple(paths or ()),
-            repository=repository,
-            time=time,
-            zone=zone,
-            target=target,
-            base_url=base_url,
-            everything=everything,
-        )
+        origin = read_origin()
         if "-" in origin.paths:
             raise ConfigurationError("- reads stdin, which a flow run does not have; name a file")
         job = Job.checked(origin, since=since, until=until, only=only, mode=mode)
@@ -93,7 +90,7 @@ async def backfill(  # noqa: PLR0917 - a flow's parameters are its form
 
 
 async def _publish(ended: BackfillResult | Rebuilt, job: Job) -> None:
-    """Tell Prefect what came. The data is stored by now, so nothing that goes wrong here may fail the run."""
+    """Make the artifact and the event. The data is stored by now, so no error here may fail the run."""
     headline = markdown_text(backfill_headline(ended))
     try:
         await acreate_markdown_artifact(backfill_markdown(ended), key="backfill-outcome", description=headline)

@@ -24,7 +24,7 @@ from pydantic import Field
 
 from endpoint_history.alerts.collect_events import CHANGED, COLLECT_RESOURCE, CollectEvent
 from endpoint_history.alerts.outbox import deliver_waiting, record_alerts
-from endpoint_history.collecting.batch import BatchStep, Progress, Walk
+from endpoint_history.collecting.batch import BatchStep, LiveRun, Progress
 from endpoint_history.collecting.run import Collected, collect_targets
 from endpoint_history.collecting.run import collect_shard as collect_targets_of_shard
 from endpoint_history.collecting.shards import collect_sharded
@@ -47,7 +47,7 @@ TargetEntry = Annotated[str, Field(pattern=ENTRY_FORM, max_length=200)]
 Cadence = Annotated[int | None, Field(ge=1, le=1440, title="Cadence in minutes")]
 MOST_SHARDS = 64
 _SHARD_NAME = "^[0-9]{8}T[0-9]{6}Z-collect-[0-9a-z]+-[0-9]+-[0-9a-z]+$"
-_PATIENCE_MINUTES = 60  # for the shards of a walk that no schedule repeats
+_PATIENCE_MINUTES = 60  # for the shards of a collect that no schedule repeats
 
 # How a caller in the same process follows the run: a flow's parameters must be plain data.
 watch_progress: ContextVar[Progress | None] = ContextVar("watch_progress", default=None)
@@ -71,7 +71,7 @@ async def collect(
 
     Args:
         targets: Collect only these: author/slug pairs, or patterns such as anthropic/*. Empty: the targets file.
-        cadence_minutes: How often the schedule runs this; kept with the run, so that gaps can be told.
+        cadence_minutes: How often the schedule runs this; kept with the run, so that gaps can be found.
         shards: Hand so many parts of the targets to the workers of the pool. Empty: this run asks for all itself.
     """
     if late := _minutes_too_late(cadence_minutes):
@@ -105,13 +105,13 @@ async def collect_shard(
     shards: Annotated[int, Field(ge=1, le=MOST_SHARDS, title="Shards")],
     cadence_minutes: Cadence = None,
 ) -> State[Any]:
-    """Collect one shard of a walk, for the run of `collect` that handed it out.
+    """Collect one shard, for the run of `collect` that handed it out.
 
     Args:
         targets: Collect these author/slug pairs.
-        run: The name of this run in the history: that of the walk, the number of the shard, and a token.
-        shards: How many there are: each asks for its part of what the walk may ask for in a second.
-        cadence_minutes: How often the schedule runs the walk; kept with the run, so that gaps can be told.
+        run: The name of this run in the history: that of the collect, the number of the shard, and a token.
+        shards: How many there are: each gets its part of the requests per second.
+        cadence_minutes: How often the schedule runs the collect; kept with the run, so that gaps can be found.
     """
     if late := _minutes_too_late(cadence_minutes):
         return Completed(name="Skipped", message=f"skipped: due {late} minutes ago, so another is due by now")
@@ -133,7 +133,7 @@ async def collect_shard(
 
 
 async def _by_workers(settings: Settings, entries: TargetList, cadence_minutes: int | None, shards: int) -> Collected:
-    """What the workers of the pool collect until the next walk is due."""
+    """Have the workers of the pool collect until the next collect is due."""
     until = datetime.now(UTC) + timedelta(minutes=cadence_minutes or _PATIENCE_MINUTES)
     if settings.requests_per_second:
         await limit_requests(settings.requests_per_second, shards)
@@ -159,10 +159,10 @@ def _minutes_too_late(cadence_minutes: int | None) -> int:
     return late if late >= cadence_minutes else 0
 
 
-def _as_task(walk: Walk) -> BatchStep:
+def _as_task(live: LiveRun) -> BatchStep:
     @task(name="collect batch", task_run_name="{first} and {others} more", cache_policy=NO_CACHE)
     async def collect_batch(targets: list[str], first: str, others: int) -> None:  # noqa: ARG001 - for the name
-        await walk.collect_batch([Target.parse(target) for target in targets])
+        await live.collect_batch([Target.parse(target) for target in targets])
 
     async def step(targets: Sequence[Target]) -> None:
         await collect_batch([str(target) for target in targets], str(targets[0]), len(targets) - 1)
@@ -171,7 +171,7 @@ def _as_task(walk: Walk) -> BatchStep:
 
 
 async def _publish(collected: Collected, site_url: str | None) -> None:
-    """Tell Prefect what came. The data is stored by now, so nothing that goes wrong here may fail the run."""
+    """Make the artifact and the event. The data is stored by now, so no error here may fail the run."""
     try:
         told = markdown(collected, site_url)
         await acreate_markdown_artifact(told, key="collect-outcome", description=headline(collected))
@@ -182,7 +182,7 @@ async def _publish(collected: Collected, site_url: str | None) -> None:
 
 
 async def _tell(settings: Settings, collected: Collected, since: datetime | None) -> None:
-    """Send the alerts since then, and what waits of earlier ones, and emit the events of all that changed."""
+    """Send the alerts since then and earlier ones that wait, and emit the events of all changes."""
     try:
         events = await events_of(settings, collected, since)
         await _alert(settings, events)
@@ -190,11 +190,11 @@ async def _tell(settings: Settings, collected: Collected, since: datetime | None
             related = [dict(resource) for resource in event.related]
             emit_event(event.name, dict(event.resource), related=related, payload=dict(event.payload), id=event.id)
     except Exception as error:  # noqa: BLE001 - the data is stored by now, and no alert may fail its run
-        get_run_logger().warning("all is stored, but nobody was told of alerts: %s", printable(str(error)))
+        get_run_logger().warning("all is stored, but the alerts could not be sent: %s", printable(str(error)))
 
 
 async def _alert(settings: Settings, events: Sequence[CollectEvent]) -> None:
-    """Record the alerts before anything is sent. Where no receiver is known to be set up, nothing is to be sent."""
+    """Record the alerts, then send them. Without a receiver, neither happens."""
     try:
         receiver = await read_receiver()
     except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises: the alerts wait

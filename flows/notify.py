@@ -27,7 +27,7 @@ from endpoint_history.alerts.rules import Rule, read_rules
 from endpoint_history.collecting.run import Collected
 from endpoint_history.database.engine import opened, translated_errors
 from endpoint_history.errors import ConfigurationError, HistoryError
-from endpoint_history.monitoring.status import stale_targets
+from endpoint_history.monitoring.collects import stale_targets
 from endpoint_history.settings import Settings
 from endpoint_history.store.dimensions import of_collect
 from models.tables import runs

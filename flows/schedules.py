@@ -11,7 +11,6 @@ from endpoint_history.errors import HistoryError
 from endpoint_history.io.url import Address
 from endpoint_history.monitoring.schedules import Schedules
 from endpoint_history.settings import prefect_api_url
-from flows.prefect_client import import_prefect, one_line
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -26,6 +25,8 @@ def read_schedules() -> Schedules | None:
     url = prefect_api_url()
     if not url:
         return None
+    from flows.prefect_client import import_prefect, one_line  # noqa: PLC0415 - only if there is a server
+
     server = Address(url).location
     import_prefect()
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - importing Prefect takes a second

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from endpoint_history.errors import HistoryError
 from endpoint_history.terminal import show, show_note
+from endpoint_history.text import count_text
 from flows.prefect_client import SETTINGS, import_prefect, one_line
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def _serve(every: int) -> None:
     try:
         _remove_served()  # what a killed process left, late runs and pauses included
         with _removed_at_the_end(cast("UUID", runner.add_deployment(deployment))):
-            show(f"Collecting every {every} minutes, the first time in {every} minutes; Ctrl-C stops", flush=True)
+            interval = count_text(every, "minute")
+            show(f"Collecting every {interval}, the first time in {interval}; Ctrl-C stops", flush=True)
             asyncio.run(runner.start())
     except Exception as error:  # noqa: BLE001 - Prefect's client raises what its many parts raise
         raise HistoryError(f"Prefect can't be used: {one_line(error)}; cron and --no-prefect do without it") from None

@@ -12,7 +12,8 @@ from prefect.states import Completed, Failed
 
 from endpoint_history.errors import HistoryError
 from endpoint_history.settings import Settings
-from endpoint_history.site.publish import FOLDER, lines, publish
+from endpoint_history.site import FOLDER
+from endpoint_history.site.publish import lines, publish
 
 
 @flow(name="site", validate_parameters=True)

@@ -1,4 +1,10 @@
-"""Hand the shards of a walk to the workers of Prefect's pool, see that each is collected, and keep them all polite."""
+"""Hand the shards of a collect to the workers of Prefect's pool, follow each to its end, and share one rate limit.
+
+Prefect alone does not replace this. No service of its server ends the run of a dead worker: foreman marks the worker
+offline, the repossessor frees its slots. `retries` run in the process that died. What remains is an automation on
+missing heartbeats. `prefect.yaml` can't declare one that sets a state. It starts with the first heartbeat, so a run
+that dies before stays pending. And the targets that are not stored must be handed out again anyway.
+"""
 
 from __future__ import annotations
 
@@ -21,23 +27,24 @@ from prefect.states import Cancelled, Cancelling, Crashed
 from endpoint_history.collecting.shards import Left, Shard
 from endpoint_history.errors import HistoryError
 from endpoint_history.openrouter.rate_limit import Rate, dripping
+from endpoint_history.text import count_text
 from flows.prefect_client import one_line
 
 RATE_LIMIT = "endpoint-history-requests"
 _DEPLOYMENT = "collect-shard/collect-shard"
 _HEARTBEAT = "prefect.flow-run.heartbeat"
-_MISSED_BEATS = 3  # of what a run sends every half minute, as pyproject.toml asks
+_MISSED_BEATS = 3  # heartbeats; pyproject.toml sets their interval
 _TRIES = 3
-_LOOK_EVERY_SECONDS = 2.0
-# What a shard asks Prefect for at once: so many seconds' worth of requests.
-_WORTH_SECONDS = 10
+_POLL_SECONDS = 2.0
+# A shard asks Prefect for the requests of this many seconds at once.
+_SECONDS_PER_QUESTION = 10
 
 
 class SharedRate:
-    """So many requests a second over the shards of all walks together.
+    """Limits the requests per second of all shards of all collects together.
 
-    Each shard lets its part of them drip through, and asks Prefect's global limit before they go. Once for many: asking
-    costs 20 ms and more.
+    Each shard spreads its part evenly, and first asks Prefect's global limit, once for many requests: one question
+    costs 20 ms or more.
     """
 
     def __init__(self, requests_per_second: float, shards: int) -> None:
@@ -57,15 +64,16 @@ class SharedRate:
     async def _ask(self) -> None:
         try:
             await rate_limit(RATE_LIMIT, occupy=self._at_once, strict=True)
-        except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises: a server that is away stops no walk
+        except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises: no collect stops for it
             get_run_logger().warning(
-                "the limit of requests can't be asked, our part of it goes on: %s", one_line(error)
+                "the shared request limit can't be asked; this shard continues at its own part: %s",
+                one_line(error),
             )
         self._left = self._at_once
 
 
 async def limit_requests(requests_per_second: float, shards: int) -> None:
-    """Tell Prefect how many requests a second all shards may make together."""
+    """Set Prefect's global limit: how many requests per second all shards may make together."""
     async with get_client() as client:
         await client.upsert_global_concurrency_limit_by_name(
             RATE_LIMIT, shards * _at_once(requests_per_second, shards), requests_per_second
@@ -73,18 +81,18 @@ async def limit_requests(requests_per_second: float, shards: int) -> None:
 
 
 def _at_once(requests_per_second: float, shards: int) -> int:
-    return math.ceil(_WORTH_SECONDS * requests_per_second / shards)
+    return math.ceil(_SECONDS_PER_QUESTION * requests_per_second / shards)
 
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Those of the pool that the deployment of shards names. They have until `until`."""
+    """The workers of the deployment's pool. A shard that has not ended by `until` is cancelled."""
 
     cadence_minutes: int | None
     until: datetime
 
     async def hand_out(self, shards: Sequence[Shard], left: Left) -> list[str]:
-        """Have each shard collected; give a line for each that was not, or not whole. Raises HistoryError."""
+        """Run each shard on a worker; return one line for each that is incomplete. Raises HistoryError."""
         async with get_client() as client:
             try:
                 await client.read_deployment_by_name(_DEPLOYMENT)
@@ -102,11 +110,13 @@ class Workers:
             if not shard.targets:
                 return None
             if state.is_completed():
-                return f"{shard}: {len(shard.targets)} targets without a look in the database: {state.message}"
+                return (
+                    f"{shard}: {count_text(len(shard.targets), 'target')} not stored in the database: {state.message}"
+                )
             get_run_logger().warning(
-                "%s was lost, its other %d targets are handed out again", shard, len(shard.targets)
+                "%s was lost; %s handed out again", shard, count_text(len(shard.targets), "target")
             )
-        return f"{shard}: lost {_TRIES} times, {len(shard.targets)} targets without a look"
+        return f"{shard}: lost {_TRIES} times, {count_text(len(shard.targets), 'target')} not stored"
 
     async def _handed(self, client: PrefectClient, shard: Shard) -> FlowRun:
         name = shard.run_name()
@@ -119,7 +129,7 @@ class Workers:
         return await arun_deployment(_DEPLOYMENT, client, parameters, flow_run_name=name, timeout=0)
 
     async def _end_of(self, client: PrefectClient, run: FlowRun) -> State[None]:
-        """How a run ended, or was ended by us: a lost one, or one that takes longer than there is time."""
+        """Wait for a run to end, end it if it is lost or late, and return its last state."""
         while True:
             try:
                 if ended := await self._ended(client, run):
@@ -127,7 +137,7 @@ class Workers:
             except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises: its server may come back
                 if datetime.now(UTC) > self.until:
                     return Cancelled(message=f"Prefect's server can't be asked how it ended: {one_line(error)}")
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _ended(self, client: PrefectClient, run: FlowRun) -> State[None] | None:
         state = (await client.read_flow_run(run.id)).state
@@ -140,21 +150,21 @@ class Workers:
             late: State[None] = Cancelled(message=f"no worker took it {by}") if state.is_scheduled() else Cancelling()
             await client.set_flow_run_state(run.id, late, force=True)
             return late if late.is_final() else Cancelled(message=f"not finished {by}")
-        if state.is_scheduled() or now - await _last_sign(client, run, state) <= _patience():
+        if state.is_scheduled() or now - await _last_heartbeat(client, run, state) <= _patience():
             return None
-        lost: State[None] = Crashed(message="its worker gave no sign of life any more")
+        lost: State[None] = Crashed(message="its worker sent no heartbeat")
         await client.set_flow_run_state(run.id, lost, force=True)
         return lost
 
 
 def _patience() -> timedelta:
-    """How long a run may give no sign of life."""
+    """Return how long a run may send no heartbeat before it counts as lost."""
     every = get_current_settings().flows.heartbeat_frequency
     return timedelta(seconds=_MISSED_BEATS * every + 5) if every else timedelta.max
 
 
-async def _last_sign(client: PrefectClient, run: FlowRun, state: State[None]) -> datetime:
-    """When a run that a worker has taken last gave a sign of life."""
+async def _last_heartbeat(client: PrefectClient, run: FlowRun, state: State[None]) -> datetime:
+    """Return when a run that a worker took last sent a heartbeat or changed its state."""
     beats = EventFilter(
         event=EventNameFilter(name=[_HEARTBEAT]), resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"])
     )

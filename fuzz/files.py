@@ -56,7 +56,7 @@ _FOLDER = tempfile.TemporaryDirectory(prefix="endpoint-history-fuzz-")
 
 
 def read_anything(data: bytes) -> None:
-    """Whatever lies there is a body with its time and target, or refused with a reason; and it comes to an end."""
+    """Check that any file gives bodies, or refusals with a reason, and that reading it ends."""
     suffix, form = _FORMS[data[0] % len(_FORMS)] if data else _FORMS[0]
     path = Path(_FOLDER.name) / f"20260516T090000Z.{suffix}"
     path.write_bytes(form(data[1:]))

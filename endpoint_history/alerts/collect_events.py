@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from endpoint_history.alerts.incidents import KnownIncident
 from endpoint_history.alerts.observations import Subject
-from endpoint_history.collecting.run import Collected
-from endpoint_history.collecting.summary import EndpointName, RunSummary
-from endpoint_history.reporting.collect_report import exact_price, people_price, span_text
-from endpoint_history.text import printable, unlinked
+from endpoint_history.collecting.changes import EndpointName
+from endpoint_history.collecting.summary import RunSummary
+from endpoint_history.reporting.wording import endpoint_text, exact_price, move_text
+from endpoint_history.text import count_text, printable, unlinked
+from endpoint_history.times import duration_text, iso_text, utc_text
+
+if TYPE_CHECKING:
+    from endpoint_history.collecting.run import Collected
 
 PREFIX = "endpoint-history"
 COLLECTED = f"{PREFIX}.collected"
@@ -55,7 +59,7 @@ def collected_event(collected: Collected, left_out: int) -> CollectEvent:
 
 def stale_event(run: str, stale: int, targets: int) -> CollectEvent:
     """That most targets had no good look for three intervals of the schedule."""
-    said = f"{stale} of {targets} targets had no good look for three intervals of the schedule"
+    said = f"{stale} of {count_text(targets, 'target')} had no evidence for three intervals of the schedule"
     return event(STALE, None, {"text": said, "run": run, "stale": stale, "targets": targets}, run)
 
 
@@ -63,9 +67,7 @@ def change_events(summary: RunSummary) -> Iterator[CollectEvent]:
     """The changes that a run brought: one event for each endpoint of which a price moved, that came, or that left."""
     for endpoint, moves in groupby(summary.price_moves, key=lambda move: move.endpoint):
         prices = [(move.key, move.before, move.after) for move in moves]
-        said = ", ".join(
-            f"{key} {people_price(key, before)} -> {people_price(key, after)}" for key, before, after in prices
-        )
+        said = ", ".join(move_text(*price) for price in prices)
         listed = [{"price": key, "before": exact_price(a), "after": exact_price(b)} for key, a, b in prices]
         payload = {"text": text(endpoint, said), **names(endpoint), "prices": listed, "run": summary.run}
         yield event(f"{PREFIX}.price.changed", endpoint, payload, summary.run)
@@ -82,14 +84,14 @@ def incident_events(
     """That incidents began, or are over, as was seen in this time."""
     for subject, known in found:
         trouble, endpoint = known.times, subject.endpoint
-        began = iso(trouble.started_at)
+        began = iso_text(trouble.started_at)
         payload = {**names(endpoint), "started_at": began, "worst_uptime_pct": known.worst_uptime_pct}
         if since < trouble.opened_at <= until:
-            said = f"uptime below 95 % since {clock(trouble.started_at)}"
+            said = f"uptime below 95 % since {utc_text(trouble.started_at)}"
             yield event(f"{PREFIX}.incident.opened", endpoint, {"text": text(endpoint, said), **payload}, began)
         if trouble.over_at and trouble.ended_at and since < trouble.over_at <= until:
-            said = f"uptime was below 95 % for {span_text(trouble.ended_at - trouble.started_at)}: {known.ended_by}"
-            ended = {"ended_at": iso(trouble.ended_at), "ended_by": known.ended_by}
+            said = f"uptime was below 95 % for {duration_text(trouble.ended_at - trouble.started_at)}: {known.ended_by}"
+            ended = {"ended_at": iso_text(trouble.ended_at), "ended_by": known.ended_by}
             yield event(
                 f"{PREFIX}.incident.closed", endpoint, {"text": text(endpoint, said), **payload, **ended}, began
             )
@@ -119,18 +121,8 @@ def names(endpoint: EndpointName) -> dict[str, Any]:
 
 def text(endpoint: EndpointName | None, said: str) -> str:
     """One line for people, in which no name of a stranger calls anybody or becomes a link."""
-    whom = f"{endpoint.model} at {endpoint.provider} ({endpoint.route})" if endpoint else "collect"
+    whom = endpoint_text(endpoint.model, endpoint.provider, endpoint.route) if endpoint else "collect"
     return printable(f"{unlinked(whom).translate(_HARMLESS)}: {said}")
-
-
-def iso(at: datetime) -> str:
-    """An instant as JSON has it."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def clock(at: datetime) -> str:
-    """An instant for people."""
-    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _resource(endpoint: EndpointName) -> dict[str, str]:
@@ -138,7 +130,7 @@ def _resource(endpoint: EndpointName) -> dict[str, str]:
     labels = {name: str(value) for name, value in names(endpoint).items()}
     return {
         "prefect.resource.id": f"{PREFIX}.endpoint.{endpoint.variant or endpoint.model}@{endpoint.route}{number}",
-        "prefect.resource.name": printable(f"{endpoint.model} at {endpoint.provider} ({endpoint.route})"),
+        "prefect.resource.name": endpoint_text(endpoint.model, endpoint.provider, endpoint.route),
         **{f"{PREFIX}.{name}": value for name, value in labels.items()},
     }
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from endpoint_history.alerts.engine import NextObservation
-from endpoint_history.collecting.summary import EndpointName
+from endpoint_history.collecting.changes import EndpointName
 from endpoint_history.database.dialect import unix_seconds
 from models.tables import endpoints, models, observations, uptime_samples
 from models.types import Id, UtcEpoch, UtcTime

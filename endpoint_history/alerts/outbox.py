@@ -14,14 +14,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-import stamina
 from sqlalchemy import Connection, select
 
-from endpoint_history.alerts.collect_events import STALE, CollectEvent, clock
+from endpoint_history.alerts.collect_events import STALE, CollectEvent
 from endpoint_history.alerts.rule_events import FIRED, MORE, RETURNED
 from endpoint_history.database.dialect import insert
 from endpoint_history.database.engine import writing
-from models.tables import alerts
+from endpoint_history.text import count_text
+from endpoint_history.times import utc_text
+from models.alerts import alerts
 
 Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 Now = Callable[[], datetime]
@@ -58,9 +59,9 @@ class Waiting:
     def problems(self) -> Iterator[str]:
         """One line for people about what the next collect sends, and one about what is not sent again."""
         if waiting := self.alerts - self.unconfirmed:
-            count = "1 alert is" if waiting == 1 else f"{waiting} alerts are"
+            count = count_text(waiting, "alert is", "alerts are")
             yield (
-                f"{count} not delivered, the first since {clock(self.since)}: {self.error or 'not sent yet'};"
+                f"{count} not delivered, the first since {utc_text(self.since)}: {self.error or 'not sent yet'};"
                 " the next collect tries again; to test the receiver: endpoint-history alerts send-test, to give up:"
                 " alerts discard"
             )
@@ -132,6 +133,8 @@ async def deliver_waiting(engine: sa.Engine, send: Send, now: Now) -> Waiting | 
 
 async def _send_with_retries(send: Send, message: dict[str, Any], attempts: int) -> None:
     """Send one message, again after a moment where it surely was not delivered. Raises UndeliveredError."""
+
+    import stamina  # noqa: PLC0415 - `status` reads the outbox and sends nothing
 
     def refused(error: Exception) -> bool:
         return isinstance(error, UndeliveredError) and not error.unanswered

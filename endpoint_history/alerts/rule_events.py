@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
 from typing import Any
 
-from endpoint_history.alerts.collect_events import PREFIX, CollectEvent, clock, event, iso, names, text
+from endpoint_history.alerts.collect_events import PREFIX, CollectEvent, event, names, text
 from endpoint_history.alerts.history import RuleAlert
-from endpoint_history.reporting.collect_report import people_price
+from endpoint_history.reporting.wording import move_text, percent_text
 from endpoint_history.text import printable
+from endpoint_history.times import iso_text, utc_text
 from models.listing import canonical_decimal
 
 FIRED, RETURNED, MORE = f"{PREFIX}.alert.fired", f"{PREFIX}.alert.returned", f"{PREFIX}.alert.more"
@@ -30,9 +30,9 @@ def alert_events(found: Iterable[RuleAlert]) -> Iterator[CollectEvent]:
         for item in items[:MOST_ALERTS]:
             name = FIRED if item.alert.kind == "fired" else RETURNED
             endpoint = item.subject.endpoint if item.subject else None
-            yield event(name, endpoint, alert_payload(item), rule, iso(item.alert.at), rule=rule)
+            yield event(name, endpoint, alert_payload(item), rule, iso_text(item.alert.at), rule=rule)
         if len(items) > MOST_ALERTS:
-            more, at = len(items) - MOST_ALERTS, iso(items[-1].alert.at)
+            more, at = len(items) - MOST_ALERTS, iso_text(items[-1].alert.at)
             said = printable(f"{rule}: {more} more alerts at once")
             yield event(MORE, None, {"text": said, "rule": rule, "more": more, "at": at}, rule, at, rule=rule)
 
@@ -47,7 +47,7 @@ def alert_payload(item: RuleAlert) -> dict[str, Any]:
         "rule": rule.name,
         "on": rule.on,
         "kind": alert.kind,
-        "at": iso(alert.at),
+        "at": iso_text(alert.at),
         **(names(endpoint) if endpoint else {}),
         **values,
     }
@@ -56,21 +56,20 @@ def alert_payload(item: RuleAlert) -> dict[str, Any]:
 def alert_line(item: RuleAlert) -> str:
     """The same in one line, for a terminal."""
     payload = alert_payload(item)
-    return f"{clock(item.alert.at)}  {payload['kind']:8}  {payload['text']}"
+    return f"{utc_text(item.alert.at)}  {payload['kind']:8}  {payload['text']}"
 
 
 def _prices(item: RuleAlert) -> tuple[str, dict[str, Any]]:
     before, after = item.alert.before, item.alert.after
     keys = sorted(key for key in before.keys() & after.keys() if before[key] != after[key])
-    moves = [(key, before[key], after[key], _percent(before[key], after[key])) for key in keys]
+    moves = [(key, before[key], after[key], percent_text(before[key], after[key])) for key in keys]
     said = ", ".join(
-        f"{key} {people_price(key, old)} -> {people_price(key, new)}" + (f" ({percent} %)" if percent else "")
-        for key, old, new, percent in moves
+        move_text(key, old, new) + (f" ({percent})" if percent else "") for key, old, new, percent in moves
     )
     return said, {
         "before": {key: canonical_decimal(before[key]) for key in keys},
         "after": {key: canonical_decimal(after[key]) for key in keys},
-        "percent": {key: percent and float(percent) for key, _, _, percent in moves},
+        "percent": {key: percent and float(percent.removesuffix(" %")) for key, _, _, percent in moves},
     }
 
 
@@ -80,10 +79,5 @@ def _states(item: RuleAlert) -> tuple[str, dict[str, Any]]:
     values: dict[str, Any] = {"before": before, "after": after}
     if item.began_at is None:
         return after, values
-    since = f" since {clock(item.began_at)}" if item.alert.kind == "fired" else f" after {clock(item.began_at)}"
-    return after + since, {**values, "began_at": iso(item.began_at)}
-
-
-def _percent(before: Decimal, after: Decimal) -> str | None:
-    """Such as +12.5; None where nothing was charged before."""
-    return f"{float((after - before) / before * 100):+.4g}" if before else None
+    since = f" since {utc_text(item.began_at)}" if item.alert.kind == "fired" else f" after {utc_text(item.began_at)}"
+    return after + since, {**values, "began_at": iso_text(item.began_at)}

@@ -6,7 +6,6 @@ import tomllib
 from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -15,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from endpoint_history.alerts.engine import Direction
 from endpoint_history.errors import ConfigurationError
+from endpoint_history.suggestions import closest
 from endpoint_history.targets import TargetList
 from models.listing import PRICE_KEYS
 
@@ -35,7 +35,7 @@ _HOLD_MINUTES = {"price": 60, "listing": 60, "incident": 30, "stale": 90}
 
 def _known_price(key: str) -> str:
     if key not in PRICE_KEYS:
-        near = get_close_matches(key, PRICE_KEYS, n=1)
+        near = closest(key, PRICE_KEYS, cutoff=0.6)
         raise ValueError(f"{key!r} is no price" + (f"; {near[0]!r} is" if near else ""))
     return key
 
@@ -136,6 +136,6 @@ def _rule(path: Path, number: int, table: dict[str, Any]) -> Rule:
 
 def _refuse_unknown(where: str, table: dict[str, Any], known: set[str], of: str = "") -> None:
     for key in sorted(table.keys() - known):
-        near = get_close_matches(key.lower(), sorted(known), n=1)
+        near = closest(key, known, cutoff=0.6)
         hint = f"; {near[0]!r} is" if near else f"; expected {', '.join(sorted(known))}"
         raise ConfigurationError(f"{where}: {key!r} is not known{of}{hint}")

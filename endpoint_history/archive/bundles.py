@@ -1,7 +1,7 @@
 """The archive of raw bodies: where bundles lie, how they come there whole, how they are read.
 
-A run writes its lines to a part on the local disk. At its end, or by `recover` after a crash, they are compressed under
-a temporary name, which then becomes that of the bundle in one step.
+A run writes its lines to a spool on the local disk. At its end, or by `recover` after a crash, they are compressed to
+a temporary name, which is then renamed to that of the bundle.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from endpoint_history.archive.bundle_format import RUN_NAME, ArchiveDamage, folder_of, read_bundle, run_name
 from endpoint_history.archive.listing import BUNDLE, NOTE, list_archive
-from endpoint_history.archive.spool import BundleWriter, Part
+from endpoint_history.archive.spool import BundleWriter, Spool
 from endpoint_history.archive.withdrawal_note import WithdrawalNote
 from endpoint_history.errors import HistoryError
 from endpoint_history.io.gzip_lines import inflate
@@ -30,7 +30,7 @@ _CHUNK_BYTES = 16 * 2**10
 class Archive:
     """All bundles under one URL: a local folder, or whatever fsspec knows, such as `s3://bucket/folder`.
 
-    `location` is the URL for people, without credentials. A run under way has its part beside the bundles, and where
+    `location` is the URL for people, without credentials. A run under way has its spool beside the bundles, and where
     the archive is remote in `spool`, a local folder. Raises ConfigurationError for a URL that can't be an archive.
     """
 
@@ -39,7 +39,7 @@ class Archive:
         self._address, self._files, self._root = self._storage.address, self._storage.files, self._storage.root
         self._is_local, self.location = self._storage.is_local, self._storage.location
         key = hashlib.sha256(self._address.public.encode()).hexdigest()[:12]
-        self._parts = Path(self._root) if self._is_local else spool / key
+        self._spools = Path(self._root) if self._is_local else spool / key
 
     @property
     def folder(self) -> Path | None:
@@ -53,16 +53,16 @@ class Archive:
         It is there after an error too, because what was seen was seen. Raises HistoryError where it can't be written;
         the lines then wait for `recover`.
         """
-        part = self._begin(run.name)
+        spool = self._begin(run.name)
         try:
             try:
-                yield BundleWriter(run, part)
+                yield BundleWriter(run, spool)
             except BaseException as error:
-                self._finish_after(error, part, run.name)
+                self._finish_after(error, spool, run.name)
                 raise
-            self._finish(part, run.name)
+            self._finish(spool, run.name)
         finally:
-            part.close()
+            spool.close()
 
     def recover(self) -> list[str]:
         """Finish the bundles of runs that a crash or a full disk cut short, and give their names.
@@ -72,7 +72,7 @@ class Archive:
         """
         names: list[str] = []
         troubles: list[HistoryError] = []
-        for path in sorted(self._parts.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/.*.jsonl.part")):
+        for path in sorted(self._spools.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/.*.jsonl.part")):
             name = path.name.removeprefix(".").removesuffix(".jsonl.part")
             try:
                 if RUN_NAME.fullmatch(name) and self._take_over(path, name):
@@ -111,7 +111,7 @@ class Archive:
         Raises HistoryError.
         """
         with self._address.told(f"can't withdraw {note.run} in the archive {self.location}"):
-            waiting = self._parts / f".{note.run}{NOTE}.tmp"
+            waiting = self._spools / f".{note.run}{NOTE}.tmp"
             make_folder(waiting.parent)
             try:
                 with open(waiting, "wb", opener=open_private) as file:
@@ -139,7 +139,7 @@ class Archive:
 
     def is_open(self, name: str) -> bool:
         """Whether the run is under way on this machine, or its lines wait here to become its bundle."""
-        return self._part(name).exists()
+        return self._spool_path(name).exists()
 
     def size_bytes(self) -> int:
         """How much all bundles take, compressed."""
@@ -160,8 +160,8 @@ class Archive:
     def _path(self, name: str, suffix: str) -> str:
         return f"{self._root}/{folder_of(name)}/{name}{suffix}"
 
-    def _part(self, name: str) -> Path:
-        return self._parts / folder_of(name) / f".{name}.jsonl.part"
+    def _spool_path(self, name: str) -> Path:
+        return self._spools / folder_of(name) / f".{name}.jsonl.part"
 
     def _exists(self, name: str, suffix: str = BUNDLE) -> bool:
         self._files.invalidate_cache()
@@ -172,56 +172,56 @@ class Archive:
         with self._address.told(f"can't read {path}"):
             return WithdrawalNote.decode(self._files.cat_file(path), name)
 
-    def _begin(self, name: str) -> Part:
-        path = self._part(name)
+    def _begin(self, name: str) -> Spool:
+        path = self._spool_path(name)
         with self._address.told(f"can't write the archive bundle {path}"):
             make_folder(path.parent)
             # A remote archive is asked at the end only: what keeps it away for an hour must not keep a run from seeing.
             if self._is_local and self._exists(name):
                 raise HistoryError(f"the bundle {self.path(name)} is there already, and none is ever rewritten")
-            return Part.create(path)
+            return Spool.create(path)
 
     def _take_over(self, path: Path, name: str) -> bool:
         with self._address.told(f"can't read {path}"):
-            part = Part.take_over(path)
-        if part is None:
+            spool = Spool.take_over(path)
+        if spool is None:
             return False
         try:
-            return self._finish(part, name)
+            return self._finish(spool, name)
         finally:
-            part.close()
+            spool.close()
 
-    def _finish_after(self, error: BaseException, part: Part, name: str) -> None:
+    def _finish_after(self, error: BaseException, spool: Spool, name: str) -> None:
         try:
-            self._finish(part, name)
+            self._finish(spool, name)
         except HistoryError as trouble:
             error.add_note(str(trouble))
 
-    def _finish(self, part: Part, name: str) -> bool:
-        """Make the bundle of a part, True, or remove a part that holds nothing new."""
-        with self._address.told(f"can't finish the bundle {name}, its lines wait in {part.path}"):
-            if part.empty or self._has_same(part, name):
-                part.remove()
+    def _finish(self, spool: Spool, name: str) -> bool:
+        """Make the bundle of a spool, True, or remove a spool that holds nothing new."""
+        with self._address.told(f"can't finish the bundle {name}, its lines wait in {spool.path}"):
+            if spool.empty or self._has_same(spool, name):
+                spool.remove()
                 return False
-            packed = part.path.with_name(f".{name}.jsonl.gz.tmp")
+            packed = spool.path.with_name(f".{name}.jsonl.gz.tmp")
             try:
-                part.compress(packed)
+                spool.compress(packed)
                 self._publish(packed, self.path(name))
             finally:
                 packed.unlink(missing_ok=True)
-            part.remove()
+            spool.remove()
             return True
 
-    def _has_same(self, part: Part, name: str) -> bool:
+    def _has_same(self, spool: Spool, name: str) -> bool:
         """Whether the bundle is there with the same lines: the crash came between its last two steps."""
         if not self._exists(name):
             return False
         try:
-            same = _digest(inflate(self._chunks(name))) == _digest(part.lines())
+            same = _digest(inflate(self._chunks(name))) == _digest(spool.lines())
         except ValueError:
             same = False
         if not same:
-            raise HistoryError(f"{part.path} and {self.path(name)} differ: look at both and remove one")
+            raise HistoryError(f"{spool.path} and {self.path(name)} differ: look at both and remove one")
         return True
 
     def _publish(self, file: Path, path: str) -> None:

@@ -15,20 +15,20 @@ _OURS = rf".+({re.escape(BUNDLE)}|{re.escape(NOTE)})"
 
 
 @dataclass(slots=True)
-class Listing:
+class ArchiveListing:
     """The bytes of every bundle by the name of its run, withdrawn or not, and the names of withdrawn runs."""
 
     sizes: dict[str, int] = field(default_factory=dict)
     withdrawn: set[str] = field(default_factory=set)
 
 
-def list_archive(storage: Storage, since: str = "") -> Listing:
+def list_archive(storage: Storage, since: str = "") -> ArchiveListing:
     """What is there of runs whose name is not less than `since`; names sort by time. Raises HistoryError.
 
     What else lies in the folders is not ours.
     """
     storage.files.invalidate_cache()
-    listing = Listing()
+    listing = ArchiveListing()
     for file in _files(storage, since):
         folder, _, filename = file["name"].rpartition("/")
         name, dot, ending = filename.partition(".")

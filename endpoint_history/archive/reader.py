@@ -15,7 +15,7 @@ _KILO = 1000
 Progress = Callable[[int, int], None]
 
 
-class Reading:
+class BundleReader:
     """These bundles, to be read one after the other; `progress` gets its `place` after each look."""
 
     def __init__(self, archive: Archive, names: Sequence[str], progress: Progress | None = None) -> None:

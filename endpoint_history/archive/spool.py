@@ -1,6 +1,6 @@
 """The lines of a run still under way: a plain file on the local disk, locked by the process that writes it.
 
-A killed process holds no lock any more. That is how a part left behind is told from one that still grows. Plain,
+A killed process holds no lock any more. That is how a spool left behind is told from one that still grows. Plain,
 because a gzip stream flushed after each line takes 13 % more, and one to be continued after a cut far more code.
 """
 
@@ -27,8 +27,8 @@ _CHUNK_BYTES = 1 << 20
 _GZIP_LEVEL = 9
 
 
-class Part:
-    """A locked part file. Its lines are whole: what follows the last newline does not count.
+class Spool:
+    """A locked spool file. Its lines are whole: what follows the last newline does not count.
 
     All methods raise OSError as the operating system tells it.
     """
@@ -40,16 +40,16 @@ class Part:
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """Make and lock a new part. Raises FileExistsError where one is there."""
+        """Make and lock a new spool. Raises FileExistsError where one is there."""
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            # Until the lock is held, a recovery may take the new part for one left behind and remove it.
+            # Until the lock is held, a recovery may take the new spool for one left behind and remove it.
             if _lock(descriptor, path, fcntl.LOCK_EX):
                 return cls(path, descriptor, 0)
 
     @classmethod
     def take_over(cls, path: Path) -> Self | None:
-        """Lock a part left behind. None where it is gone or its writer lives."""
+        """Lock a spool left behind. None where it is gone or its writer lives."""
         try:
             descriptor = os.open(path, os.O_RDWR)
             if not _lock(descriptor, path, fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -90,7 +90,7 @@ class Part:
             os.fsync(file.fileno())
 
     def remove(self) -> None:
-        """Remove the file; the lock stays until the part is closed."""
+        """Remove the file; the lock stays until the spool is closed."""
         self.path.unlink()
 
     def close(self) -> None:
@@ -103,9 +103,9 @@ class Part:
 class BundleWriter:
     """Takes the observations of one run. Several threads may add."""
 
-    def __init__(self, run: Run, part: Part) -> None:
+    def __init__(self, run: Run, spool: Spool) -> None:
         self._run = run
-        self._part = part
+        self._spool = spool
         self._lines = 0
         self._lock = threading.Lock()
 
@@ -130,15 +130,15 @@ class BundleWriter:
     def sync(self) -> None:
         """Wait until every line so far is on the disk, before something is stored that must not outlive it."""
         try:
-            self._part.sync()
+            self._spool.sync()
         except OSError as error:
-            raise HistoryError(f"can't write {self._part.path}: {error.strerror}") from error
+            raise HistoryError(f"can't write {self._spool.path}: {error.strerror}") from error
 
     def _append(self, line: bytes) -> None:
         try:
-            self._part.append(line)
+            self._spool.append(line)
         except OSError as error:
-            raise HistoryError(f"can't write {self._part.path}: {error.strerror}") from error
+            raise HistoryError(f"can't write {self._spool.path}: {error.strerror}") from error
 
 
 def _lock(descriptor: int, path: Path, operation: int) -> bool:

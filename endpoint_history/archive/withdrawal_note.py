@@ -15,7 +15,7 @@ MAX_REASON = 500
 
 
 class WithdrawalNote(BaseModel):
-    """Why `run` is withdrawn. The source, the end and the counts are those that the database had of it, if any."""
+    """Why `run` is withdrawn. The other fields are what the database knew of it, if anything."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,6 +28,8 @@ class WithdrawalNote(BaseModel):
     ok: int | None = None
     gone: int | None = None
     failed: int | None = None
+    first_observed_at: datetime | None = None
+    last_observed_at: datetime | None = None
 
     def encode(self) -> bytes:
         """The note as one line of JSON."""

@@ -1,6 +1,6 @@
-"""Take older bodies from outside: into our archive first, then into the tables by the same write path as a collect.
+"""Load saved bodies of other people: into our archive first, then into the tables, by the write path of a collect.
 
-Late, twice, in any order and beside a live collector: the tables come out as if all had been looked at in time.
+The tables become the same if the bodies are late, repeated, in any order, or loaded beside a live collector.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from endpoint_history.archive.bundles import Archive, run_name
 from endpoint_history.archive.reader import Progress
+from endpoint_history.archive.spool import BundleWriter
 from endpoint_history.backfilling.result import BackfillResult, Wanted
 from endpoint_history.backfilling.saved_body import observation_of, unlisted
 from endpoint_history.collecting.summary import TargetOutcome, count_conflicts, summarize_run
@@ -36,13 +37,13 @@ from models.listing import ParsedObservation
 from models.observation import Observation, Outcome, Run, Target
 
 _BATCH = 5000
-_TRIED = 1000  # what a dry run stores, to tell the first changes
+_TRIED = 1000  # a dry run stores so many, to report the first changes
 _BYTES = 32 * 2**20
-_SECONDS = 5.0  # captures come one a second: not many of them may be lost
+_SECONDS = 5.0  # captures come one per second: a kill may cost only a few
 
-Item = SavedBody | Observation | KnownBody | Refused  # an observation is of an archive, and what it is already
-Key = tuple[Target, datetime, Outcome, str]  # what makes a look one: with its outcome and its body's digest
-Items = Iterable[tuple[int, int, Item]]  # (how many of the source's things are read, of how many, what)
+Item = SavedBody | Observation | KnownBody | Refused  # an observation comes from an archive
+Key = tuple[Target, datetime, Outcome, str]  # of an observation: with its outcome and the digest of its body
+Items = Iterable[tuple[int, int, Item]]  # (how many files, blobs or captures are read, of how many, item)
 
 
 def import_bodies(
@@ -55,14 +56,14 @@ def import_bodies(
     at: datetime,
     progress: Progress = lambda *_: None,
 ) -> BackfillResult:
-    """Take all that is wanted and not known yet. `at` is now. Raises HistoryError; what was taken stays taken."""
+    """Load all bodies that are wanted and new. `at` is now. Raises HistoryError; what was stored stays stored."""
     run = Run(run_name("backfill", at, secrets.token_hex(3)), "backfill", source)
     result = BackfillResult(run.name, troubles=load_missing_bundles(engine, archive, at))
     last: datetime | None = None
     outcomes: Counter[Outcome] = Counter()
     with ExitStack() as stack:
         stack.enter_context(relaxed_gc())
-        bundle = None
+        bundle: BundleWriter | None = None
         for batch in _batches(items, progress):
             new = _new(engine, run, batch, wanted=wanted, result=result, at=at)
             if not new:
@@ -71,14 +72,10 @@ def import_bodies(
                 with translated_errors(engine), writing(engine) as connection:
                     run_ids(connection, [run])
                 bundle = stack.enter_context(archive.open_bundle(run))
-            kept = [(bundle.add(look), reading) for look, reading in new]
-            bundle.sync()
-            with translated_errors(engine), writing(engine) as connection:
-                stored = store(connection, kept)
-            result.changed += stored.changed
-            result.new += len(kept)
-            outcomes.update(reading.outcome for _, reading in kept)
-            newest = max(look.observed_at for look, _ in kept)
+            result.changed += _save(engine, bundle, new)
+            result.new += len(new)
+            outcomes.update(reading.outcome for _, reading in new)
+            newest = max(observation.observed_at for observation, _ in new)
             last = max(last or newest, newest)
     with translated_errors(engine), writing(engine) as connection:
         finish_run(connection, run.name, outcomes, last)
@@ -86,6 +83,14 @@ def import_bodies(
     with translated_errors(engine):
         roll_up(engine)
     return result
+
+
+def _save(engine: sa.Engine, bundle: BundleWriter, new: list[Read]) -> int:
+    """Archive a batch, then store it. Return how many rows of change tables changed."""
+    archived = [(bundle.add(observation), reading) for observation, reading in new]
+    bundle.sync()
+    with translated_errors(engine), writing(engine) as connection:
+        return store(connection, archived).changed
 
 
 def try_bodies(
@@ -97,7 +102,7 @@ def try_bodies(
     at: datetime,
     progress: Progress = lambda *_: None,
 ) -> BackfillResult:
-    """What a source would bring, with the changes that the first new bodies would make. Nothing is written."""
+    """Return what a load would report, with the changes by the first 1,000 new bodies. Nothing is written."""
     run = Run(run_name("backfill", at, secrets.token_hex(3)), "backfill", source)
     result = BackfillResult(run.name, is_dry=True)
     first: list[Read] = []
@@ -110,8 +115,8 @@ def try_bodies(
         result.changed = store(connection, first).changed
         if first:
             seen = [
-                TargetOutcome(look.target, reading.outcome, None)
-                for look, reading in first
+                TargetOutcome(observation.target, reading.outcome, None)
+                for observation, reading in first
                 if reading.outcome != "failed"
             ]
             result.summary = summarize_run(connection, run.name, seen)
@@ -121,7 +126,7 @@ def try_bodies(
 
 
 def _batches(items: Items, progress: Progress) -> Iterator[list[Item]]:
-    """What is read, in parts to be stored at once: a kill costs one of them, a source that goes away or Ctrl-C none."""
+    """Yield the items in batches. A kill loses one batch; a source that fails, or Ctrl-C, loses none."""
     batch: list[Item] = []
     held, began = 0, time.monotonic()
     try:
@@ -142,42 +147,42 @@ def _batches(items: Items, progress: Progress) -> Iterator[list[Item]]:
 def _new(
     engine: sa.Engine, run: Run, batch: list[Item], *, wanted: Wanted, result: BackfillResult, at: datetime
 ) -> list[Read]:
-    """What of a batch is wanted and not known, each once; all else is counted."""
-    looks: list[tuple[Observation, ParsedObservation | None]] = []
+    """Return the observations of a batch that are wanted and new, each once. The others are counted."""
+    observations: list[tuple[Observation, Reading | None]] = []
     for item in batch:
         if isinstance(item, KnownBody):
             result.known += 1
             continue
-        look = _look(item, run, at)
-        if isinstance(look, Refused):
-            result.refuse(look)
-        elif not wanted.takes(look[0]):
+        observation = _observation(item, run, at)
+        if isinstance(observation, Refused):
+            result.refuse(observation)
+        elif not wanted.takes(observation[0]):
             result.unwanted += 1
         else:
-            looks.append(look)
+            observations.append(observation)
             if isinstance(item, SavedBody):
-                result.dating.add(item, look[0])
+                result.dating.add(item, observation[0])
     with translated_errors(engine), engine.connect() as connection:
-        stored = _known(connection, [_key(look, reading) for look, reading in looks])
-    return _read(looks, stored, result)
+        stored = _known(connection, [_key(observation, reading) for observation, reading in observations])
+    return _read(observations, stored, result)
 
 
-def _look(
+def _observation(
     item: SavedBody | Observation | Refused, run: Run, at: datetime
 ) -> tuple[Observation, ParsedObservation | None] | Refused:
     match item:
         case SavedBody():
             return observation_of(item, run, at)
         case Observation():
-            look = dataclasses.replace(item, run=run)
-            return look, parse_or_fail(look)
+            observation = dataclasses.replace(item, run=run)
+            return observation, parse_or_fail(observation)
         case Refused():
             return item
 
 
-def _key(look: Observation, reading: ParsedObservation | None) -> Key:
-    """A body from outside that is not read yet can only be new or known as `ok`."""
-    return look.target, look.observed_at, reading.outcome if reading else "ok", look.body_digest
+def _key(observation: Observation, reading: Reading | None) -> Key:
+    """Return the key of an observation. A saved body that is not parsed yet can only be new, or known as `ok`."""
+    return observation.target, observation.observed_at, reading.outcome if reading else "ok", observation.body_digest
 
 
 def _known(connection: sa.Connection, keys: Sequence[Key]) -> set[Key]:
@@ -187,19 +192,19 @@ def _known(connection: sa.Connection, keys: Sequence[Key]) -> set[Key]:
 
 
 def _read(
-    looks: Iterable[tuple[Observation, ParsedObservation | None]], stored: set[Key], result: BackfillResult
+    observations: Iterable[tuple[Observation, Reading | None]], stored: set[Key], result: BackfillResult
 ) -> list[Read]:
-    """Read what is not known: that takes ten times as long as to find that something is."""
+    """Parse the new observations. Parsing takes ten times as long as finding the known ones."""
     reads: dict[Key, Read] = {}
-    for look, own_reading in looks:
-        key = _key(look, own_reading)
+    for observation, own_reading in observations:
+        key = _key(observation, own_reading)
         if key in stored or key in reads:
             result.known += 1
             continue
-        reading = own_reading or parse_or_fail(look)
+        reading = own_reading or parse_or_fail(observation)
         if own_reading is None and reading.listing is None:
-            result.refuse(unlisted(look, reading))
+            result.refuse(unlisted(observation, reading))
         else:
-            reads[key] = look, reading
-            result.problems.add(look, reading)
+            reads[key] = observation, reading
+            result.problems.add(observation, reading)
     return list(reads.values())

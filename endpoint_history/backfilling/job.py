@@ -1,20 +1,18 @@
-"""One backfill: which source, what of it, and what to do with it."""
+"""One backfill: its source, the bodies wanted, and its mode."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from functools import partial
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
 from endpoint_history.archive.bundles import Archive
 from endpoint_history.archive.reader import Progress
+from endpoint_history.backfilling.captures import captures
 from endpoint_history.backfilling.importer import Items, import_bodies, try_bodies
 from endpoint_history.backfilling.replay import replay, try_replay
 from endpoint_history.backfilling.result import BackfillResult, Wanted
@@ -24,23 +22,19 @@ from endpoint_history.errors import ConfigurationError, HistoryError
 from endpoint_history.loading.bundles import Loaded, require_bundles
 from endpoint_history.loading.compare import Difference
 from endpoint_history.loading.rebuild import has_history, rebuild, verify
-from endpoint_history.openrouter.client import Fetcher
-from endpoint_history.settings import LOOPBACK, Settings, checked_base_url
+from endpoint_history.settings import Settings
 from endpoint_history.sources.files.source import open_files
 from endpoint_history.sources.git.source import open_git
 from endpoint_history.sources.items import Source
-from endpoint_history.sources.wayback.source import Had, Item, nothing_captured, open_wayback
-from endpoint_history.store.observations import read_origins
+from endpoint_history.sources.wayback import WAYBACK_URL
+from endpoint_history.sources.wayback.source import nothing_captured
 from endpoint_history.targets import TargetList
-from models.observation import Target
 
 SourceName = Literal["archive", "files", "git", "wayback"]
 Mode = Literal["load", "dry-run", "rebuild", "verify"]
-WAYBACK_URL = "https://web.archive.org"
 _YEARS = range(1970, 3000)  # far from the edges of the calendar, which no zone may cross
-_WELCOME_RATE = 1.0  # requests a second
 
-# Which of its options each source takes, and which of them it needs.
+# The options that each source accepts, and those it needs.
 _OPTIONS = {
     "archive": {"everything"},
     "files": {"paths", "time", "zone", "target"},
@@ -52,7 +46,7 @@ _NEEDED = {"paths", "repository"}
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A source with its own options: `paths` are targets for `wayback`; `everything`: also bundles loaded whole."""
+    """A source with its options. `paths` are targets for `wayback`; `everything` includes bundles loaded before."""
 
     source: SourceName
     paths: tuple[str, ...] = ()
@@ -74,7 +68,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A source, what of it is wanted, and what to do with it."""
+    """A source, the bodies wanted of it, and the mode."""
 
     origin: Origin
     wanted: Wanted
@@ -90,7 +84,7 @@ class Job:
         only: Sequence[str] | None = None,
         mode: Mode = "load",
     ) -> Self:
-        """Read what a person wrote. Raises ConfigurationError."""
+        """Read a job from the options of a command. Raises ConfigurationError."""
         targets = TargetList.given(only) if only else None
         job = cls(origin, Wanted(read_time(since, "since"), read_time(until, "until"), targets), mode)
         if mode in {"rebuild", "verify"}:
@@ -102,16 +96,16 @@ class Job:
 
     @property
     def counted(self) -> tuple[str, str]:
-        """What its progress counts, and what it takes."""
+        """The units of its progress: of what is read, and of what is stored."""
         return ("kB read", "observations") if self.origin.source == "archive" else ("items read", "bodies")
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """All history built anew from the archive, and put in place, or compared: `differences` says with what result.
+    """The result of a rebuild, or of a verification with its `differences`.
 
-    Where raw samples may have been thinned, uptime was compared from `uptime_since` on. `is_empty` tells that there was
-    nothing to compare, as nothing is loaded into the database yet.
+    If raw samples may have been thinned, uptime was compared from `uptime_since` on. `is_empty` is True if nothing was
+    compared, as the database holds no history yet.
     """
 
     mode: Mode
@@ -123,14 +117,14 @@ class Rebuilt:
 
     @property
     def exit_code(self) -> int:
-        """0 the database is what the archive gives, 3 it is not, or not all of the archive can be read."""
+        """0 if the database equals the archive, 3 if it differs or not all of the archive can be read."""
         return 3 if self.differences or self.loaded.damaged or self.is_empty else 0
 
 
 def run_job(
     settings: Settings, job: Job, *, at: datetime, progress: Progress = lambda *_: None
 ) -> BackfillResult | Rebuilt:
-    """Do what is to be done; `at` is now. Raises HistoryError; what was taken until then stays taken."""
+    """Run the job; `at` is now. Raises HistoryError; bodies stored until then stay stored."""
     with opened(settings.database_url.get_secret_value()) as engine:
         archive = Archive(settings.archive_url.get_secret_value())
         if job.mode in {"rebuild", "verify"}:
@@ -167,7 +161,8 @@ def _rebuilt(engine: sa.Engine, archive: Archive, mode: Mode, progress: Progress
 def _items(settings: Settings, job: Job, engine: sa.Engine) -> Iterator[Items]:
     origin = job.origin
     if origin.source == "wayback":
-        with _captures(settings, job, engine) as items:
+        base_url = origin.base_url or WAYBACK_URL
+        with captures(settings, engine, origin.paths, job.wanted, base_url=base_url) as items:
             yield items
         return
     source = _open(origin, job.wanted)
@@ -181,71 +176,8 @@ def _open(origin: Origin, wanted: Wanted) -> Source:
     return open_git(origin.repository or "", origin.paths, **rules, since=wanted.since, until=wanted.until)
 
 
-@contextmanager
-def _captures(settings: Settings, job: Job, engine: sa.Engine) -> Iterator[Items]:
-    """The captures one by one, on a loop of their own: what takes them is no coroutine."""
-    targets = [_target(path) for path in job.origin.paths]
-    asking = polite(settings, job.origin.base_url or WAYBACK_URL)
-    walk = _walk(asking, targets, job.wanted, partial(_had, engine))
-    # However this ends, also by a signal in the middle of a request: the runner's end is that of the walk.
-    with asyncio.Runner() as runner:
-        yield _drawn(runner, walk)
-
-
-async def _walk(settings: Settings, targets: Sequence[Target], wanted: Wanted, had: Had) -> AsyncGenerator[Item]:
-    async with Fetcher(settings) as fetcher:
-        since, until, base_url = wanted.since, wanted.until, settings.openrouter_base_url
-        source = open_wayback(fetcher.get, targets, had=had, base_url=base_url, since=since, until=until)
-        async with aclosing(source) as items:
-            async for item in items:
-                yield item
-
-
-def _drawn(runner: asyncio.Runner, walk: AsyncGenerator[Item]) -> Items:
-    while (item := runner.run(_next(walk))) is not None:
-        yield item
-
-
-async def _next(walk: AsyncGenerator[Item]) -> Item | None:
-    return await anext(walk, None)
-
-
-def polite(settings: Settings, base_url: str) -> Settings:
-    """How to ask an archive: it is somebody else, and gets no key. Raises ConfigurationError."""
-    try:
-        url = checked_base_url(base_url)
-    except ValueError:
-        raise ConfigurationError(
-            f"base-url: expected an http or https address such as {WAYBACK_URL}, without user or query"
-        ) from None
-    rate = settings.requests_per_second
-    if urlsplit(url).hostname not in LOOPBACK:
-        rate = min(rate or _WELCOME_RATE, _WELCOME_RATE)
-    return settings.model_copy(
-        update={
-            "openrouter_base_url": url,
-            "openrouter_api_key": None,
-            "requests_per_second": rate,
-            "max_connections": 2,
-            "request_timeout_seconds": max(60, settings.request_timeout_seconds),
-        }
-    )
-
-
-def _had(engine: sa.Engine, target: Target, times: Sequence[datetime]) -> list[str]:
-    with translated_errors(engine), engine.connect() as connection:
-        return read_origins(connection, target, times)
-
-
-def _target(text: str) -> Target:
-    try:
-        return Target.parse(text)
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None
-
-
 def read_time(text: str | None, name: str) -> datetime | None:
-    """The UTC time that a person wrote; without a zone it is UTC. Raises ConfigurationError."""
+    """Return the time of an option, in UTC; UTC is also the default zone. Raises ConfigurationError."""
     if text is None:
         return None
     utc = None

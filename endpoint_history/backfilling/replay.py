@@ -1,4 +1,4 @@
-"""Replay the own archive: load what is wanted of its bundles. Its looks stay those of the runs that made them."""
+"""Replay: load the bundles of our own archive. Its observations keep the runs that made them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from endpoint_history.archive.bundles import Archive
-from endpoint_history.archive.reader import Progress, Reading
+from endpoint_history.archive.reader import BundleReader, Progress
 from endpoint_history.backfilling.importer import Item, try_bodies
 from endpoint_history.backfilling.result import BackfillResult, Wanted
 from endpoint_history.collecting.summary import count_conflicts
@@ -22,10 +22,10 @@ from endpoint_history.refusals import Refused
 def replay(
     engine: sa.Engine, archive: Archive, wanted: Wanted, *, everything: bool, progress: Progress = lambda *_: None
 ) -> BackfillResult:
-    """Load what is wanted of the bundles that the database does not hold whole, or of all; twice is as good as once.
+    """Load the wanted observations of bundles that the database does not hold completely; of all with `everything`.
 
-    What a crash left of a run is loaded whole, as every run does that finds it. Raises ConfigurationError where the
-    archive holds no bundle, HistoryError where it or the database is away; what was taken stays taken.
+    Idempotent. A run that a crash cut off is loaded completely, whatever is wanted. Raises ConfigurationError if the
+    archive holds no bundle, HistoryError if it or the database is unreachable; what was stored stays stored.
     """
     result = BackfillResult(None)
     try:
@@ -37,7 +37,11 @@ def replay(
         cut = set(interrupted_bundles(engine, archive))
     result.bundles = len(names)
     loaded = load_bundles(
-        engine, archive, names, takes=lambda look: look.run.name in cut or wanted.takes(look), progress=progress
+        engine,
+        archive,
+        names,
+        takes=lambda observation: observation.run.name in cut or wanted.takes(observation),
+        progress=progress,
     )
     result.new, result.known, result.unwanted = loaded.new, loaded.read - loaded.new, loaded.unwanted
     result.changed, result.problems = loaded.changed, loaded.problems
@@ -57,7 +61,7 @@ def try_replay(
     at: datetime,
     progress: Progress = lambda *_: None,
 ) -> BackfillResult:
-    """What a replay would bring, and the first changes it would make. Nothing is written."""
+    """Return what a replay would report, with its first changes. Nothing is written."""
     with translated_errors(engine):
         names = _names(engine, archive, everything=everything)
     items = _items(archive, names, latest_accepted_time(engine))
@@ -72,7 +76,7 @@ def _names(engine: sa.Engine, archive: Archive, *, everything: bool) -> list[str
 
 
 def _items(archive: Archive, names: Sequence[str], latest: datetime) -> Iterator[tuple[int, int, Item]]:
-    reading = Reading(archive, names)
+    reading = BundleReader(archive, names)
     for name in names:
-        for look in refuse_future(reading.looks(name), latest, archive.path(name)):
-            yield (*reading.place, look)
+        for observation in refuse_future(reading.looks(name), latest, archive.path(name)):
+            yield (*reading.place, observation)

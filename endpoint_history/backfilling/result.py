@@ -1,4 +1,4 @@
-"""What is asked of a backfill, and what became of it. Values only."""
+"""The bodies that a backfill is asked for, and its result. Values only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from models.observation import Observation, Target
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What of a source is wanted: from `since` on, before `until` (aware UTC), of these targets; None: all."""
+    """The bodies wanted of a source: `since` inclusive, `until` exclusive (aware UTC), of these targets; None: all."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -28,16 +28,16 @@ class Wanted:
                 f"until {self.until:%Y-%m-%d %H:%M} is not after since {self.since:%Y-%m-%d %H:%M}"
             )
 
-    def takes(self, look: Observation) -> bool:
-        """Whether this look is among them."""
-        after = self.since is None or look.observed_at >= self.since
-        before = self.until is None or look.observed_at < self.until
-        return after and before and (self.targets is None or self.targets.takes(str(look.target)))
+    def takes(self, observation: Observation) -> bool:
+        """Return whether this observation is wanted."""
+        after = self.since is None or observation.observed_at >= self.since
+        before = self.until is None or observation.observed_at < self.until
+        return after and before and (self.targets is None or self.targets.takes(str(observation.target)))
 
 
 @dataclass(slots=True)
 class Dating:
-    """Where the times and targets of saved bodies were found, and the span of the times.
+    """The places of the times and targets of saved bodies, and the first and last time.
 
     `sources` counts bodies by `SavedBody.dated_by`; `own_targets` counts bodies whose target is their own model id.
     """
@@ -48,24 +48,25 @@ class Dating:
     first: datetime | None = None
     last: datetime | None = None
 
-    def add(self, found: SavedBody, look: Observation) -> None:
-        """Count one body that was taken as this observation."""
+    def add(self, found: SavedBody, observation: Observation) -> None:
+        """Count one body that became this observation."""
         if found.dated_by:
             self.sources[found.dated_by] = self.sources.get(found.dated_by, 0) + 1
         self.own_targets += found.target is None
-        self.targets.add(look.target)
-        self.first = min(self.first or look.observed_at, look.observed_at)
-        self.last = max(self.last or look.observed_at, look.observed_at)
+        self.targets.add(observation.target)
+        self.first = min(self.first or observation.observed_at, observation.observed_at)
+        self.last = max(self.last or observation.observed_at, observation.observed_at)
 
 
 @dataclass(slots=True)
 class BackfillResult:
-    """What became of a source. `changed` counts rows of change tables.
+    """The result of a backfill. `changed` counts rows of change tables.
 
-    `refused` holds the bodies that could not be taken, `problems` what could not be read of those that were.
-    `run` is None where the source is our own archive, whose looks stay those of their runs. `conflicts` counts looks
-    that another look of the same target in the same second outweighs, or that outweigh one.
-    Of a dry run (`is_dry`) all this would have been, and `summary` is what the first new looks would have brought.
+    `refused` holds the bodies that were refused, `problems` the endpoints that could not be read in the others.
+    `run` is None if the source is our own archive: its observations keep their runs. `conflicts` counts observations
+    that lose to, or win over, another observation of the same target in the same second.
+    For a dry run (`is_dry`), these are the results that a load would have, and `summary` is what its first new
+    observations would bring.
     """
 
     run: str | None
@@ -84,24 +85,24 @@ class BackfillResult:
 
     @property
     def refusals(self) -> int:
-        """How many bodies could not be taken."""
+        """The number of bodies that were refused."""
         return self.refused.count
 
     @property
     def read(self) -> int:
-        """How many bodies the source gave."""
+        """The number of bodies read."""
         return self.new + self.known + self.unwanted + self.refusals
 
     @property
     def exit_code(self) -> int:
-        """0 all could be taken, 1 nothing, 3 some, or some only in part.
+        """0 if all bodies were loaded, 1 if none, 3 if some were refused or only partly readable.
 
-        That an archive holds nothing new is as it should be.
+        0 too if an archive holds nothing new.
         """
         if self.new or self.known or self.unwanted:
             return 3 if self.refusals or self.problems.bodies else 0
         return 1 if self.refusals or self.run else 0
 
     def refuse(self, refused: Refused) -> None:
-        """Count a body that could not be taken."""
+        """Count a body that was refused."""
         self.refused.add(refused)

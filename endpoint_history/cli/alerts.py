@@ -9,14 +9,7 @@ from typing import Annotated
 
 import typer
 
-from endpoint_history.alerts.collect_events import clock, iso
-from endpoint_history.alerts.history import AlertHistory
-from endpoint_history.alerts.outbox import discard_waiting
-from endpoint_history.alerts.rule_events import alert_line, alert_payload
-from endpoint_history.alerts.rules import read_rules
-from endpoint_history.database.engine import opened, translated_errors, writing
 from endpoint_history.errors import ConfigurationError
-from endpoint_history.settings import Settings
 from endpoint_history.terminal import show
 
 alerts = typer.Typer(
@@ -29,7 +22,15 @@ def try_rules(
     days: Annotated[int, typer.Option(help="Over so many past days.", min=1, max=3650)] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as one JSON object.")] = False,
 ) -> None:
-    """Show what the rules would have told over past days. It asks the database alone, and tells nobody."""
+    """Show which alerts the rules would have sent over past days. Reads only the database, and sends nothing."""
+    from endpoint_history.alerts.history import AlertHistory
+    from endpoint_history.alerts.rule_events import alert_line, alert_payload
+    from endpoint_history.alerts.rules import read_rules
+    from endpoint_history.database.engine import opened, translated_errors
+    from endpoint_history.settings import Settings
+    from endpoint_history.text import count_text
+    from endpoint_history.times import iso_text, utc_text
+
     settings = Settings.read()
     rules = read_rules(settings.alerts_file)
     until = datetime.now(UTC).replace(microsecond=0)
@@ -43,7 +44,7 @@ def try_rules(
     if as_json:
         names = [rule.name for rule in rules]
         payloads = [alert_payload(item) for item in found]
-        show(json.dumps({"since": iso(since), "until": iso(until), "rules": names, "alerts": payloads}))
+        show(json.dumps({"since": iso_text(since), "until": iso_text(until), "rules": names, "alerts": payloads}))
         return
     for item in found:
         show(alert_line(item))
@@ -52,7 +53,7 @@ def try_rules(
         show(f"{rule.name}: {counts[rule.name, 'fired']} alerts, {counts[rule.name, 'returned']} returns")
     if not rules:
         show(f"No rule is in force: write one into {settings.alerts_file}")
-    show(f"{len(rules)} rules in {settings.alerts_file}, from {clock(since)} to {clock(until)}")
+    show(f"{count_text(len(rules), 'rule')} in {settings.alerts_file}, from {utc_text(since)} to {utc_text(until)}")
 
 
 @alerts.command()
@@ -76,8 +77,11 @@ def install(
     """
     if (block is None) == (webhook_url is None):
         raise ConfigurationError("alerts install: --block or --webhook-url is needed, one of the two")
+    from endpoint_history.alerts.rules import read_rules
+    from endpoint_history.settings import Settings
+
     read_rules(Settings.read().alerts_file)
-    from flows.automations import install_automations  # noqa: PLC0415 - importing Prefect takes a second
+    from flows.automations import install_automations
 
     for line in install_automations(block, webhook_url, every):
         show(line)
@@ -86,7 +90,7 @@ def install(
 @alerts.command(name="send-test")
 def send_test_message() -> None:
     """Send one message to the receiver exactly as an alert is sent, and say whether it was delivered."""
-    from flows.automations import send_test  # noqa: PLC0415 - importing Prefect takes a second
+    from flows.automations import send_test
 
     show(send_test())
 
@@ -94,6 +98,10 @@ def send_test_message() -> None:
 @alerts.command()
 def discard() -> None:
     """Give up the alerts that are not delivered; `status` names them until then."""
+    from endpoint_history.alerts.outbox import discard_waiting
+    from endpoint_history.database.engine import opened, translated_errors, writing
+    from endpoint_history.settings import Settings
+
     url = Settings.read().database_url.get_secret_value()
     with opened(url) as engine, translated_errors(engine), writing(engine) as connection:
         count = discard_waiting(connection)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from endpoint_history.backfilling.job import WAYBACK_URL, Job, Mode, Origin, run_job
 from endpoint_history.errors import ConfigurationError
-from endpoint_history.progress import shown_progress
-from endpoint_history.reporting.backfill_report import backfill_lines
-from endpoint_history.settings import Settings
+from endpoint_history.sources.wayback import WAYBACK_URL
 from endpoint_history.terminal import show
+
+if TYPE_CHECKING:
+    from endpoint_history.backfilling.job import Mode, SourceName
 
 backfill = typer.Typer(no_args_is_help=True, help="Load older observations; twice is as good as once.")
 
@@ -56,8 +56,8 @@ def backfill_files(
     dry_run: DryRun = False,
 ) -> None:
     """Load saved bodies from files, folders, .zip, .tar.*, .gz, .bz2, .xz and JSON Lines; `-` reads stdin."""
-    origin = Origin("files", tuple(patterns), time=time, zone=zone, target=target)
-    _run(Job.checked(origin, since=since, until=until, only=only, mode="dry-run" if dry_run else "load"))
+    options = {"paths": tuple(patterns), "time": time, "zone": zone, "target": target}
+    _run("files", options, (since, until), only, "dry-run" if dry_run else "load")
 
 
 @backfill.command(name="git")
@@ -88,8 +88,8 @@ def backfill_git(
 
     Bodies that have only one commit time, several different ones of a target, are refused: --time says what dates them.
     """
-    origin = Origin("git", tuple(patterns), repository=repository, time=time, zone=zone, target=target)
-    _run(Job.checked(origin, since=since, until=until, only=only, mode="dry-run" if dry_run else "load"))
+    options = {"paths": tuple(patterns), "repository": repository, "time": time, "zone": zone, "target": target}
+    _run("git", options, (since, until), only, "dry-run" if dry_run else "load")
 
 
 @backfill.command(name="wayback")
@@ -102,8 +102,8 @@ def backfill_wayback(
     dry_run: DryRun = False,
 ) -> None:
     """Load what the Wayback Machine captured of each target, politely."""
-    origin = Origin("wayback", tuple(targets), base_url=base_url)
-    _run(Job.checked(origin, since=since, until=until, mode="dry-run" if dry_run else "load"))
+    options = {"paths": tuple(targets), "base_url": base_url}
+    _run("wayback", options, (since, until), None, "dry-run" if dry_run else "load")
 
 
 @backfill.command(name="archive")
@@ -129,11 +129,23 @@ def backfill_archive(
     given = [mode for mode, is_given in modes.items() if is_given] or ["load"]
     if len(given) > 1:
         raise ConfigurationError(f"--{given[0]} and --{given[1]} can't go together")
-    origin = Origin("archive", everything=everything)
-    _run(Job.checked(origin, since=since, until=until, only=only, mode=given[0]))
+    _run("archive", {"everything": everything}, (since, until), only, given[0])
 
 
-def _run(job: Job) -> None:
+def _run(
+    source: SourceName,
+    options: dict[str, Any],
+    bounds: tuple[str | None, str | None],
+    only: list[str] | None,
+    mode: Mode,
+) -> None:
+    from endpoint_history.backfilling.job import Job, Origin, run_job
+    from endpoint_history.progress import shown_progress
+    from endpoint_history.reporting.backfill_report import backfill_lines
+    from endpoint_history.settings import Settings
+
+    since, until = bounds
+    job = Job.checked(Origin(source, **options), since=since, until=until, only=only, mode=mode)
     settings = Settings.read()
     with shown_progress(*job.counted) as progress:
         ended = run_job(settings, job, at=datetime.now(UTC), progress=progress)

@@ -5,54 +5,66 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from endpoint_history.analysis.cheapest.conditions import Conditions
-from endpoint_history.analysis.cheapest.cost import Usage
-from endpoint_history.analysis.cheapest.output import as_csv, as_json, lines
-from endpoint_history.analysis.cheapest.ranking import rank_offers
-from endpoint_history.backfilling.job import read_time
-from endpoint_history.database.engine import opened, translated_errors
 from endpoint_history.errors import ConfigurationError
-from endpoint_history.settings import Settings
 from endpoint_history.terminal import show, show_text
+
+if TYPE_CHECKING:
+    from endpoint_history.analysis.cheapest.conditions import Conditions
+    from endpoint_history.analysis.cheapest.cost import Usage
+    from endpoint_history.analysis.cheapest.ranking import Ranking
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,30})?")
 _SPAN = re.compile(r"([0-9]{1,7})([dhm])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
+Model = Annotated[str, typer.Option(help="A model's id, a variant such as a/b:free, or a path that leads to it.")]
+InputTokens = Annotated[str, typer.Option(metavar="N", help="Tokens of the prompt, cached ones included.")]
+OutputTokens = Annotated[str, typer.Option(metavar="N", help="Tokens of the answer.")]
+CachedShare = Annotated[str, typer.Option(metavar="SHARE", help="Share of the prompt that is cached, such as 0.8.")]
+CacheWrite = Annotated[str, typer.Option(metavar="N", help="Tokens of the prompt written to the cache.")]
+Images = Annotated[str, typer.Option(metavar="N", help="Images in the prompt.")]
+Requests = Annotated[str, typer.Option(metavar="N", help="Number of such requests; the other numbers are for one.")]
+Uptime = Annotated[str | None, typer.Option(metavar="PERCENT", help="Mean uptime of at least this.")]
+Over = Annotated[str, typer.Option(metavar="SPAN", help="Span of the mean uptime: the last 7d, 24h or 90m.")]
+AsOf = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Rank as of this time (UTC): 2026-05-16 or 2026-05-16T09:00.")
+]
+Quantization = Annotated[
+    list[str] | None, typer.Option(help="Only with this one, such as fp8, or unknown; repeatable.")
+]
+Provider = Annotated[list[str] | None, typer.Option(help="Only of this one, by name or tag; repeatable.")]
+Context = Annotated[str | None, typer.Option(metavar="N", help="Context of at least this many tokens.")]
+
 
 def cheapest(
     *,
-    model: Annotated[str, typer.Option(help="A model's id, a variant such as a/b:free, or a path that leads to it.")],
-    input_tokens: Annotated[str, typer.Option(metavar="N", help="Tokens of the prompt, all together.")],
-    output_tokens: Annotated[str, typer.Option(metavar="N", help="Tokens of the answer.")],
-    cached_share: Annotated[
-        str, typer.Option(metavar="SHARE", help="Which share of the prompt comes from the cache, such as 0.8.")
-    ] = "0",
-    cache_write: Annotated[str, typer.Option(metavar="N", help="Tokens of the prompt written to the cache.")] = "0",
-    images: Annotated[str, typer.Option(metavar="N", help="Images in the prompt.")] = "0",
-    requests: Annotated[str, typer.Option(metavar="N", help="How many such requests: all else is of one.")] = "1",
-    uptime: Annotated[str | None, typer.Option(metavar="PERCENT", help="At least that mean uptime.")] = None,
-    over: Annotated[str, typer.Option(metavar="SPAN", help="Over the last 7d, 24h or 90m.")] = "7d",
-    as_of: Annotated[
-        str | None, typer.Option(metavar="TIME", help="As it was then (UTC): 2026-05-16 or 2026-05-16T09:00.")
-    ] = None,
-    quantization: Annotated[
-        list[str] | None, typer.Option(help="With this one, such as fp8, or unknown; repeatable.")
-    ] = None,
-    provider: Annotated[list[str] | None, typer.Option(help="Of this one, by name or tag; repeatable.")] = None,
-    context: Annotated[str | None, typer.Option(metavar="N", help="With at least that context, in tokens.")] = None,
-    as_json_: Annotated[bool, typer.Option("--json", help="Everything, as one JSON object.")] = False,
-    as_csv_: Annotated[bool, typer.Option("--csv", help="One row for each offer.")] = False,
+    model: Model,
+    input_tokens: InputTokens,
+    output_tokens: OutputTokens,
+    cached_share: CachedShare = "0",
+    cache_write: CacheWrite = "0",
+    images: Images = "0",
+    requests: Requests = "1",
+    uptime: Uptime = None,
+    over: Over = "7d",
+    as_of: AsOf = None,
+    quantization: Quantization = None,
+    provider: Provider = None,
+    context: Context = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything, as one JSON object.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print one row for each offer.")] = False,
 ) -> None:
-    """Rank the offers of a model by what a usage costs with each, of those that meet conditions.
+    """Rank the endpoints of a model that meet the conditions by what a usage costs with each.
 
-    Exit code 1 where none does.
+    Exit code 1 if no endpoint meets them.
     """
+    from endpoint_history.analysis.cheapest.cost import Usage
+
     usage = Usage(
         input_tokens=_whole("input-tokens", input_tokens),
         output_tokens=_whole("output-tokens", output_tokens),
@@ -61,30 +73,50 @@ def cheapest(
         images=_whole("images", images),
         requests=_whole("requests", requests),
     )
-    conditions = Conditions(
+    conditions = _conditions(uptime, over, quantization, provider, context)
+    if as_json and as_csv:
+        raise ConfigurationError("--json or --csv, not both")
+    ranking = _rank(model, usage, conditions, as_of)
+    _print(ranking, as_json=as_json, as_csv=as_csv)
+    raise typer.Exit(0 if ranking.offers else 1)
+
+
+def _conditions(
+    uptime: str | None, over: str, quantization: list[str] | None, provider: list[str] | None, context: str | None
+) -> Conditions:
+    from endpoint_history.analysis.cheapest.conditions import Conditions
+
+    return Conditions(
         uptime_pct=None if uptime is None else _decimal("uptime", uptime),
         over=_span(over),
         quantizations=tuple(quantization or ()),
         providers=tuple(provider or ()),
         context_length=None if context is None else _whole("context", context),
     )
-    if as_json_ and as_csv_:
-        raise ConfigurationError("--json or --csv, not both")
+
+
+def _rank(model: str, usage: Usage, conditions: Conditions, as_of: str | None) -> Ranking:
+    from endpoint_history.analysis.cheapest.ranking import rank_offers
+    from endpoint_history.backfilling.job import read_time
+    from endpoint_history.database.engine import opened, translated_errors
+    from endpoint_history.settings import Settings
+
     instant = read_time(as_of, "--as-of")
-    with (
-        opened(Settings.read().database_url.get_secret_value()) as engine,
-        translated_errors(engine),
-        engine.connect() as connection,
-    ):
-        answer = rank_offers(connection, model, usage, conditions, as_of=instant)
-    if as_json_:
-        show_text(as_json(answer) + "\n")
-    elif as_csv_:
-        show_text(as_csv(answer))
+    url = Settings.read().database_url.get_secret_value()
+    with opened(url) as engine, translated_errors(engine), engine.connect() as connection:
+        return rank_offers(connection, model, usage, conditions, as_of=instant)
+
+
+def _print(ranking: Ranking, *, as_json: bool, as_csv: bool) -> None:
+    from endpoint_history.analysis.cheapest import output
+
+    if as_json:
+        show_text(output.as_json(ranking) + "\n")
+    elif as_csv:
+        show_text(output.as_csv(ranking))
     else:
-        for line in lines(answer):
+        for line in output.lines(ranking):
             show(line)
-    raise typer.Exit(0 if answer.offers else 1)
 
 
 def _whole(name: str, text: str) -> int:

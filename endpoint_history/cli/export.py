@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from endpoint_history.analysis.export.datasets import DATASETS, Dataset
-from endpoint_history.analysis.export.destination import Destination
-from endpoint_history.analysis.export.months import Months
-from endpoint_history.analysis.export.plan import Exported, Scope
-from endpoint_history.analysis.export.write import Format, export
-from endpoint_history.database.engine import opened
 from endpoint_history.errors import ConfigurationError
-from endpoint_history.progress import shown_progress
-from endpoint_history.settings import Settings
+from endpoint_history.suggestions import closest
 from endpoint_history.terminal import show
+
+if TYPE_CHECKING:
+    from endpoint_history.analysis.export.datasets import Dataset
+    from endpoint_history.analysis.export.plan import Exported
 
 
 def export_history(
@@ -25,7 +21,9 @@ def export_history(
         str, typer.Argument(metavar="DEST", help="A folder, or any fsspec URL such as s3://bucket/folder.")
     ],
     *,
-    file_format: Annotated[Format, typer.Option("--format", help="Parquet is exact; CSV is for all else.")] = "parquet",
+    file_format: Annotated[
+        Literal["parquet", "csv"], typer.Option("--format", help="Parquet is exact; CSV is for other programs.")
+    ] = "parquet",
     since: Annotated[str | None, typer.Option(help="Only months from then on: 2026-05.")] = None,
     until: Annotated[str | None, typer.Option(help="Only months before then.")] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="Only these tables and views; repeatable.")] = None,
@@ -36,6 +34,14 @@ def export_history(
     The same history makes the same bytes, and the next export writes only the months that differ. What is out of scope
     by --since, --until or --only stays as it is.
     """
+    from endpoint_history.analysis.export.destination import Destination
+    from endpoint_history.analysis.export.months import Months
+    from endpoint_history.analysis.export.plan import Scope
+    from endpoint_history.analysis.export.write import export
+    from endpoint_history.database.engine import opened
+    from endpoint_history.progress import shown_progress
+    from endpoint_history.settings import Settings
+
     scope = Scope(_datasets(only), Months(since, until))
     destination = Destination(dest, for_all=for_all)
     with (
@@ -48,10 +54,12 @@ def export_history(
 
 
 def _datasets(only: list[str] | None) -> tuple[Dataset, ...]:
-    known = {dataset.name: dataset for dataset in DATASETS}
+    from endpoint_history.analysis.export.datasets import DATASETS
+
+    known = {dataset.name for dataset in DATASETS}
     for name in only or ():
         if name not in known:
-            near = get_close_matches(name, known, 3, cutoff=0)
+            near = closest(name, known, cutoff=0)
             raise ConfigurationError(f"there is no table or view {name!r}; near: {', '.join(near)}")
     return tuple(dataset for dataset in DATASETS if not only or dataset.name in only)
 

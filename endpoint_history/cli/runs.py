@@ -6,19 +6,14 @@ import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from endpoint_history.archive.bundles import Archive
-from endpoint_history.database.engine import location, opened, translated_errors
-from endpoint_history.loading.run_list import ListedRun, list_runs
-from endpoint_history.loading.withdrawal import restore, withdraw
-from endpoint_history.progress import shown_progress
-from endpoint_history.reporting.collect_report import cut
-from endpoint_history.settings import Settings
 from endpoint_history.terminal import show
-from endpoint_history.text import printable
+
+if TYPE_CHECKING:
+    from endpoint_history.loading.run_list import ListedRun
 
 runs = typer.Typer(invoke_without_command=True, help="List runs, withdraw bad ones, and restore them.")
 
@@ -37,6 +32,11 @@ def show_runs(
     """List runs, newest first: what each brought, and whether it is stored, not loaded, or withdrawn and why."""
     if context.invoked_subcommand:
         return
+    from endpoint_history.archive.bundles import Archive
+    from endpoint_history.database.engine import opened, translated_errors
+    from endpoint_history.loading.run_list import list_runs
+    from endpoint_history.settings import Settings
+
     settings = Settings.read()
     with opened(settings.database_url.get_secret_value()) as engine, translated_errors(engine):
         listed, total = list_runs(engine, Archive(settings.archive_url.get_secret_value()), limit or None)
@@ -58,6 +58,13 @@ def withdraw_runs(
 
     Nothing is deleted: `runs restore` undoes it. What a run alone observed goes, what another also observed stays.
     """
+    from endpoint_history.archive.bundles import Archive
+    from endpoint_history.database.engine import location, opened
+    from endpoint_history.loading.withdrawal import withdraw
+    from endpoint_history.progress import shown_progress
+    from endpoint_history.reporting.collect_report import cut
+    from endpoint_history.settings import Settings
+
     settings = Settings.read()
     with opened(settings.database_url.get_secret_value()) as engine, shown_progress(*_COUNTED) as progress:
         archive = Archive(settings.archive_url.get_secret_value())
@@ -79,12 +86,19 @@ def withdraw_runs(
 @runs.command(name="restore")
 def restore_runs(names: Names) -> None:
     """Undo `runs withdraw`: load these runs again. Exit code 3 if something of them can't be read."""
+    from endpoint_history.archive.bundles import Archive
+    from endpoint_history.database.engine import opened
+    from endpoint_history.loading.withdrawal import restore
+    from endpoint_history.progress import shown_progress
+    from endpoint_history.reporting.collect_report import cut
+    from endpoint_history.settings import Settings
+
     settings = Settings.read()
     with opened(settings.database_url.get_secret_value()) as engine, shown_progress(*_COUNTED) as progress:
         archive = Archive(settings.archive_url.get_secret_value())
         restored, loaded = restore(engine, archive, names, progress)
-    for damage in cut(f"Damaged    {printable(str(damage))}" for damage in loaded.damaged.values()):
-        show(str(damage))
+    for line in cut(f"Damaged    {damage}" for damage in loaded.damaged.values()):
+        show(line)
     for name in restored:
         show(f"Restored   {name}")
     if not restored:
@@ -99,13 +113,13 @@ def _table(listed: Sequence[ListedRun]) -> Iterator[str]:
     widths = [max(len(row[index]) for row in rows) for index in range(len(_HEAD))]
     for row, run in zip(rows, [None, *listed], strict=True):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield f"{line}  {printable(run.reason)}" if run and run.reason else line.rstrip()
+        yield f"{line}  {run.reason}" if run and run.reason else line.rstrip()
 
 
 def _cells(run: ListedRun) -> tuple[str, ...]:
     counts = ("" if count is None else str(count) for count in (run.ok, run.gone, run.failed))
     observed = f"{_minute(run.first_observed_at)} to {_minute(run.last_observed_at)}" if run.first_observed_at else ""
-    return (run.name, run.state, printable(run.source or ""), _minute(run.finished_at), *counts, observed)
+    return (run.name, run.state, run.source or "", _minute(run.finished_at), *counts, observed)
 
 
 def _minute(at: datetime | None) -> str:

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from endpoint_history.progress import shown_progress
-from endpoint_history.settings import Settings
-from endpoint_history.site.publish import FOLDER, lines, publish
+from endpoint_history.site import FOLDER
 from endpoint_history.terminal import show
 
 
@@ -22,6 +20,10 @@ def site(
 
     Only pages whose content differs are written again, and none is ever removed: links last.
     """
+    from endpoint_history.progress import shown_progress
+    from endpoint_history.settings import Settings
+    from endpoint_history.site.publish import lines, publish
+
     with shown_progress("pages made") as progress:
         built = publish(Settings.read(), folder, datetime.now(UTC), progress)
     for line in lines(built):

@@ -1,4 +1,4 @@
-"""One walk over targets: fetch -> archive -> parse -> store, batch by batch."""
+"""One live run: fetch, archive, parse and store its targets, batch by batch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from models.observation import Observation, Run, Target
 
 _LEAST_BATCH = 128
 _MOST_BATCHES = 16  # each is a task run, of which Prefect keeps some 20 kB
-# This many first answers that never came, and none that did, mean that the API is away and not a few targets.
+# If the first this many requests all get no answer, the API is down, not a few targets.
 _GIVE_UP_AFTER = 12
 
 Progress = Callable[[int, int], None]
@@ -32,8 +32,8 @@ BatchStep = Callable[[Sequence[Target]], Coroutine[Any, Any, None]]
 
 
 @dataclass(slots=True)
-class Walk:
-    """One walk over the targets. A batch of them is fetched, archived, read and stored together."""
+class LiveRun:
+    """A run of a collect or shard. Each batch of targets is fetched, archived, parsed and stored together."""
 
     run: Run
     targets: Sequence[Target]
@@ -53,15 +53,15 @@ class Walk:
     storing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def collect_batch(self, targets: Sequence[Target]) -> None:
-        """Fetch these targets side by side, then store what came in one transaction."""
+        """Fetch these targets concurrently, then store the observations in one transaction."""
         async with asyncio.TaskGroup() as group:
-            looks = [group.create_task(self._look(target)) for target in targets]
-        observations = [look.result() for look in looks]
+            tasks = [group.create_task(self._observe(target)) for target in targets]
+        observations = [look.result() for look in tasks]
         async with self.storing:
             await asyncio.to_thread(self._store, [observation for observation in observations if observation])
 
-    async def _look(self, target: Target) -> Observation | None:
-        """Archive what came of one target; None if that fails for a reason that concerns this target alone."""
+    async def _observe(self, target: Target) -> Observation | None:
+        """Fetch and archive one target; return None if archiving fails for a reason that concerns this target alone."""
         response = await self.fetcher.fetch_endpoints(target)
         try:
             observation = self.bundle.add(_observation(self.run, target, response))
@@ -81,7 +81,7 @@ class Walk:
         return observation
 
     def _check_clock(self, observation: Observation, response: Response) -> None:
-        """Stop if not one answer has a date near this machine's clock: one wrong date may be that of a server."""
+        """Raise ClockError if no answer has a date near this machine's clock; one wrong date may be a server's."""
         trouble = clock_trouble(observation)
         self.is_dated = self.is_dated or (response.reached and trouble is None)
         if trouble and not self.is_dated and self.done >= min(_GIVE_UP_AFTER, len(self.targets)):
@@ -109,36 +109,36 @@ class Walk:
         ]
 
     def leave_waiting(self, answers: int, reason: str) -> None:
-        """Count answers that are archived and not stored: the run stays unfinished, so a later one loads them."""
+        """Count answers that are archived but not stored: the run stays unfinished, so a later run loads them."""
         self.waiting += answers
         self.waiting_reason = reason
 
 
-def plainly(walk: Walk) -> BatchStep:
-    """Run a batch as it is; the Prefect flow puts a task around it."""
-    return walk.collect_batch
+def without_task(live: LiveRun) -> BatchStep:
+    """Run a batch without a Prefect task around it."""
+    return live.collect_batch
 
 
-async def walked(walk: Walk, archive: Archive, step: Callable[[Walk], BatchStep]) -> list[str]:
-    """Walk, and give a line for each target, batch or bundle that was not finished: the others are by then."""
-    targets = walk.targets
+async def run_batches(live: LiveRun, archive: Archive, step: Callable[[LiveRun], BatchStep]) -> list[str]:
+    """Run all batches; return one line for each target, batch or bundle that could not be finished."""
+    targets = live.targets
     size = max(_LEAST_BATCH, math.ceil(len(targets) / _MOST_BATCHES))
     batches = [targets[start : start + size] for start in range(0, len(targets), size)]
     is_over = False
     try:
-        with archive.open_bundle(walk.run) as walk.bundle:
-            await _run_all(walk, step(walk), batches)
+        with archive.open_bundle(live.run) as live.bundle:
+            await _run_all(live, step(live), batches)
             is_over = True
     except HistoryError as error:
         if not is_over:
             raise
-        walk.troubles.append(f"{error}; the next collect finishes it")
-    if left := walk.done - len(walk.seen) - walk.waiting:
-        walk.leave_waiting(left, walk.troubles[-1] if walk.troubles else "their batch was not finished")
-    return walk.troubles
+        live.troubles.append(f"{error}; the next collect finishes it")
+    if left := live.done - len(live.seen) - live.waiting:
+        live.leave_waiting(left, live.troubles[-1] if live.troubles else "their batch was not finished")
+    return live.troubles
 
 
-async def _run_all(walk: Walk, step: BatchStep, batches: Sequence[Sequence[Target]]) -> None:
+async def _run_all(live: LiveRun, step: BatchStep, batches: Sequence[Sequence[Target]]) -> None:
     """Run all batches. Only a HistoryError, which concerns all of them, ends the others."""
 
     async def run(batch: Sequence[Target]) -> None:
@@ -148,7 +148,9 @@ async def _run_all(walk: Walk, step: BatchStep, batches: Sequence[Sequence[Targe
             first = _first(error)
             if isinstance(first, HistoryError):
                 raise first from None
-            walk.troubles.append(f"{batch[0]} and {len(batch) - 1} more were not collected whole: {unexpected(error)}")
+            live.troubles.append(
+                f"{batch[0]} and {len(batch) - 1} more were not collected completely: {unexpected(error)}"
+            )
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from endpoint_history.database.engine import translated_errors, writing
 from endpoint_history.errors import HistoryError
-from endpoint_history.openrouter.client import Fetcher
 from endpoint_history.suggestions import closest
 from endpoint_history.targets import TargetList
 from models.tables import models, not_found
+
+if TYPE_CHECKING:
+    from endpoint_history.openrouter.client import Fetcher
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Collect every target once: the steps, without Prefect.
 
-targets -> walk -> outcome. A failed target never stops the others, and a database that is away never stops the archive.
+targets -> batches -> summary. A failed target never stops the others, and a database that is down never stops the
+archive.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from endpoint_history.archive.bundles import Archive, run_name
-from endpoint_history.collecting.batch import BatchStep, Progress, Walk, plainly, walked
+from endpoint_history.collecting.batch import BatchStep, LiveRun, Progress, run_batches, without_task
 from endpoint_history.collecting.not_found import NotFound, find_not_found
 from endpoint_history.collecting.summary import RunSummary, summarize_run
 from endpoint_history.database.clock import refuse_clock_ahead
 from endpoint_history.database.engine import location, opened, translated_errors, writing
-from endpoint_history.errors import ClockError, ConfigurationError, HistoryError, reason_of
+from endpoint_history.errors import ClockError, ConfigurationError, HistoryError, UnreachableError, reason_of
 from endpoint_history.loading.bundles import load_missing_bundles, relaxed_gc
 from endpoint_history.loading.withdrawal import withdraw_unstored
 from endpoint_history.openrouter.client import Clock, Fetcher, now
@@ -31,6 +32,7 @@ from endpoint_history.settings import Settings
 from endpoint_history.store.dimensions import run_ids
 from endpoint_history.store.run_end import finish_run
 from endpoint_history.targets import TargetList
+from endpoint_history.text import count_text
 from models.observation import Run, Target
 from models.tables import observations
 from models.tables import targets as asked
@@ -38,11 +40,11 @@ from models.tables import targets as asked
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """How a collect ended: what it brought, and what of it still waits in the archive, with the reason.
+    """The result of a collect: its summary, and how many answers still wait in the archive, with the reason.
 
-    `troubles` has a line for each bundle, of this run or an earlier one, that can't be finished or read whole, for a
-    models listing that could not be had, and for a shard that was not collected whole. `not_found` holds the targets
-    that OpenRouter does not know and that this history has never seen.
+    `troubles` has one line for each bundle, of this run or an earlier one, that can't be finished or read completely,
+    for a models listing that could not be fetched, and for each incomplete shard. `not_found` holds the targets that
+    OpenRouter does not know and that this history has never seen.
     """
 
     summary: RunSummary
@@ -78,12 +80,12 @@ async def collect_targets(
     *,
     cadence_seconds: int | None = None,
     progress: Progress = lambda *_: None,
-    step: Callable[[Walk], BatchStep] = plainly,
+    step: Callable[[LiveRun], BatchStep] = without_task,
     clock: Clock = now,
 ) -> Collected:
     """Collect every target once. Raises HistoryError where nothing could be done, with nothing half-written.
 
-    A database that is away is told so at the end: by then all that came waits in the archive.
+    If the database is down, the error comes at the end, when all answers are in the archive.
     """
     with relaxed_gc(), opened(settings.database_url.get_secret_value(), must_answer=False) as engine:
         refuse_clock_ahead(engine, clock(), must_answer=False)  # the dates of the answers are checked anyway
@@ -92,8 +94,8 @@ async def collect_targets(
         async with Fetcher(settings, clock=clock) as fetcher:
             targets = await resolve_or_recall(fetcher, entries, engine, troubles)
             run = Run(run_name("collect", clock(), secrets.token_hex(3)), "collect", "live", cadence_seconds)
-            walk = Walk(run, targets, fetcher, engine, settings.openrouter_base_url, progress)
-            collected = await _collect(walk, archive, troubles, step)
+            live = LiveRun(run, targets, fetcher, engine, settings.openrouter_base_url, progress)
+            collected = await _collect(live, archive, troubles, step)
             return await with_not_found(collected, fetcher, engine, entries)
 
 
@@ -104,9 +106,9 @@ async def collect_shard(
     *,
     politeness: Politeness,
     progress: Progress = lambda *_: None,
-    step: Callable[[Walk], BatchStep] = plainly,
+    step: Callable[[LiveRun], BatchStep] = without_task,
 ) -> Collected:
-    """Collect one shard of the targets of a larger walk, whose parent has taken up what earlier runs left.
+    """Collect one shard of the targets of a collect, which has loaded the missing bundles of earlier runs.
 
     Raises as `collect_targets` does.
     """
@@ -115,12 +117,12 @@ async def collect_shard(
         archive = Archive(settings.archive_url.get_secret_value())
         troubles = await asyncio.to_thread(_recover, archive)
         async with Fetcher(settings, politeness=politeness) as fetcher:
-            walk = Walk(run, targets, fetcher, engine, settings.openrouter_base_url, progress)
-            return await _collect(walk, archive, troubles, step)
+            live = LiveRun(run, targets, fetcher, engine, settings.openrouter_base_url, progress)
+            return await _collect(live, archive, troubles, step)
 
 
 async def resolve(fetcher: Fetcher, entries: TargetList) -> list[Target]:
-    """What the target list means now; the models listing is asked for only where a pattern needs it."""
+    """Resolve the target list; fetch the models listing only if a pattern needs it."""
     listed = await fetcher.fetch_models() if entries.needs_listing else []
     return entries.resolve(listed)
 
@@ -128,9 +130,9 @@ async def resolve(fetcher: Fetcher, entries: TargetList) -> list[Target]:
 async def resolve_or_recall(
     fetcher: Fetcher, entries: TargetList, engine: sa.Engine, troubles: list[str]
 ) -> list[Target]:
-    """What the list means now; where the models listing fails, what it means among the targets asked for before.
+    """Resolve the target list; if the models listing fails, resolve it among the targets of earlier collects.
 
-    The same where the listing lacks all that a pattern means: a list that was cut must not stop the others.
+    Do the same if a pattern matches nothing in the listing, which may be cut short.
     """
     listed: list[str] = []
     try:
@@ -145,12 +147,12 @@ async def resolve_or_recall(
         except ConfigurationError:
             raise error from None
         count = len({str(target) for target in targets} - set(listed))
-        troubles.append(f"{reason_of(error)}; the {count} targets asked for before stand for it")
+        troubles.append(f"{reason_of(error)}; using {count_text(count, 'target')} of earlier collects instead")
         return targets
 
 
 def _asked_before(engine: sa.Engine) -> list[str]:
-    """The targets asked for before, without those that were answered with 404 and have never shown a model."""
+    """Return the targets of earlier collects, without those that were only ever answered with 404."""
     looked = observations.c.target_id == asked.c.id
     shown, missed = (sa.exists().where(looked, observations.c.outcome == outcome) for outcome in ("ok", "gone"))
     query = sa.select(asked.c.author, asked.c.slug).where(shown | ~missed)
@@ -159,7 +161,7 @@ def _asked_before(engine: sa.Engine) -> list[str]:
 
 
 async def with_not_found(collected: Collected, fetcher: Fetcher, engine: sa.Engine, entries: TargetList) -> Collected:
-    """Return the same with `not_found` filled in; the rest of the never seen stays in its outcome."""
+    """Return the result with `not_found` filled in, and those targets removed from `never_seen`."""
     missing = await find_not_found(fetcher, engine, entries, collected.summary.never_seen)
     names = {item.target for item in missing}
     left = [target for target in collected.summary.never_seen if target not in names]
@@ -176,45 +178,51 @@ def _recover(archive: Archive) -> list[str]:
     return []
 
 
-async def _collect(walk: Walk, archive: Archive, troubles: list[str], step: Callable[[Walk], BatchStep]) -> Collected:
-    # Where the database is away, the run begins with the first batch that is stored, or when it is loaded.
-    with contextlib.suppress(HistoryError), translated_errors(walk.engine), writing(walk.engine) as connection:
-        run_ids(connection, [walk.run])
+async def _collect(
+    live: LiveRun, archive: Archive, troubles: list[str], step: Callable[[LiveRun], BatchStep]
+) -> Collected:
+    # If the database is down, the run is added with its first stored batch, or when it is loaded.
+    with contextlib.suppress(HistoryError), translated_errors(live.engine), writing(live.engine) as connection:
+        run_ids(connection, [live.run])
     try:
-        troubles += await walked(walk, archive, step)
+        troubles += await run_batches(live, archive, step)
     except ClockError as error:
-        await asyncio.to_thread(_set_aside, walk, archive, error)
+        await asyncio.to_thread(_set_aside, live, archive, error)
         raise
-    return _end(walk, archive, troubles)
+    except UnreachableError:
+        # Load the failed observations now, so that the run does not stay unfinished until the next collect.
+        await asyncio.to_thread(load_missing_bundles, live.engine, archive, now())
+        raise
+    return _end(live, archive, troubles)
 
 
-def _set_aside(walk: Walk, archive: Archive, error: ClockError) -> None:
+def _set_aside(live: LiveRun, archive: Archive, error: ClockError) -> None:
     """Withdraw the run, of which nothing is stored. Its bundle, if that can't be marked now, still proves nothing."""
     with contextlib.suppress(HistoryError):
-        withdraw_unstored(walk.engine, archive, walk.run, str(error), walk.last or now())
+        withdraw_unstored(live.engine, archive, live.run, str(error), live.last or now())
 
 
-def _end(walk: Walk, archive: Archive, troubles: Sequence[str]) -> Collected:
+def _end(live: LiveRun, archive: Archive, troubles: Sequence[str]) -> Collected:
     try:
-        with translated_errors(walk.engine):
-            with writing(walk.engine) as connection:
-                run_ids(connection, [walk.run])
-                if not walk.waiting:
-                    finish_run(connection, walk.run.name, Counter(look.outcome for look in walk.seen), walk.last)
-            roll_up(walk.engine)
-            with walk.engine.connect() as connection:
-                summary = summarize_run(connection, walk.run.name, walk.seen)
+        with translated_errors(live.engine):
+            with writing(live.engine) as connection:
+                run_ids(connection, [live.run])
+                if not live.waiting:
+                    finish_run(connection, live.run.name, Counter(look.outcome for look in live.seen), live.last)
+            roll_up(live.engine)
+            with live.engine.connect() as connection:
+                summary = summarize_run(connection, live.run.name, live.seen)
     except Exception as error:  # noqa: BLE001 - whatever it is, the answers are kept
         raise HistoryError(
-            f"{reason_of(error)}; all {walk.done} answers are kept in the archive, bundle {walk.run.name}:"
+            f"{reason_of(error)}; all {live.done} answers are kept in the archive, bundle {live.run.name}:"
             " the next collect loads them, or: endpoint-history backfill archive"
         ) from None
     return Collected(
         summary=summary,
-        targets=len(walk.targets),
-        waiting=walk.waiting,
-        waiting_reason=walk.waiting_reason,
-        database=location(walk.engine),
+        targets=len(live.targets),
+        waiting=live.waiting,
+        waiting_reason=live.waiting_reason,
+        database=location(live.engine),
         archive=archive.location,
         troubles=troubles,
     )

@@ -1,7 +1,7 @@
-"""The clock of the database: PostgreSQL's own, for SQLite that of this machine. What lies ahead of it is refused.
+"""The database's clock: PostgreSQL's own; for SQLite, this machine's. Observations dated after it are refused.
 
-It guards what has no date of its own to compare with. A rule of the history it is not: once the time of an observation
-has come, the same observation is loaded.
+It protects against wrong clocks where nothing else has a date to compare with. It is no rule of the history: once the
+time of a refused observation has come, it can be loaded.
 """
 
 from __future__ import annotations
@@ -21,41 +21,39 @@ from models.observation import Observation
 
 @dataclass(frozen=True, slots=True)
 class AheadOfClock(Refused):
-    """A bundle with observations of the future. Its reason names the command that helps."""
+    """A bundle with observations dated in the future. Its reason names the command that helps."""
 
 
 def latest_accepted_time(engine: sa.Engine) -> datetime:
-    """The latest time of an observation that may be stored now: a day ahead of the database's clock."""
+    """Return the latest time of an observation that may be stored now: a day ahead of the database's clock."""
     return _now(engine) + TOLERANCE
 
 
 def refuse_future(
-    looks: Iterable[Observation | Refused], latest: datetime, path: str
+    observations: Iterable[Observation | Refused], latest: datetime, path: str
 ) -> Iterator[Observation | Refused]:
-    """Yield what a bundle holds, and a refusal in place of the first observation that is later than `latest`.
-
-    The other later ones are left out.
-    """
+    """Yield a bundle's observations up to `latest`, and one refusal if any are later."""
     is_refused = False
-    for look in looks:
-        if isinstance(look, Refused) or look.observed_at <= latest:
-            yield look
+    for observation in observations:
+        if isinstance(observation, Refused) or observation.observed_at <= latest:
+            yield observation
         elif not is_refused:
             is_refused = True
-            yield AheadOfClock(path, _ahead_of_clock(look))
+            yield AheadOfClock(path, _ahead_of_clock(observation))
 
 
-def _ahead_of_clock(look: Observation) -> str:
+def _ahead_of_clock(observation: Observation) -> str:
+    at = f"{observation.observed_at:%Y-%m-%d %H:%M} UTC"
     return (
-        f"line {look.archive_line} is dated {look.observed_at:%Y-%m-%d %H:%M} UTC, more than a day ahead of the"
-        f" database's clock; if a clock was wrong: endpoint-history runs withdraw {look.run.name} --reason TEXT"
+        f"line {observation.archive_line} is dated {at}, more than a day ahead of the database's clock; if a clock was"
+        f" wrong: endpoint-history runs withdraw {observation.run.name} --reason TEXT"
     )
 
 
 def refuse_clock_ahead(engine: sa.Engine, now: datetime, *, must_answer: bool = True) -> None:
     """Raise ClockError if this machine's clock, which says `now`, is more than a day ahead of the database's.
 
-    Unless the database must answer, one that is away has no clock to differ from.
+    With `must_answer=False`, an unreachable database is ignored.
     """
     try:
         trouble = clock_ahead(engine, now)
@@ -68,13 +66,13 @@ def refuse_clock_ahead(engine: sa.Engine, now: datetime, *, must_answer: bool = 
 
 
 def clock_ahead(engine: sa.Engine, now: datetime) -> str | None:
-    """How far this machine's clock is ahead, if it is by more than a day. On SQLite both are one clock."""
+    """Return a message if this machine's clock is more than a day ahead. With SQLite, both are one clock."""
     if engine.dialect.name == "sqlite":
         return None
     there = _now(engine)
     if now <= there + TOLERANCE:
         return None
-    return f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, that of the database {there:%Y-%m-%d %H:%M} UTC"
+    return f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, the database's {there:%Y-%m-%d %H:%M} UTC"
 
 
 def _now(engine: sa.Engine) -> datetime:

@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL both have and SQLAlchemy does not spell for both: insert or on conflict, unix seconds."""
+"""What SQLite and PostgreSQL share but SQLAlchemy spells differently: insert or on conflict, unix seconds."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from models.types import UtcTime
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    """An insert with `on_conflict_do_nothing` and `on_conflict_do_update` for the database at hand."""
+    """Return an insert with `on_conflict_do_nothing` and `on_conflict_do_update` for the database at hand."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def unix_seconds(connection: sa.Connection, column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
-    """The seconds of a time as a number: as datetimes, a million take a second to make."""
+    """Return a time as unix seconds. Converting a million times to datetimes takes a second."""
     if connection.dialect.name == "postgresql":
         return sa.cast(sa.extract("epoch", column), sa.BigInteger)
     as_text = isinstance(column.type, UtcTime)

@@ -1,4 +1,4 @@
-"""The door to the database: engines, write transactions, migrations, and troubles told in one line."""
+"""The door to the database: engines, write transactions, migrations, and errors as one line."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import alembic.command
-import alembic.config
-import alembic.util
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from endpoint_history.database.postgres_session import postgres_engine
 from endpoint_history.database.sqlite_file import (
@@ -29,15 +23,20 @@ from endpoint_history.database.url import parse_database_url
 from endpoint_history.errors import ConfigurationError, HistoryError
 from models.tables import PARTITION_NAME, metadata
 
-_WRITERS_LOCK = 716_501_204  # any number will do, if only this project's writers ask for it
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_MIGRATIONS = Path(__file__).parents[2] / "migrations"
+
+_WRITERS_LOCK = 716_501_204  # an arbitrary number that only this project's writers lock
 _WAIT_SECONDS = 30
 _BEFORE_RELEASE = re.compile("00(0[1-9]|1[0-2])")  # revisions of versions that were never released
 
 
 def open_engine(url: str, schema: str | None = None) -> sa.Engine:
-    """An engine for SQLite (WAL, foreign keys enforced) or PostgreSQL, there in another schema if need be.
+    """Return an engine for SQLite (WAL, foreign keys enforced) or PostgreSQL, there in another schema if one is given.
 
-    Connects to nothing yet. Raises ConfigurationError for an address that is neither.
+    Does not connect yet. Raises ConfigurationError for other databases.
     """
     parsed = parse_database_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -47,9 +46,9 @@ def open_engine(url: str, schema: str | None = None) -> sa.Engine:
 
 @contextlib.contextmanager
 def opened(url: str, *, must_answer: bool = True) -> Iterator[sa.Engine]:
-    """An engine whose schema is that of this version; closed at the end. Raises as check_schema does.
+    """Open an engine whose schema is checked, and close it at the end. Raises as check_schema does.
 
-    One that need not answer may be away; where it does answer, its schema is checked all the same.
+    With `must_answer=False`, an unreachable database is accepted; if it answers, its schema is still checked.
     """
     engine = open_engine(url)
     try:
@@ -66,35 +65,35 @@ def opened(url: str, *, must_answer: bool = True) -> Iterator[sa.Engine]:
 
 
 def location(engine: sa.Engine) -> str:
-    """The address for people, without its password; options may hold one too."""
+    """Return the address for people, without password and options, which may hold one too."""
     server = engine.url.set(query={}, database="").render_as_string(hide_password=True)
     return f"{server}{engine.url.database or ''}"
 
 
 @contextlib.contextmanager
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One write transaction, one writer at a time over all processes: what it reads stays true until it commits."""
+    """Open a write transaction. Only one runs at a time in all processes, so its reads stay true until it commits."""
     with engine.connect().execution_options(writing=True) as connection, connection.begin():
         lock_writers(connection)
         yield connection
 
 
 def lock_writers(connection: sa.Connection) -> None:
-    """Keep other writers of the same tables out until the transaction ends.
+    """Lock out other writers of the same tables until the transaction ends.
 
-    Another one that takes half a minute is not waited for: a dead one would be in the way of every run to come.
+    Waits 30 seconds at most: behind a hung writer, every later run would wait forever.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.set_config("lock_timeout", f"{_WAIT_SECONDS * 1000:.0f}", True)))
         schema = sa.func.hashtext(sa.func.current_schema())
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_LOCK, schema)))
     else:
-        connection.exec_driver_sql("SELECT 1")  # SQLite's lock comes with the transaction, at its first statement
+        connection.exec_driver_sql("SELECT 1")  # SQLite locks at the transaction's first statement
 
 
 @contextlib.contextmanager
 def translated_errors(engine: sa.Engine) -> Iterator[None]:
-    """Turn what goes wrong with the database inside into a HistoryError of one line."""
+    """Raise errors of the database inside as HistoryError with one line."""
     try:
         yield
     except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
@@ -106,13 +105,15 @@ def translated_errors(engine: sa.Engine) -> Iterator[None]:
 @contextlib.contextmanager
 def migrating(url: str) -> Iterator[sa.Connection]:
     """A connection for migrations: rebuilding a SQLite table with foreign keys on would delete its children."""
+    from alembic.util import CommandError  # noqa: PLC0415 - most commands do without Alembic and start fast
+
     parsed = parse_database_url(url)
     on_sqlite = parsed.get_backend_name() == "sqlite"
     engine = sqlite_engine(parsed, foreign_keys=False, wait_seconds=_WAIT_SECONDS) if on_sqlite else open_engine(url)
     try:
         with translated_errors(engine), engine.connect() as connection:
             yield connection
-    except alembic.util.CommandError as error:
+    except CommandError as error:
         raise ConfigurationError(f"the database {location(engine)} can't be moved: {error}") from None
     finally:
         engine.dispose()
@@ -120,32 +121,36 @@ def migrating(url: str) -> Iterator[sa.Connection]:
 
 def upgrade(url: str, revision: str = "head") -> str:
     """Bring the schema to `revision`, making the database where SQLite has none yet. Says where it is now."""
+    from alembic import command  # noqa: PLC0415 - as above
+
     parsed = parse_database_url(url)
     if parsed.get_backend_name() == "sqlite":
         make_sqlite_file(parsed)
     with migrating(url) as connection:
-        refuse_other_versions(connection)
-        alembic.command.upgrade(_config(connection), revision)
+        _refuse_newer(connection)
+        command.upgrade(_config(connection), revision)
         _refuse_orphans(connection)
         return _place(connection)
 
 
 def downgrade(url: str, revision: str) -> str:
     """Take the schema back to `revision`. Says where it is now."""
+    from alembic import command  # noqa: PLC0415 - as above
+
     parsed = parse_database_url(url)
     _refuse_missing(parsed)
     if parsed.get_backend_name() == "sqlite":
         refuse_dropping_columns()
     with migrating(url) as connection:
-        refuse_other_versions(connection)
-        alembic.command.downgrade(_config(connection), revision)
+        _refuse_newer(connection)
+        command.downgrade(_config(connection), revision)
         return _place(connection)
 
 
 def revisions(engine: sa.Engine) -> tuple[str | None, str]:
     """The schema revision of the database (None: no schema yet), and the one of this version."""
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision(), _head()
+        return _current(connection), max(_known_revisions())
 
 
 def check_schema(engine: sa.Engine) -> None:
@@ -163,6 +168,9 @@ def check_schema(engine: sa.Engine) -> None:
 
 def differences(engine: sa.Engine) -> list[Any]:
     """What differs between the tables in the database and those of this version; empty if nothing does."""
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - as above
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True, "include_name": is_ours}
@@ -181,34 +189,39 @@ def _refuse_missing(url: sa.URL) -> None:
 
 
 def _place(connection: sa.Connection) -> str:
-    current = MigrationContext.configure(connection).get_current_revision()
+    current = _current(connection)
     return f"{location(connection.engine)} is at revision {current or 'none'}"
 
 
-def _config(connection: sa.Connection) -> alembic.config.Config:
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[2] / "migrations"))
+def _config(connection: sa.Connection) -> Config:
+    from alembic.config import Config  # noqa: PLC0415 - as above
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory(str(Path(__file__).parents[2] / "migrations"))
+def _current(connection: sa.Connection) -> str | None:
+    """Return the revision that Alembic noted in the database, without importing Alembic, which takes long."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
-@functools.cache  # it takes 18 ms to read the migrations
-def _head() -> str:
-    return str(_scripts().get_current_head())
+@functools.cache
+def _known_revisions() -> frozenset[str]:
+    """Return the revisions of this version: the name of a migration's file begins with its revision."""
+    return frozenset(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
-def _known_revisions() -> set[str]:
-    return {script.revision for script in _scripts().walk_revisions()}
+def _newer(revision: str) -> str:
+    return f"the database is at revision {revision}, which this version does not know; install a newer endpoint-history"
 
 
-def refuse_other_versions(connection: sa.Connection) -> None:
-    """Raise ConfigurationError if the database is at a revision that this version does not know."""
-    current = MigrationContext.configure(connection).get_current_revision()
+def _refuse_newer(connection: sa.Connection) -> None:
+    current = _current(connection)
     connection.rollback()
     if current is not None and current not in _known_revisions():
         raise _other_version(current, connection.engine)

@@ -1,4 +1,4 @@
-"""The months of `uptime_samples` on PostgreSQL: a partition for each, made before anything is put into it."""
+"""The monthly partitions of `uptime_samples` on PostgreSQL, created before anything is inserted."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from endpoint_history.database.engine import writing
 
-_PATIENCE = "2s"  # whoever waits for a table keeps all who come later from it
+_PATIENCE = "2s"  # a session that waits for a table lock blocks all later ones
 _SMALL_BYTES = 2**20
-_ROW_BYTES, _HOLLOW = 110, 3  # a row with its key; so many times that is mostly room
+_ROW_BYTES, _HOLLOW = 110, 3  # a row with its key; a partition this many times larger is mostly empty
 _LOCK_NOT_AVAILABLE = "55P03"
 _PARTITIONS = """
 SELECT partition.relname FROM pg_inherits
@@ -25,25 +25,24 @@ SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = 
 
 
 def create_partitions(connection: sa.Connection, times: Iterable[datetime]) -> None:
-    """Make the partitions that samples of these aware times belong to, where there are none yet.
+    """Create the missing partitions for samples of these aware times. Does nothing on SQLite.
 
-    Inside the write transaction at hand. A table is made whole and then attached, which lets readers go on. SQLite has
-    no partitions.
+    Inside a write transaction. A table is created and then attached, which does not block readers.
     """
     if connection.dialect.name == "postgresql":
         _make({f"{time.astimezone(UTC):uptime_samples_%Y_%m}" for time in times}, connection)
 
 
 def copy_partitions(connection: sa.Connection, schema: str) -> None:
-    """Make the partitions that the table of another schema has."""
+    """Create the partitions that the table of another schema has."""
     if connection.dialect.name == "postgresql":
         _make(_names(connection, schema), connection)
 
 
 def release_partitions(engine: sa.Engine, before: datetime) -> None:
-    """Give back the room of what was removed from months that end before this aware time, unless somebody reads there.
+    """Release the space of removed samples in months that end before this aware time, unless a reader holds them.
 
-    An empty partition is dropped, a hollow one written anew. SQLite uses such room for what comes next.
+    Drops empty partitions and rewrites those that are mostly empty. SQLite reuses such space by itself.
     """
     if engine.dialect.name != "postgresql":
         return
@@ -67,7 +66,7 @@ def _free(engine: sa.Engine, name: str) -> None:
         if not rows:
             connection.exec_driver_sql(f"DROP TABLE {name}")
     if rows and size > _SMALL_BYTES and size > _HOLLOW * _ROW_BYTES * rows:
-        # Not VACUUM FULL: it runs outside of transactions, where behind a pooler no limit to the waiting can be set.
+        # Not VACUUM FULL: it runs outside transactions, where no lock timeout can be set behind a pooler.
         with engine.begin() as connection:
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
             key = connection.exec_driver_sql(_PRIMARY_KEY, (name,)).scalar_one()

@@ -1,4 +1,4 @@
-"""Sessions of PostgreSQL that do not depend on how its server, database, role or pooler is set up."""
+"""PostgreSQL sessions that do not depend on the settings of the server, database, role or pooler."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from endpoint_history.errors import ConfigurationError
 
-# What changes how values are read or shown. A role or a database may have other values (ALTER ROLE ... SET).
+# Settings that change how values are parsed or shown. A role or database may override them (ALTER ROLE ... SET).
 _SETTINGS = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, MDY",
@@ -21,16 +21,16 @@ _SETTINGS = {
 
 
 def postgres_engine(url: sa.URL, schema: str | None = None) -> sa.Engine:
-    """An engine for PostgreSQL, directly or behind a pooler that hands each transaction to another connection.
+    """Return an engine for PostgreSQL, directly or behind a pooler that may switch connections between transactions.
 
-    Works in `schema`, or where the user's search path leads. Nothing is kept between transactions: no prepared
-    statements, and settings last for one transaction. Connecting raises ConfigurationError where the database does not
+    Works in `schema`, or in that of the user's search path. No state outlives a transaction: there are no prepared
+    statements, and each transaction sets its settings. Connecting raises ConfigurationError if the database does not
     store UTF-8.
     """
     engine = sa.create_engine(
         url,
         pool_pre_ping=True,
-        isolation_level="READ COMMITTED",  # writers read what was committed while they waited for their lock
+        isolation_level="READ COMMITTED",  # so writers see what was committed while they waited for the lock
         connect_args={"connect_timeout": 10, "prepare_threshold": None},
     )
 

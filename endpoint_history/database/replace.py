@@ -1,4 +1,4 @@
-"""Write rows made anew over the old ones, and nothing that is as it was."""
+"""Replace rows by recomputed ones, and write only those that differ."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Rows = dict[tuple[Any, ...], tuple[Any, ...]]  # the other columns by those of t
 
 
 def replace(connection: sa.Connection, table: sa.Table, old: Rows, new: Rows) -> None:
-    """Make of the old rows, which are all that the table has of something, the new ones."""
+    """Delete and insert what turns the old rows into the new ones."""
     keys = list(table.primary_key.columns)
     delete = [
         {f"old_{column.name}": value for column, value in zip(keys, key, strict=True)}

@@ -1,4 +1,4 @@
-"""A second, empty set of tables beside the live ones, which one connection can see together with them.
+"""Shadow tables: a second, empty set of tables that one connection can use together with the live ones.
 
 SQLite attaches a second file, PostgreSQL has a second schema.
 """
@@ -25,7 +25,7 @@ _PREFIX = "rebuilt_"
 
 @dataclass(frozen=True, slots=True)
 class ShadowTables:
-    """`engine` works on the tables beside; `schema` is what a connection of `joined` calls them."""
+    """`engine` works on the shadow tables; in a connection of `joined`, they are in `schema`."""
 
     live: sa.Engine
     engine: sa.Engine
@@ -33,7 +33,7 @@ class ShadowTables:
 
     @contextlib.contextmanager
     def joined(self, *, writing: bool) -> Iterator[sa.Connection]:
-        """A transaction on the live tables that sees those beside under `schema`: the one writer's, or a snapshot."""
+        """Open a transaction on live and shadow tables: a write transaction, or a snapshot."""
         on_sqlite = self.live.dialect.name == "sqlite"
         isolation = {} if writing or on_sqlite else {"isolation_level": "REPEATABLE READ"}
         with self.live.connect().execution_options(writing=writing, **isolation) as connection:
@@ -51,9 +51,9 @@ class ShadowTables:
 
 @contextlib.contextmanager
 def shadow_tables(live: sa.Engine) -> Iterator[ShadowTables]:
-    """Empty tables beside the live ones, gone at the end."""
+    """Create empty shadow tables, and drop them at the end."""
     schema = f"{_PREFIX}{secrets.token_hex(4)}"
-    make = _file_beside if live.dialect.name == "sqlite" else _schema_beside
+    make = _shadow_file if live.dialect.name == "sqlite" else _shadow_schema
     with make(live, schema) as engine:
         try:
             metadata.create_all(engine)
@@ -63,11 +63,11 @@ def shadow_tables(live: sa.Engine) -> Iterator[ShadowTables]:
 
 
 @contextlib.contextmanager
-def _file_beside(live: sa.Engine, schema: str) -> Iterator[sa.Engine]:
+def _shadow_file(live: sa.Engine, schema: str) -> Iterator[sa.Engine]:
     path = Path(f"{live.url.database}.{schema}")
     for left in path.parent.glob(f"{Path(str(live.url.database)).name}.{_PREFIX}????????"):
         _remove_unless_held(left)
-    # The lock tells a file in use from one that a killed process left. SQLite's own locks are of another kind.
+    # The lock marks a file in use; a killed process leaves its file unlocked. SQLite uses locks of another kind.
     held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -93,11 +93,11 @@ def _remove(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _schema_beside(live: sa.Engine, schema: str) -> Iterator[sa.Engine]:
+def _shadow_schema(live: sa.Engine, schema: str) -> Iterator[sa.Engine]:
     _drop_left_schemas(live)
     with live.connect() as holder:
-        # While it is held, its schema is in use; without it, a killed process left the schema. The lock is a
-        # transaction's, as a pooler may give each transaction another session.
+        # The lock marks a schema in use; a killed process leaves its schema unlocked. It is a transaction's lock, as a
+        # pooler may give each transaction another session.
         holder.execute(select(sa.func.set_config("idle_in_transaction_session_timeout", "0", True)))
         holder.execute(select(sa.func.pg_advisory_xact_lock(_lock(schema))))
         try:
@@ -120,5 +120,5 @@ def _drop_left_schemas(live: sa.Engine) -> None:
 
 
 def _lock(schema: str) -> int:
-    """What makes a schema's own advisory lock: its name ends with a number."""
+    """Return the number of the schema's advisory lock, from its name."""
     return int(schema.removeprefix(_PREFIX), 16)

@@ -1,4 +1,4 @@
-"""Read DATABASE_URL: a SQLite file or a PostgreSQL database. Refuses what is neither before anything is created."""
+"""Read DATABASE_URL: a SQLite file or a PostgreSQL database. Refuses others before anything is created."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.io.local_path import local_path
 
-OLDEST_SQLITE = (3, 34)  # that of RHEL 9; the tests compare all SQL with it
+OLDEST_SQLITE = (3, 34)  # that of RHEL 9; the tests check all SQL against it
 _EXAMPLES = "sqlite:///data/history.db or postgresql://user@host/name"
 
 
 def parse_database_url(url: str) -> sa.URL:
     """Return the URL with its driver, and with `~` expanded in the path of a SQLite file.
 
-    Raises ConfigurationError for what is neither, for a path that can't be meant, and for a SQLite that is too old.
+    Raises ConfigurationError for other databases, for a path that can't be meant, and for a SQLite that is too old.
     """
     try:
         parsed = sa.make_url(url)

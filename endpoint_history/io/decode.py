@@ -9,13 +9,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 
+from endpoint_history.io import signatures
+
 MAX_BODY_BYTES = 5 * 1024 * 1024
 _MAX_LAYERS = 4
 _MAX_MEMBERS = 10_000  # a body of 5 MiB in blocks of 64 KiB has 80
 _STEP_BYTES = 16 * 1024  # a body of many tiny members must not be copied once for each
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
-_GZIP_MAGIC = b"\x1f\x8b"
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _GZIP_NAMES = {"gzip", "x-gzip"}
 _DEFLATE_NAMES = {"deflate", "x-deflate"}
 # Many servers put the character set into Content-Encoding; the body is then not encoded.
@@ -55,7 +55,7 @@ class Decoder:
         if self._layers and self._raw_bytes > MAX_BODY_BYTES:
             raise _too_large()
         self._keep(self._layers, piece)
-        while self.body.startswith(_GZIP_MAGIC):
+        while self.body.startswith(signatures.GZIP):
             if len(self._layers) == _MAX_LAYERS:
                 raise BodyRefusedError(f"more than {_MAX_LAYERS} content encodings")
             self._layers.append(_Gzip())
@@ -66,7 +66,7 @@ class Decoder:
         """Check that the body is complete. Raises BodyRefusedError if it is not."""
         for layer in self._layers:
             layer.finish()
-        if self.body.startswith(_ZSTD_MAGIC):
+        if self.body.startswith(signatures.ZSTD):
             raise BodyRefusedError("content encoding 'zstd' is not supported")
 
     def _keep(self, layers: Sequence[_Gzip | _Deflate], piece: bytes) -> None:
@@ -105,7 +105,7 @@ class _Gzip:
         """The first bytes of a member; none if there is only padding."""
         if self._members:
             piece = piece.lstrip(b"\0")
-            if not _GZIP_MAGIC.startswith(piece[:1]):
+            if not signatures.GZIP.startswith(piece[:1]):
                 raise BodyRefusedError("bytes after the end of the gzip body")
         if piece:
             self._member = zlib.decompressobj(_GZIP_WBITS)

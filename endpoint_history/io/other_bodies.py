@@ -7,15 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from endpoint_history.io.signatures import compression_of
 from endpoint_history.text import one_line
 
-_BEGINNINGS = (
-    (b"\x1f\x8b", "gzip"),
-    (b"PK\x03\x04", "zip"),
-    (b"BZh", "bzip2"),
-    (b"\xfd7zXZ\x00", "xz"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-)
 # A longer mark comes before the shorter one that it begins with.
 _ENCODINGS = (
     ("utf-32", (b"\xff\xfe\0\0", b"\0\0\xfe\xff", b"{\0\0\0", b"\0\0\0{", b"[\0\0\0", b"\0\0\0[")),
@@ -40,9 +34,8 @@ _MAX_LEVELS = 4
 
 def undecodable(body: bytes, at: int) -> str:
     """What bytes are that are not UTF-8; `at` is where that shows."""
-    for beginning, name in _BEGINNINGS:
-        if body.startswith(beginning):
-            return f"{name}-compressed bytes: decompress them first"
+    if name := compression_of(body):
+        return f"{name}-compressed bytes: decompress them first"
     return _other_encoding(body) or f"not UTF-8 at byte {at}"
 
 

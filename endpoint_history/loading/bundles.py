@@ -1,4 +1,4 @@
-"""Load bundles of the own archive into the database: after a crash, after the database was away, or all anew."""
+"""Load bundles of the archive: after a crash, after the database was unreachable, or for a rebuild."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from endpoint_history.archive.bundle_format import NAME_TIME
 from endpoint_history.archive.bundles import Archive
-from endpoint_history.archive.reader import Progress, Reading
+from endpoint_history.archive.reader import BundleReader, Progress
 from endpoint_history.database.clock import latest_accepted_time, refuse_future
 from endpoint_history.database.engine import translated_errors, writing
 from endpoint_history.errors import ConfigurationError, HistoryError, reason_of
@@ -31,15 +31,15 @@ from models.tables import runs
 
 _BATCH = 5000
 _BATCH_BYTES = 32 * 2**20
-_LOOKED_BACK = timedelta(days=7)
+_UNSEEN_SPAN = timedelta(days=7)
 
 
 @dataclass(slots=True)
 class Loaded:
-    """How many observations were read, left out unread, new, and how many change rows they moved.
+    """How many bundles and observations were read, left out, and new, and how many change rows changed.
 
-    `fresh` names the runs that the new ones are of. `damaged` tells by the name of a bundle what of it can't be read.
-    `problems` holds what could not be read of the observations themselves.
+    `fresh` names the runs of the new observations. `damaged` holds, by bundle, why it could not be read completely.
+    `problems` holds what could not be read in bodies.
     """
 
     bundles: int = 0
@@ -53,9 +53,9 @@ class Loaded:
 
 
 def load_missing_bundles(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
-    """Finish what earlier runs left: bundles cut by a crash, and bodies that the database has not seen.
+    """Recover and load bundles that the database lacks: after a crash, or after it was unreachable.
 
-    Gives a line for each that can't be. No old trouble keeps this run from looking.
+    Returns one message per problem. None of them stops the run that calls this.
     """
     troubles: list[str] = []
     try:
@@ -77,9 +77,9 @@ def load_missing_bundles(engine: sa.Engine, archive: Archive, now: datetime) -> 
 
 
 def interrupted_bundles(engine: sa.Engine, archive: Archive) -> list[str]:
-    """The bundles of runs that were not stored whole: those a crash or a database that was away left behind.
+    """Return the bundles of runs that were cut off by a crash or an unreachable database.
 
-    Not those of which somebody wanted only a part: their looks are counted.
+    Runs that were loaded in part on request have counts, and are not among them.
     """
     cut = runs.c.finished_at.is_(None) & (runs.c.ok + runs.c.gone + runs.c.failed == 0)
     with engine.connect() as connection:
@@ -88,11 +88,11 @@ def interrupted_bundles(engine: sa.Engine, archive: Archive) -> list[str]:
 
 
 def unseen_bundles(engine: sa.Engine, archive: Archive, now: datetime) -> list[str]:
-    """The bundles of the last days of which the database knows nothing, as it was away.
+    """Return the bundles of the last days whose runs are not in the database, as it was unreachable.
 
-    The archive, which may be far away, is asked once an hour, and where scheduled collects did not follow each other.
+    The archive may be slow to list, so it is listed once an hour, and when a scheduled collect was skipped.
     """
-    # A run that lies in the future, by a clock that was wrong, would hide what is missing until then.
+    # A run dated in the future, by a wrong clock, would hide the bundles missing until then.
     collects = (runs.c.kind == "collect") & runs.c.finished_at.is_not(None) & (runs.c.started_at <= now + TOLERANCE)
     newest = (
         select(runs.c.started_at, runs.c.cadence_seconds)
@@ -103,26 +103,26 @@ def unseen_bundles(engine: sa.Engine, archive: Archive, now: datetime) -> list[s
     with engine.connect() as connection:
         last, cadence_seconds = connection.execute(newest).one_or_none() or (None, None)
         if last is None:
-            return []  # a new database: its past is loaded by whoever asks for it
+            return []  # a new database: its past is loaded on request only
         follows = cadence_seconds and now - last < 1.5 * timedelta(seconds=cadence_seconds)
         if follows and hour_of(now) == hour_of(last):
             return []
         first = connection.execute(select(sa.func.min(runs.c.started_at)).where(collects)).scalar_one()
-        since = max(first, last - _LOOKED_BACK)
+        since = max(first, last - _UNSEEN_SPAN)
         names = archive.bundles(since=f"{since:{NAME_TIME}}")
         known = set(connection.execute(select(runs.c.name).where(runs.c.started_at >= since)).scalars())
     return [name for name in names if name not in known]
 
 
 def pending_bundles(engine: sa.Engine, archive: Archive) -> list[str]:
-    """The bundles of the archive whose run the database does not hold whole."""
+    """Return the bundles of the archive whose run is not completely stored."""
     with engine.connect() as connection:
         whole = set(connection.execute(select(runs.c.name).where(runs.c.finished_at.is_not(None))).scalars())
     return [name for name in archive.bundles() if name not in whole]
 
 
 def require_bundles(archive: Archive) -> list[str]:
-    """The bundles of the archive. Raises ConfigurationError where there never were any: it is the wrong one."""
+    """Return the bundles of the archive. Raises ConfigurationError if there never were any: its URL may be wrong."""
     names = archive.bundles()
     if not names and not archive.withdrawn():
         raise ConfigurationError(f"there is no bundle in the archive {archive.location}; ARCHIVE_URL names it")
@@ -137,18 +137,21 @@ def load_bundles(
     takes: Callable[[Observation], bool] = lambda _: True,
     progress: Progress | None = None,
 ) -> Loaded:
-    """Load what is wanted of these bundles. Where the archive or the database goes away, what is stored stays."""
+    """Load the observations of these bundles that `takes` accepts, in batches.
+
+    Raises HistoryError if the archive or database becomes unreachable; stored batches stay.
+    """
     load = _Load(engine)
     latest = latest_accepted_time(engine)
-    reading = Reading(archive, names, progress)
+    reading = BundleReader(archive, names, progress)
     with relaxed_gc():
         for name in names:
             load.begin(name)
-            for look in refuse_future(reading.looks(name), latest, archive.path(name)):
-                if isinstance(look, Refused):
-                    load.so_far.damaged[name] = look
-                elif takes(look):
-                    load.take(name, look)
+            for item in refuse_future(reading.looks(name), latest, archive.path(name)):
+                if isinstance(item, Refused):
+                    load.so_far.damaged[name] = item
+                elif takes(item):
+                    load.take(name, item)
                 else:
                     load.leave(name)
             load.end(name)
@@ -159,8 +162,8 @@ def load_bundles(
 
 
 @dataclass(slots=True)
-class _Part:
-    """What is read of one bundle: its looks by outcome, when the last was, whether something was left out."""
+class _BundleState:
+    """What was read of one bundle: observations by outcome, time of the last, and whether all were taken."""
 
     counts: Counter[Outcome] = field(default_factory=Counter)
     last: datetime | None = None
@@ -169,23 +172,23 @@ class _Part:
 
 
 class _Load:
-    """Looks are stored many at once, of several bundles: a row that each look changes is then written once."""
+    """Looks are stored many at once, of several bundles: a row that each observation changes is then written once."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self.so_far = Loaded()
         self._engine = engine
         self._batch: list[Observation] = []
         self._bytes = 0
-        self._parts: dict[str, _Part] = {}
+        self._parts: dict[str, _BundleState] = {}
 
     def begin(self, name: str) -> None:
-        self._parts[name] = _Part()
+        self._parts[name] = _BundleState()
 
-    def take(self, name: str, look: Observation) -> None:
+    def take(self, name: str, observation: Observation) -> None:
         part = self._parts[name]
-        part.last = max(part.last or look.observed_at, look.observed_at)
-        self._batch.append(look)
-        self._bytes += len(look.body or b"")
+        part.last = max(part.last or observation.observed_at, observation.observed_at)
+        self._batch.append(observation)
+        self._bytes += len(observation.body or b"")
         if len(self._batch) == _BATCH or self._bytes >= _BATCH_BYTES:
             self.store()
 
@@ -198,11 +201,11 @@ class _Load:
         self._parts[name].is_ended = True
 
     def store(self) -> None:
-        """Store what was taken, and note the bundles that ended, in one transaction."""
-        read = [(look, parse_or_fail(look)) for look in self._batch]
-        for look, reading in read:
-            self._parts[look.run.name].counts[reading.outcome] += 1
-            self.so_far.problems.add(look, reading)
+        """Store the batch, and record the bundles that ended, in one transaction."""
+        read = [(observation, parse_or_fail(observation)) for observation in self._batch]
+        for observation, reading in read:
+            self._parts[observation.run.name].counts[reading.outcome] += 1
+            self.so_far.problems.add(observation, reading)
         with translated_errors(self._engine), writing(self._engine) as connection:
             stored = store(connection, read)
             for name in [name for name, part in self._parts.items() if part.is_ended]:
@@ -213,9 +216,9 @@ class _Load:
         self.so_far.changed += stored.changed
         self._batch, self._bytes = [], 0
 
-    def _note(self, connection: sa.Connection, name: str, part: _Part) -> None:
+    def _note(self, connection: sa.Connection, name: str, part: _BundleState) -> None:
         if name in self.so_far.damaged:
-            return  # not stored whole: it is told again until somebody has mended or removed the bundle
+            return  # not complete: it is reported again until the bundle is repaired or withdrawn
         if part.is_whole:
             finish_run(connection, name, part.counts, part.last)
         elif part.counts:
@@ -224,7 +227,7 @@ class _Load:
 
 @contextmanager
 def relaxed_gc() -> Iterator[None]:
-    """Let Python's collector of cycles rest: it would walk each batch many times, a quarter of a load's time."""
+    """Run the garbage collector less often during bulk loads, where it would take a quarter of the time."""
     usual = gc.get_threshold()
     gc.set_threshold(100_000, *usual[1:])
     try:

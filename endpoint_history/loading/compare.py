@@ -1,4 +1,4 @@
-"""Compare the live tables with those that were built beside them from the archive, row for row."""
+"""Compare the live tables with shadow tables built from the archive, row by row."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from models.tables import (
 _SHOWN = 5
 _SHORT = 60
 _Key = tuple[Any, ...]
-# Where samples may be gone: from when on a table can be compared, by the time before which rollups are final.
-_THINNED: dict[sa.Table, tuple[str, Callable[[datetime], datetime | date]]] = {
-    uptime_samples: ("observed_at", lambda settled: settled - LOOKBACK),
-    uptime_hourly: ("hour_at", lambda settled: settled),
-    uptime_daily: ("day", lambda settled: settled.date()),
-    catalogue_daily: ("day", lambda settled: settled.date()),
-    incident_spans: ("started_at", lambda settled: settled + LOOKBACK),
+# Tables that retention changes: their time column, and the time from which they can be compared, by the watermark.
+_LIMITED_BY_RETENTION: dict[sa.Table, tuple[str, Callable[[datetime], datetime | date]]] = {
+    uptime_samples: ("observed_at", lambda watermark: watermark - LOOKBACK),
+    uptime_hourly: ("hour_at", lambda watermark: watermark),
+    uptime_daily: ("day", lambda watermark: watermark.date()),
+    catalogue_daily: ("day", lambda watermark: watermark.date()),
+    incident_spans: ("started_at", lambda watermark: watermark + LOOKBACK),
 }
-# What names a row where others point to it.
-_NAMES = {
+# The natural key of each table that others refer to.
+_NATURAL_KEYS = {
     "runs": ("name",),
     "targets": ("author", "slug"),
     "models": ("openrouter_id",),
@@ -48,7 +48,7 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Rows of a table that only one side has: the database, or what the archive gives. `examples` names a few."""
+    """How many rows of a table only the database has, and only the archive. `examples` describes a few."""
 
     table: str
     only_database: int
@@ -56,25 +56,25 @@ class Difference:
     examples: tuple[str, ...]
 
 
-def compare(connection: sa.Connection, schema: str, settled: datetime | None) -> list[Difference]:
-    """The tables that differ from those of `schema`, in rows that thinning before `settled` can't have changed."""
+def compare(connection: sa.Connection, schema: str, watermark: datetime | None) -> list[Difference]:
+    """Return the tables that differ from those of `schema`, in rows that retention can't have changed."""
     tables = [table for table in metadata.sorted_tables if table not in {retention, *NO_HISTORY}]
-    found = [_difference(connection, table, schema, settled) for table in tables]
+    found = [_difference(connection, table, schema, watermark) for table in tables]
     return [difference for difference in found if difference.only_database or difference.only_archive]
 
 
-def _difference(connection: sa.Connection, table: sa.Table, schema: str, settled: datetime | None) -> Difference:
+def _difference(connection: sa.Connection, table: sa.Table, schema: str, watermark: datetime | None) -> Difference:
     live, built = _natural(table, None), _natural(table, schema)
-    if settled and table in _THINNED:
-        name, first = _THINNED[table]
+    if watermark and table in _LIMITED_BY_RETENTION:
+        name, first = _LIMITED_BY_RETENTION[table]
         name = f"{table.name}_{name}"
-        live, built = (rows.where(rows.selected_columns[name] >= first(settled)) for rows in (live, built))
+        live, built = (rows.where(rows.selected_columns[name] >= first(watermark)) for rows in (live, built))
     if table is runs:
-        # One that is under way, or was cut off, is not whole yet, whatever there is of its bundle.
+        # A run under way, or cut off, is incomplete, whatever its bundle holds.
         is_open = select(runs.c.name).where(runs.c.finished_at.is_(None))
         live = live.where(live.selected_columns.runs_finished_at.is_not(None))
         built = built.where(built.selected_columns.runs_name.not_in(is_open))
-    names = _NAMES.get(table.name) or [column.name for column in table.primary_key]
+    names = _NATURAL_KEYS.get(table.name) or [column.name for column in table.primary_key]
     keys = _natural(table, None, names).selected_columns.keys()
     counts, shown = [], []
     for here, there in ((live, built), (built, live)):
@@ -86,7 +86,7 @@ def _difference(connection: sa.Connection, table: sa.Table, schema: str, settled
 
 
 def _examples(live: Mapping[_Key, sa.RowMapping], built: Mapping[_Key, sa.RowMapping]) -> Iterator[str]:
-    """Each row by what names it: on which side it stands alone, or in what the two sides differ."""
+    """Yield each row by its natural key: the side that has it, or the columns that differ."""
     for key in sorted(live.keys() | built.keys(), key=str):
         name = " ".join(map(str, key))
         if key in live and key in built:
@@ -107,7 +107,7 @@ def _short(value: Any) -> str:
 
 
 def _natural(table: sa.Table, schema: str | None, names: Iterable[str] | None = None) -> sa.Select[Any]:
-    """All rows of a table, or these columns of them, natural keys in the place of surrogate ids, which may differ."""
+    """Select a table, or these columns of it, with natural keys in place of surrogate ids, which may differ."""
     rows = shadow_table(table, schema)
     columns: list[sa.ColumnElement[Any]] = []
     names = names or [column.name for column in table.c if column.name != "id"]
@@ -124,7 +124,7 @@ def _add(
     names: Iterable[str],
     schema: str | None,
 ) -> sa.FromClause:
-    """Add these columns of `rows`, and what names the rows that they point to."""
+    """Add these columns of `rows`, and the natural keys of the rows that they refer to."""
     for name in names:
         keys = table.c[name].foreign_keys
         if not keys:
@@ -133,10 +133,10 @@ def _add(
             target = key.column.table
             pointed = shadow_table(target, schema).alias()
             joined = joined.outerjoin(pointed, pointed.c.id == rows.c[name])
-            joined = _add(columns, joined, pointed, target, names=_NAMES[target.name], schema=schema)
+            joined = _add(columns, joined, pointed, target, names=_NATURAL_KEYS[target.name], schema=schema)
     return joined
 
 
 def shadow_table(table: sa.Table, schema: str | None) -> sa.Table:
-    """The table of this name in the schema beside; None: the live one."""
+    """Return the shadow table of this name in `schema`, or the live table if it is None."""
     return table if schema is None else table.to_metadata(sa.MetaData(), schema=schema)

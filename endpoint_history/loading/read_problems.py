@@ -1,4 +1,4 @@
-"""What could not be read of bodies that count all the same. Values only."""
+"""What could not be read in bodies that count nevertheless. Values only."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from models.observation import Observation
 
 @dataclass(slots=True)
 class ReadProblems:
-    """Endpoints that could not be read (`unread`) of so many `bodies`, and what this version does not know (`drift`).
+    """Endpoints that could not be read (`unread`), in how many `bodies`, and unknown keys and values (`drift`).
 
-    Such a body lists what could be read of it, but proves no absence. Drift costs nothing: it is kept with its value.
+    Such a body lists the endpoints that could be read, but proves no absence. Drift is stored with its value.
     """
 
     bodies: int = 0
     unread: Reasons = field(default_factory=Reasons)
     drift: Reasons = field(default_factory=Reasons)
 
-    def add(self, look: Observation, reading: ParsedObservation) -> None:
+    def add(self, observation: Observation, reading: Reading) -> None:
         """Count what could not be read of one body."""
-        origin = look.origin or f"{look.target} at {look.observed_at:%Y-%m-%d %H:%M:%S}"
+        origin = observation.origin or f"{observation.target} at {observation.observed_at:%Y-%m-%d %H:%M:%S}"
         self.bodies += bool(reading.unread)
         for unread in reading.unread:
             self.unread.add(Refused(f"{origin} endpoint {unread.position + 1}", unread.reason))

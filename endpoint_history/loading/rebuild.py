@@ -1,6 +1,6 @@
-"""Build all history anew from the archive, beside the live tables: to put it in their place, or to compare.
+"""Rebuild all history from the archive in shadow tables: to replace the live tables, or to verify them.
 
-The proof that the database is derived and that nothing is lost.
+This proves that the database is derived from the archive and that nothing is lost.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ _ADVICE = "put back a whole copy of it, or leave that run out: endpoint-history 
 
 
 def rebuild(engine: sa.Engine, archive: Archive, progress: Progress = lambda *_: None) -> Loaded:
-    """Replace the live history by one built from the archive in one transaction, or leave all as it was.
+    """Replace the live history by one built from the archive, in one transaction, or change nothing.
 
-    Withdrawn runs are left out. Raises HistoryError if there is no bundle, if one is damaged, or if one is missing of a
-    run that the database holds.
+    Withdrawn runs are left out. Raises HistoryError if there is no bundle, if one is damaged, or if the bundle of a run
+    in the database is missing.
     """
-    with shadow_tables(engine) as aside:
-        loaded = _load_all(aside, archive, progress)
+    with shadow_tables(engine) as shadow:
+        loaded = _load_all(shadow, archive, progress)
         if loaded.damaged:
             raise HistoryError(_refusal(loaded))
-        with _caught_up(aside, archive, loaded, writing=True) as connection:
+        with _complete_shadow(shadow, archive, loaded, writing=True) as connection:
             withdrawn = archive.withdrawn()
-            _refuse_withdrawn(connection, aside.schema, withdrawn)
-            _put_in_place(connection, aside.schema, withdrawn)
+            _refuse_withdrawn(connection, shadow.schema, withdrawn)
+            _replace_live_tables(connection, shadow.schema, withdrawn)
             connection.commit()
     return loaded
 
@@ -55,22 +55,22 @@ def rebuild(engine: sa.Engine, archive: Archive, progress: Progress = lambda *_:
 def verify(
     engine: sa.Engine, archive: Archive, progress: Progress = lambda *_: None
 ) -> tuple[Loaded, list[Difference], datetime | None]:
-    """What was read, and where the live tables differ from what the archive gives, row for row.
+    """Compare the live tables with the archive, row by row. Returns what was read, the differences and the watermark.
 
-    If a bundle is damaged or missing (`damaged`), nothing is compared: the database may hold the only good copy. Where
-    samples may have been thinned: the midnight from which on uptime is compared.
+    If a bundle is damaged or missing (`damaged`), nothing is compared: the database may hold the only good copy. If
+    there is a watermark, uptime is compared from there on.
     """
-    with shadow_tables(engine) as aside:
-        loaded = _load_all(aside, archive, progress)
+    with shadow_tables(engine) as shadow:
+        loaded = _load_all(shadow, archive, progress)
         loaded.damaged |= _half_withdrawn(engine, archive)
-        with _caught_up(aside, archive, loaded, writing=False) as connection:
-            settled = read_watermark(connection)
-            found = [] if loaded.damaged else compare(connection, aside.schema, settled)
-    return loaded, found, settled
+        with _complete_shadow(shadow, archive, loaded, writing=False) as connection:
+            watermark = read_watermark(connection)
+            found = [] if loaded.damaged else compare(connection, shadow.schema, watermark)
+    return loaded, found, watermark
 
 
 def has_history(engine: sa.Engine) -> bool:
-    """Whether anything has been loaded into the database."""
+    """True if the database holds any observation."""
     with engine.connect() as connection:
         return connection.execute(select(observations.c.id).limit(1)).first() is not None
 
@@ -87,56 +87,64 @@ def _advice(name: str, refused: Refused) -> str:
     return "" if isinstance(refused, AheadOfClock) else f"; {_ADVICE} {name} --reason TEXT"
 
 
-def _load_all(aside: ShadowTables, archive: Archive, progress: Progress) -> Loaded:
+def _load_all(shadow: ShadowTables, archive: Archive, progress: Progress) -> Loaded:
     archive.recover()
-    return load_bundles(aside.engine, archive, require_bundles(archive), progress=progress)
+    return load_bundles(shadow.engine, archive, require_bundles(archive), progress=progress)
 
 
 @contextlib.contextmanager
-def _caught_up(aside: ShadowTables, archive: Archive, loaded: Loaded, *, writing: bool) -> Iterator[sa.Connection]:
-    """A connection in whose transaction the tables beside hold every run that the live ones hold.
+def _complete_shadow(
+    shadow: ShadowTables, archive: Archive, loaded: Loaded, *, writing: bool
+) -> Iterator[sa.Connection]:
+    """Open a transaction in which the shadow tables hold every run that the live tables hold.
 
-    A run under way beside has no bundle yet, so this waits for its end. What is lost raises HistoryError where the
-    tables are to be written, and is added to `loaded.damaged` else.
+    A run under way has no bundle yet, so this waits for its end. Runs missing from the archive raise HistoryError if
+    `writing`; otherwise they are added to `loaded.damaged`.
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
     found: list[str] | None = None
     while True:
         if not writing:
-            roll_up(aside.live)  # what a process left that was killed
-        with aside.joined(writing=writing) as connection:
+            roll_up(shadow.live)  # in case a killed process left dirty days
+        with shadow.joined(writing=writing) as connection:
             if writing:
                 lock_writers(connection)
-            missing = _missing(connection, aside.schema, archive)
-            stale = not writing and is_dirty(connection)
+            missing = _missing(connection, shadow.schema, archive)
+            dirty = not writing and is_dirty(connection)
             under_way = [name for name, is_open in missing.items() if is_open and name not in loaded.damaged]
             is_lost = time.monotonic() > deadline or (found == [] and not under_way)
-            if not stale and (not missing or (is_lost and not writing)):
+            if not dirty and (not missing or (is_lost and not writing)):
                 loaded.damaged |= _lost(archive, missing, loaded)
                 yield connection
                 return
-        if stale and time.monotonic() < deadline:
-            continue  # a run beside was quicker
-        if stale:
-            raise HistoryError("nothing was compared: the runs beside leave no moment at which all rollups stand")
-        if is_lost:
-            name, reason = min(_lost(archive, missing, loaded).items())
-            raise HistoryError(
-                f"nothing was changed: the run {name} is in the database, but not whole in the archive: {reason}"
-                f"{_advice(name, reason)}"
-            )
+        if dirty and time.monotonic() < deadline:
+            continue  # another run stored observations meanwhile
+        if dirty or is_lost:
+            raise _incomplete(archive, missing, loaded, is_dirty=dirty)
         if found == []:
             time.sleep(_PAUSE_SECONDS)
         archive.recover()
-        found = [name for name in pending_bundles(aside.engine, archive) if name not in loaded.damaged]
-        loaded.damaged |= load_bundles(aside.engine, archive, found).damaged
+        found = [name for name in pending_bundles(shadow.engine, archive) if name not in loaded.damaged]
+        loaded.damaged |= load_bundles(shadow.engine, archive, found).damaged
+
+
+def _incomplete(archive: Archive, missing: dict[str, bool], loaded: Loaded, *, is_dirty: bool) -> HistoryError:
+    if is_dirty:
+        return HistoryError(
+            "nothing was compared: other runs keep changing the history; try again when they have ended"
+        )
+    name, reason = min(_lost(archive, missing, loaded).items())
+    return HistoryError(
+        f"nothing was changed: the run {name} is in the database, but not complete in the archive: {reason}"
+        f"{_advice(name, reason)}"
+    )
 
 
 def _missing(connection: sa.Connection, schema: str, archive: Archive) -> dict[str, bool]:
-    """The runs of the live tables that are not whole beside, whether each may be under way. Not those withdrawn."""
+    """Return the live runs that are incomplete in the shadow tables, and whether each may be under way."""
     built = shadow_table(runs, schema).alias("built")
-    counted, counted_beside = (table.c.ok + table.c.gone + table.c.failed for table in (runs, built))
-    whole = sa.exists().where(built.c.name == runs.c.name, built.c.finished_at.is_not(None), counted_beside >= counted)
+    counted, counted_shadow = (table.c.ok + table.c.gone + table.c.failed for table in (runs, built))
+    whole = sa.exists().where(built.c.name == runs.c.name, built.c.finished_at.is_not(None), counted_shadow >= counted)
     looked = sa.exists().where(observations.c.run_id == runs.c.id)
     query = select(runs.c.name, runs.c.finished_at.is_(None)).where(looked, ~whole)
     found = {name: bool(is_open) for name, is_open in connection.execute(query)}
@@ -145,7 +153,7 @@ def _missing(connection: sa.Connection, schema: str, archive: Archive) -> dict[s
 
 
 def _lost(archive: Archive, missing: dict[str, bool], loaded: Loaded) -> dict[str, Refused]:
-    """Why of each missing run the archive does not give what the database holds."""
+    """Return, for each missing run, why the archive does not hold what the database has of it."""
     lost: dict[str, Refused] = {}
     for name, is_open in missing.items():
         reason = "it holds fewer observations than the database has of this run"
@@ -157,9 +165,9 @@ def _lost(archive: Archive, missing: dict[str, bool], loaded: Loaded) -> dict[st
 
 
 def _half_withdrawn(engine: sa.Engine, archive: Archive) -> dict[str, Refused]:
-    """Runs that a note withdraws, but that the database still holds: a withdrawal was cut off, or the note is no such.
+    """Return the withdrawn runs that the database still holds: a withdrawal was cut off, or its note is a mistake.
 
-    Nothing may be concluded from what only the database has of them.
+    The database may hold the only copy of them, so nothing is compared.
     """
     proved = select(runs.c.name).where(sa.exists().where(observations.c.run_id == runs.c.id))
     with engine.connect() as connection:
@@ -172,14 +180,14 @@ def _half_withdrawn(engine: sa.Engine, archive: Archive) -> dict[str, Refused]:
 
 
 def _refuse_withdrawn(connection: sa.Connection, schema: str, withdrawn: set[str]) -> None:
-    """Raise HistoryError if a run was withdrawn by another process after its bundle was loaded here."""
+    """Raise HistoryError if another process withdrew a run after its bundle was loaded here."""
     names = set(connection.execute(select(shadow_table(runs, schema).c.name)).scalars())
     if late := sorted(names & withdrawn):
         raise HistoryError(f"nothing was changed: the run {late[0]} was withdrawn meanwhile; run the command again")
 
 
-def _put_in_place(connection: sa.Connection, schema: str, withdrawn: set[str]) -> None:
-    begun = [row for row in _begun(connection, schema) if row["name"] not in withdrawn]
+def _replace_live_tables(connection: sa.Connection, schema: str, withdrawn: set[str]) -> None:
+    started = [row for row in _started_runs(connection, schema) if row["name"] not in withdrawn]
     made = [table for table in metadata.sorted_tables if table not in NO_HISTORY]
     for table in reversed(made):
         connection.execute(table.delete())
@@ -191,12 +199,12 @@ def _put_in_place(connection: sa.Connection, schema: str, withdrawn: set[str]) -
             newest = select(sa.func.coalesce(sa.func.max(table.c.id), 0) + 1).scalar_subquery()
             sequence = sa.func.pg_get_serial_sequence(table.name, "id")
             connection.execute(select(sa.func.setval(sequence, newest, False)))
-    if begun:
-        connection.execute(runs.insert(), begun)
+    if started:
+        connection.execute(runs.insert(), started)
 
 
-def _begun(connection: sa.Connection, schema: str) -> list[dict[str, Any]]:
-    """The runs that have stored no look yet: a collect under way needs its own, to be taken up should it be cut."""
+def _started_runs(connection: sa.Connection, schema: str) -> list[dict[str, Any]]:
+    """Return the runs without observations yet: a collect under way needs its row, to be resumed if it is cut off."""
     built = shadow_table(runs, schema).alias("built")
     query = select(*(column for column in runs.c if column.name != "id"))
     rows = connection.execute(query.where(runs.c.name.not_in(select(built.c.name)))).mappings()

@@ -1,8 +1,8 @@
-"""Withdraw runs: leave the history as if they had never happened, until they are restored.
+"""Withdraw runs: make the history as if they had never happened, until they are restored.
 
-The note beside a bundle hides it from everything that loads; the history is then rebuilt from the other bundles, in one
-transaction. So what another run also observed stays, proved by that run. To restore a run, its bundle is loaded like
-any late data. Both can be repeated: what was killed half-way is finished.
+A note hides the bundle from everything that loads; the history is then rebuilt from the other bundles in one
+transaction. An observation that another run also made stays, with that run as its source. To restore a run, its bundle
+is loaded like any late data. Both can be repeated, which completes what was interrupted.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from endpoint_history.database.engine import translated_errors, writing
 from endpoint_history.errors import ConfigurationError, HistoryError
 from endpoint_history.loading.bundles import Loaded, load_bundles
 from endpoint_history.loading.rebuild import rebuild
-from endpoint_history.loading.run_list import kind_of, read_runs
+from endpoint_history.loading.run_list import kind_of, observed_spans, read_runs
 from endpoint_history.suggestions import closest
 from models.observation import Run
 from models.tables import observations, runs
 
-# So long a run may go on without a bundle, before it counts as lost with the machine that made it.
+# A run without a bundle for longer than this counts as lost, with the machine that ran it.
 _LONGEST_RUN = timedelta(days=1)
 _PARTS_OF_A_NAME = 3  # time, kind and token: less would be many runs at once
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """The runs that are withdrawn now. `loaded` is what the history was rebuilt from; None if it held none of them.
+    """The withdrawn runs. `loaded` is what the history was rebuilt from; None if it held none of them.
 
-    `later_backfills` are backfills that were made after one of them, and that skipped what it already had brought.
+    `later_backfills` ran after one of them and skipped the observations that it had.
     """
 
     names: Sequence[str]
@@ -51,10 +51,10 @@ def withdraw(
     at: datetime,
     progress: Progress = lambda *_: None,
 ) -> Withdrawn:
-    """Withdraw these runs; the name of a walk stands for all its shards. `at` is now.
+    """Withdraw these runs; the name of a collect includes all its shards. `at` is now.
 
-    Raises ConfigurationError for a run that nobody knows and a reason that says nothing, HistoryError if one is under
-    way or the history can't be rebuilt. All is then as it was before.
+    Raises ConfigurationError for an unknown run or an empty reason, HistoryError if a run is under way or the history
+    can't be rebuilt. Nothing has changed then.
     """
     reason = _checked(reason)
     with translated_errors(engine):
@@ -65,10 +65,12 @@ def withdraw(
             _refuse_open(archive, name, rows.get(name), at)
         new = [name for name in wanted if name not in before]
         loaded = None
+        with engine.connect() as connection:
+            spans = observed_spans(connection, new)
         try:
             for name in new:
-                archive.withdraw(_note(name, rows.get(name), reason, at))
-            if _prove_anything(engine, wanted):
+                archive.withdraw(_note(name, rows.get(name), spans.get(name), reason, at))
+            if _have_observations(engine, wanted):
                 loaded = rebuild(engine, archive, progress)
             else:
                 _forget(engine, wanted)
@@ -81,7 +83,7 @@ def withdraw(
 
 
 def withdraw_unstored(engine: sa.Engine, archive: Archive, run: Run, reason: str, at: datetime) -> None:
-    """Withdraw a run that has archived something and stored nothing. Raises HistoryError."""
+    """Withdraw a run that has archived bodies but stored nothing. Raises HistoryError."""
     archive.withdraw(WithdrawalNote(run=run.name, reason=reason, withdrawn_at=at, source=run.source))
     with translated_errors(engine):
         _forget(engine, [run.name])
@@ -90,9 +92,9 @@ def withdraw_unstored(engine: sa.Engine, archive: Archive, run: Run, reason: str
 def restore(
     engine: sa.Engine, archive: Archive, names: Iterable[str], progress: Progress = lambda *_: None
 ) -> tuple[list[str], Loaded]:
-    """Load withdrawn runs again, and say which, and what was read. Those that the database holds whole are left alone.
+    """Load withdrawn runs again. Returns their names, and what was read. Completely stored runs are skipped.
 
-    Raises ConfigurationError for a run that nobody knows, HistoryError if its bundle is not in the archive.
+    Raises ConfigurationError for an unknown run, HistoryError if its bundle is not in the archive.
     """
     with translated_errors(engine):
         rows, withdrawn = read_runs(engine), archive.withdrawn()
@@ -116,7 +118,7 @@ def _checked(reason: str) -> str:
 
 
 def _named(names: Iterable[str], known: set[str]) -> list[str]:
-    """Every known run of these names, the shards of a walk with it."""
+    """Return the known runs of these names, with the shards of a collect."""
     found: set[str] = set()
     for name in names:
         of_name = {run for run in known if run == name or run.startswith(f"{name}-")}
@@ -139,8 +141,8 @@ def _refuse_open(archive: Archive, name: str, row: sa.RowMapping | None, at: dat
         )
 
 
-def _prove_anything(engine: sa.Engine, names: Sequence[str]) -> bool:
-    """Whether any observation of the database is proved by these runs. If none is, it has nothing but their names."""
+def _have_observations(engine: sa.Engine, names: Sequence[str]) -> bool:
+    """True if these runs are the source of any stored observation. Otherwise the database only has their names."""
     query = sa.select(observations.c.id).join(runs).where(runs.c.name.in_(names)).limit(1)
     with engine.connect() as connection:
         return connection.execute(query).first() is not None
@@ -152,6 +154,16 @@ def _forget(engine: sa.Engine, names: Sequence[str]) -> None:
         connection.execute(runs.delete().where(runs.c.name.in_(names), ~proves))
 
 
-def _note(name: str, row: sa.RowMapping | None, reason: str, at: datetime) -> WithdrawalNote:
+def _note(
+    name: str, row: sa.RowMapping | None, span: tuple[datetime, datetime] | None, reason: str, at: datetime
+) -> WithdrawalNote:
     known = {column: row[column] for column in ("source", "finished_at", "ok", "gone", "failed")} if row else {}
-    return WithdrawalNote(run=name, reason=reason, withdrawn_at=at.replace(microsecond=0), **known)
+    first, last = span or (None, None)
+    return WithdrawalNote(
+        run=name,
+        reason=reason,
+        withdrawn_at=at.replace(microsecond=0),
+        first_observed_at=first,
+        last_observed_at=last,
+        **known,
+    )

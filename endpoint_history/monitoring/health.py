@@ -22,7 +22,7 @@ from endpoint_history.monitoring.schedules import Schedules
 from endpoint_history.monitoring.status import Status, read_status, status_lines
 from endpoint_history.settings import Settings
 from endpoint_history.targets import TargetList
-from endpoint_history.text import printable
+from endpoint_history.text import count_text, printable
 
 AskPrefect = Callable[[], Schedules | None]
 _LEAST_ROOM = 2**30  # what the whole catalogue takes in some months
@@ -101,7 +101,8 @@ def health_lines(health: Health) -> Iterator[str]:
         yield f"Disk       {_gigabytes(health.room)} free"
     if isinstance(health.schedules, Schedules):
         found = health.schedules
-        yield f"Prefect    {found.server}: {found.deployed} deployments, {found.late} runs late"
+        late = f"{count_text(found.late, 'run')} late"
+        yield f"Prefect    {found.server}: {count_text(found.deployed, 'deployment')}, {late}"
     yield from (f"Trouble    {printable(problem)}" for problem in health.problems)
 
 

@@ -1,4 +1,4 @@
-"""Is history being kept? Asked of the database and the archive."""
+"""Is history being kept? Read from the database and the archive."""
 
 from __future__ import annotations
 
@@ -10,31 +10,23 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from endpoint_history.archive.bundle_format import collect_name
-from endpoint_history.reporting.collect_report import span_text
-from endpoint_history.store.dimensions import of_collect
-from endpoint_history.text import printable
+from endpoint_history.monitoring.collects import (
+    MISSED_CADENCES,
+    LastCollect,
+    cadence_of,
+    count_stale,
+    last_collect,
+    newest_observations,
+    runs_of_last_collect,
+)
+from endpoint_history.text import count_text, printable
+from endpoint_history.times import duration_text
 from models.tables import drift, endpoints, models, observations, runs, targets
 from models.views import observation_gaps
 
-DEFAULT_CADENCE = timedelta(minutes=30)
-_MISSED = 3  # cadences without an observation before history counts as stale
 _MOST = 20
 _CLOCK_ERROR = timedelta(minutes=5)
 _LATELY = timedelta(days=7)
-
-
-@dataclass(frozen=True, slots=True)
-class LastRun:
-    """The newest collect with its shards: when it began and ended (None: not all did), its cadence, and its counts."""
-
-    name: str
-    started_at: datetime
-    finished_at: datetime | None
-    cadence: timedelta
-    ok: int
-    gone: int
-    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +43,14 @@ class Gaps:
 class Status:
     """What is kept and how fresh it is.
 
-    `targets` is how many the newest whole walk asked for, what was dropped from the list since is no news; where it was
-    in shards, how many those of its last day did. `failing`
-    are those whose newest look failed, with the reason and when the last good one came; `stale` is how many had no good
-    look for three cadences; `never_seen` are those that never showed a model. `archive_bytes` is None where the archive
-    can't be reached.
+    `targets` counts those of the last finished collect; if it was in shards, those of its last day. `failing` are those
+    whose newest observation failed, with the reason and the time of the newest evidence. `stale` counts targets without
+    evidence for three cadences; `never_seen` are those that never showed a model. `archive_bytes` is None if the
+    archive can't be reached.
     """
 
     now: datetime
-    last_run: LastRun | None
+    last_run: LastCollect | None
     newest_observation: datetime | None
     newest_run: str | None
     targets: int
@@ -90,13 +81,13 @@ class Status:
         elif self.age < -_CLOCK_ERROR:
             at = _time(self.newest_observation)
             found.append(
-                f"the newest evidence lies in the future ({at}, by run {self.newest_run}): set this machine's clock,"
+                f"the newest evidence is in the future ({at}, by run {self.newest_run}): set this machine's clock,"
                 f" or, if that run's was wrong: endpoint-history runs withdraw {self.newest_run} --reason TEXT"
             )
-        elif self.age > _MISSED * _cadence(self.last_run):
-            found.append(f"the newest evidence is {span_text(self.age)} old")
+        elif self.age > MISSED_CADENCES * cadence_of(self.last_run):
+            found.append(f"the newest evidence is {duration_text(self.age)} old")
         if 2 * self.stale > self.targets:
-            found.append(f"{self.stale} of {self.targets} targets without a good look for {_MISSED} cadences")
+            found.append(f"{stale_text(self.stale, self.targets)}")
         if not self.archive_bytes:
             found.append(f"the archive {self.archive} {'is empty' if self.archive_bytes == 0 else 'has no answer'}")
         return found
@@ -109,18 +100,18 @@ def read_status(
     o = observations
     evidence = select(o.c.observed_at, runs.c.name).select_from(o.join(runs)).where(o.c.is_evidence)
     newest = connection.execute(evidence.order_by(o.c.observed_at.desc()).limit(1)).one_or_none() or (None, None)
-    last_run = _last_run(connection)
-    walk = _last_walk(connection)
-    looks = _newest_looks(connection, walk)
+    last_run = last_collect(connection)
+    collect = runs_of_last_collect(connection)
+    looks = newest_observations(connection, collect)
     return Status(
         now=now,
         last_run=last_run,
         newest_observation=newest[0],
         newest_run=newest[1],
         targets=len(looks),
-        stale=_count_stale(looks, now - _MISSED * _cadence(last_run)),
+        stale=count_stale(looks, now - MISSED_CADENCES * cadence_of(last_run)),
         failing=[(look.target, look.error or "", look.last_good) for look in looks if look.outcome == "failed"],
-        never_seen=_never_seen(connection, walk),
+        never_seen=_never_seen(connection, collect),
         gaps=_gaps(connection, now - _LATELY),
         models=_count(connection, models),
         endpoints=_count(connection, endpoints),
@@ -133,28 +124,30 @@ def read_status(
     )
 
 
-def stale_targets(connection: Connection, now: datetime) -> tuple[int, int]:
-    """How many targets of the newest whole walk had no good look for three cadences, and how many there are."""
-    looks = _newest_looks(connection, _last_walk(connection))
-    return _count_stale(looks, now - _MISSED * _cadence(_last_run(connection))), len(looks)
+def stale_text(stale: int, targets: int) -> str:
+    """Return how many targets are stale, in words."""
+    return f"{stale} of {count_text(targets, 'target')} without evidence for {MISSED_CADENCES} cadences"
 
 
 def status_lines(status: Status) -> Iterator[str]:
     """The same for a terminal."""
     yield f"History    {_verdict(status)}"
     yield f"Last run   {_last_run_line(status.last_run)}"
-    yield f"Kept       {status.models} models, {status.endpoints} endpoints, {status.observations} observations"
-    yield f"Failing    {len(status.failing)} of {status.targets} targets"
+    kept = {"model": status.models, "endpoint": status.endpoints, "observation": status.observations}
+    yield f"Kept       {', '.join(count_text(count, name) for name, count in kept.items())}"
+    yield f"Failing    {len(status.failing)} of {count_text(status.targets, 'target')}"
     for target, reason, since in status.failing[:_MOST]:
         yield f"  {target}: {printable(reason)} (last good {_time(since)})"
-    yield f"Never seen {len(status.never_seen)} targets"
+    yield f"Never seen {count_text(len(status.never_seen), 'target')}"
     yield from (f"  {target}" for target in status.never_seen[:_MOST])
     gaps = status.gaps
-    lack = f"{gaps.missed} looks lack, {gaps.failed} of them failed"
-    yield f"Gaps       {gaps.gaps} in the looks at {gaps.models} models in {_LATELY.days} days: {lack}"
-    yield f"Drift      {len(status.drift)} things that this version does not know"
+    missed = f"{count_text(gaps.lacking, 'observation')} missed, {gaps.failed} of them failed"
+    yield f"Gaps       {gaps.gaps} in {count_text(gaps.models, 'model')} in {_LATELY.days} days: {missed}"
+    drift_count = count_text(len(status.drift), "field or value", "fields or values")
+    yield f"Drift      {drift_count} that this version does not know"
     for path, value, since, times in status.drift[:_MOST]:
-        yield f"  {printable(path)}{' = ' + printable(value) if value else ''}: since {_time(since)}, {times} times"
+        where = printable(f"{path} = {value}" if value else path)
+        yield f"  {where}: since {_time(since)}, {count_text(times, 'time')}"
     yield f"Database   {status.database}, schema {status.schema}"
     size = "can't be reached" if status.archive_bytes is None else f"{status.archive_bytes / 1e3:,.0f} kB"
     yield f"Archive    {status.archive}, {size}"
@@ -163,15 +156,15 @@ def status_lines(status: Status) -> Iterator[str]:
 def _verdict(status: Status) -> str:
     if status.age is None:
         return "nothing yet; run: endpoint-history collect"
-    newest = f"newest evidence {span_text(status.age)} old ({_time(status.newest_observation)})"
+    newest = f"newest evidence {duration_text(status.age)} old ({_time(status.newest_observation)})"
     if status.age < -_CLOCK_ERROR:
-        newest = f"newest evidence lies in the future ({_time(status.newest_observation)}); which clock is wrong?"
+        newest = f"newest evidence is in the future ({_time(status.newest_observation)}); which clock is wrong?"
     if status.stale:
-        newest += f", {status.stale} of {status.targets} targets without a good look for {_MISSED} cadences"
+        newest += f", {stale_text(status.stale, status.targets)}"
     return f"{'IS NOT BEING KEPT' if status.problems else 'is being kept'}: {newest}"
 
 
-def _last_run_line(run: LastRun | None) -> str:
+def _last_run_line(run: LastCollect | None) -> str:
     if run is None:
         return "none"
     counts = f"{run.ok} ok, {run.gone} gone, {run.failed} failed"
@@ -182,95 +175,19 @@ def _time(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "never"
 
 
-def _cadence(run: LastRun | None) -> timedelta:
-    return run.cadence if run else DEFAULT_CADENCE
-
-
-def _last_run(connection: Connection) -> LastRun | None:
-    newest = connection.execute(_collects()).mappings().first()
-    if newest is None:
-        return None
-    name = collect_name(newest["name"])
-    shards = connection.execute(select(runs).where(of_collect(name))).mappings().all()
-    ends = [shard["finished_at"] for shard in shards]
-    # A collect by hand says nothing about the schedule: that of the newest scheduled one goes on.
-    scheduled = connection.execute(_collects().where(runs.c.cadence_seconds.is_not(None))).mappings().first()
-    cadence = timedelta(seconds=scheduled["cadence_seconds"]) if scheduled else DEFAULT_CADENCE
-    counts = (sum(shard[outcome] for shard in shards) for outcome in ("ok", "gone", "failed"))
-    return LastRun(name, newest["started_at"], None if None in ends else max(ends), cadence, *counts)
-
-
-def _last_walk(connection: Connection) -> sa.ColumnElement[bool]:
-    """The runs of the newest walk that came to its end: a scheduled one, if any, as one by hand may ask for few.
-
-    One in shards may lack some, and nobody looked at their targets: with it come those of the day before.
-    """
-    whole = _collects().where(runs.c.finished_at.is_not(None))
-    is_scheduled = runs.c.cadence_seconds.is_not(None)
-    scheduled = connection.execute(whole.where(is_scheduled)).mappings().first()
-    row = scheduled or connection.execute(whole).mappings().first()
-    if row is None:
-        return sa.false()
-    walk = collect_name(row["name"])
-    if not scheduled or walk == row["name"]:
-        return of_collect(walk)
-    since: datetime = row["started_at"] - timedelta(days=1)
-    return is_scheduled & (runs.c.started_at >= since)
-
-
-def _collects() -> sa.Select[Any]:
-    return select(runs).where(runs.c.kind == "collect").order_by(runs.c.started_at.desc(), runs.c.name.desc()).limit(1)
-
-
-@dataclass(frozen=True, slots=True)
-class _TargetLook:
-    target: str
-    outcome: str
-    error: str | None
-    last_good: datetime | None
-
-
-def _newest_looks(connection: Connection, walk: sa.ColumnElement[bool]) -> list[_TargetLook]:
-    """The newest look, of whatever run, at each target of a walk."""
-    asked = select(observations.c.target_id).select_from(observations.join(runs)).where(walk)
-    look = observations.alias()
-    newest = _latest(observations.alias(), targets.c.id)
-    good = observations.alias()
-    last_good = _latest(good, targets.c.id, good.c.outcome != "failed")
-    query = (
-        select(targets.c.author, targets.c.slug, look.c.outcome, look.c.error, last_good)
-        .select_from(targets)
-        .join(look, (look.c.target_id == targets.c.id) & (look.c.observed_at == newest))
-        .where(targets.c.id.in_(asked))
-        .order_by(targets.c.author, targets.c.slug, look.c.outcome)
-    )
-    found: dict[str, _TargetLook] = {}
-    for author, slug, outcome, error, since in connection.execute(query):
-        target = f"{author}/{slug}"
-        if target not in found or outcome != "failed":
-            found[target] = _TargetLook(target, outcome, error, since)
-    return list(found.values())
-
-
-def _count_stale(looks: Sequence[_TargetLook], before: datetime) -> int:
-    return sum(look.last_good is None or look.last_good < before for look in looks)
-
-
-def _latest(look: sa.FromClause, target_id: sa.Column[int], *where: sa.ColumnElement[bool]) -> sa.ScalarSelect[Any]:
-    query = select(look.c.observed_at).where(look.c.target_id == target_id, *where)
-    return query.order_by(look.c.observed_at.desc()).limit(1).scalar_subquery()
-
-
 def _observations() -> sa.Select[Any]:
     """By the counts of runs, which are few: counting the rows of a year took 1.5 s."""
     return select(sa.func.sum(runs.c.ok + runs.c.gone + runs.c.failed))
 
 
-def _never_seen(connection: Connection, walk: sa.ColumnElement[bool]) -> list[str]:
+def _never_seen(connection: Connection, collect: sa.ColumnElement[bool]) -> list[str]:
     o, shown = observations, observations.alias()
     ever = sa.exists().where(shown.c.target_id == o.c.target_id, shown.c.outcome == "ok")
     query = (
-        select(targets.c.author, targets.c.slug).select_from(o.join(targets).join(runs)).where(walk, ~ever).distinct()
+        select(targets.c.author, targets.c.slug)
+        .select_from(o.join(targets).join(runs))
+        .where(collect, ~ever)
+        .distinct()
     )
     return [f"{author}/{slug}" for author, slug in connection.execute(query.order_by(targets.c.author, targets.c.slug))]
 

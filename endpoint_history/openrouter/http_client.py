@@ -40,11 +40,11 @@ _KEPT_HEADERS = (
 
 
 @dataclass(slots=True)
-class Answer:
-    """What has come of one request, so that a cut answer is kept as far as it came.
+class RawResponse:
+    """What was received for one request; a response that was cut off is kept as far as it came.
 
-    `url` is the address that answered last. `error` is one line if no whole answer came, `is_final` whether asking
-    again would be of no use, `is_answered` whether the server sent anything at all.
+    `url` is the address that responded last. `error` is one line if no whole response came. `is_final` is true if a
+    retry would be of no use, `is_answered` if the server sent anything at all.
     """
 
     url: str
@@ -103,9 +103,9 @@ class HttpClient:
         """Why this address may not be asked, None if it may."""
         return refusal_of(url, self._base)
 
-    async def get(self, url: str) -> Answer:
+    async def get(self, url: str) -> RawResponse:
         """Ask for one address. Never raises for what the network or the server does."""
-        answer = Answer(url)
+        answer = RawResponse(url)
         try:
             async with asyncio.timeout(3 * self._timeout_seconds) as whole:
                 await self._receive(answer)
@@ -119,7 +119,7 @@ class HttpClient:
             self._describe(trouble, answer, self._timeout_seconds * (3 if whole.expired() else 1))
         return answer
 
-    async def _receive(self, answer: Answer) -> None:
+    async def _receive(self, answer: RawResponse) -> None:
         url = httpx.URL(answer.url)
         for _ in range(_MAX_REDIRECTS + 1):
             response = await self._send(url)
@@ -143,7 +143,7 @@ class HttpClient:
         request = httpx.Request("GET", url, headers=self._headers, extensions={"timeout": timeout})
         return await self._transport.handle_async_request(request)
 
-    def _describe(self, trouble: Exception, answer: Answer, seconds: float) -> None:
+    def _describe(self, trouble: Exception, answer: RawResponse, seconds: float) -> None:
         # The causes tell, not the class of httpx: its aiohttp transport gives ConnectTimeout for a refused connection.
         causes = causes_of(trouble)
         defect = malformed(causes)
@@ -160,7 +160,7 @@ class HttpClient:
             answer.error = f"the HTTP client failed: {type(trouble).__name__}"
 
 
-async def _read_body(response: httpx.Response, answer: Answer) -> None:
+async def _read_body(response: httpx.Response, answer: RawResponse) -> None:
     expected = response.headers.get("content-length", "")[:20]
     answer.expected = expected if expected.isdecimal() else None
     if answer.expected and int(answer.expected) > MAX_BODY_BYTES:

@@ -19,7 +19,7 @@ from endpoint_history.parsing.endpoint import ReadEndpoint, read_endpoint, with_
 from endpoint_history.parsing.fields import (
     MAX_NAME,
     MAX_PROSE,
-    UnreadableError,
+    UnreadableFieldError,
     checked_text,
     in_words,
     optional_text,
@@ -84,8 +84,8 @@ def _read_listing(body: Any, target: Target) -> ParsedObservation:
         return ParsedObservation("failed", reason=other_json(body))
     try:
         return _read_model(data, target)
-    except UnreadableError as error:
-        return ParsedObservation("failed", reason=f"wrong shape: {error}")
+    except UnreadableFieldError as error:
+        return Reading("failed", reason=f"wrong shape: {error}")
 
 
 def _read_model(data: dict[str, Any], target: Target) -> ParsedObservation:
@@ -119,7 +119,7 @@ def _read_model(data: dict[str, Any], target: Target) -> ParsedObservation:
 
 def _read_endpoints(items: list[Any], model_id: str) -> tuple[list[EndpointListing], tuple[Unread, ...], set[Drift]]:
     if len(items) > _MAX_ENDPOINTS:
-        raise UnreadableError(f"data.endpoints has {len(items)} items, more than {_MAX_ENDPOINTS}")
+        raise UnreadableFieldError(f"data.endpoints has {len(items)} items, more than {_MAX_ENDPOINTS}")
     read: dict[int, ReadEndpoint] = {}
     unread: list[Unread] = []
     drift: set[Drift] = set()
@@ -127,7 +127,7 @@ def _read_endpoints(items: list[Any], model_id: str) -> tuple[list[EndpointListi
         try:
             read[position] = read_endpoint(item, model_id)
             drift |= read[position].drift
-        except UnreadableError as error:
+        except UnreadableFieldError as error:
             unread.append(Unread(position, str(error)))
     unread += _twins_without_terms(read)
     listings = {position: endpoint.listing for position, endpoint in read.items()}
@@ -165,7 +165,7 @@ def _names(item: dict[str, Any], model_id: str) -> tuple[str, str | None, str] |
         variant = checked_text(item.get("model_id") or model_id, "model_id")
         tag = None if item.get("tag") is None else checked_text(item["tag"], "tag")
         return variant, tag, tag or checked_text(item.get("provider_name"), "provider_name")
-    except UnreadableError:
+    except UnreadableFieldError:
         return None
 
 

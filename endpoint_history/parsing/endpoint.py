@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from endpoint_history.io.strict_json import canonical, clean_text
 from endpoint_history.parsing.fields import (
     MAX_NAME,
-    UnreadableError,
+    UnreadableFieldError,
     checked_text,
     in_words,
     optional_count,
@@ -78,10 +78,10 @@ class ReadEndpoint(NamedTuple):
 def read_endpoint(item: Any, model_id: str) -> ReadEndpoint:
     """Read one item of `data.endpoints`. Its ordinal is 0 until with_ordinals.
 
-    Raises UnreadableError where its identity or a price can't be read.
+    Raises UnreadableFieldError where its identity or a price can't be read.
     """
     if not isinstance(item, dict):
-        raise UnreadableError("not an object")
+        raise UnreadableFieldError("not an object")
     offer = _read_offer(item, model_id)
     drift: set[Drift] = set()
     endpoint = EndpointListing(
@@ -146,7 +146,7 @@ def _read_key(item: JsonObject, model_id: str, terms: Terms) -> EndpointKey:
     if item.get("tag") is not None:
         return EndpointKey(variant, checked_text(item["tag"], "tag"))
     if not isinstance(item.get("quantization"), str | None):
-        raise UnreadableError("there is no tag, and quantization is not text")
+        raise UnreadableFieldError("there is no tag, and quantization is not text")
     return EndpointKey(variant, f"provider:{terms.provider_name} quantization:{terms.quantization or 'unknown'}")
 
 

@@ -1,8 +1,8 @@
 """Single fields of a body, checked. Pure.
 
-What makes an endpoint that endpoint must be readable, else UnreadableError is raised. Any other field is None where it
-is malformed, and what it was is added to the drift in a few words. These are few: a value that differs at every look
-must not fill the table of drift.
+A field that identifies an endpoint must be readable, else UnreadableFieldError is raised. Any other field is None if it
+is malformed, and its kind is added to the drift in a few words. The words are few, so that a value which differs at
+every observation does not fill the table of drift.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _COUNT = re.compile(r"([0-9]{1,16})(?:\.0{1,16})?")
 _NUMERIC = re.compile(r"[-+]?[0-9][0-9.,_]*(?:[eE][-+]?[0-9]+)?%?")
 
 
-class UnreadableError(ValueError):
-    """Something that must be understood is not as upstream ever had it; the message names it."""
+class UnreadableFieldError(ValueError):
+    """A field that is needed is not in any form that upstream is known to send; the message names the field."""
 
 
 def checked_text(value: Any, name: str) -> str:
     """A text that must be there, at most 200 characters: longer ones can't be keys."""
     if not isinstance(value, str) or not value.strip():
-        raise UnreadableError(f"{name} is missing or not text")
+        raise UnreadableFieldError(f"{name} is missing or not text")
     if len(value) > MAX_TEXT:
-        raise UnreadableError(f"{name} is longer than {MAX_TEXT} characters")
+        raise UnreadableFieldError(f"{name} is longer than {MAX_TEXT} characters")
     return clean_text(value)
 
 
@@ -92,7 +92,7 @@ def kept_json(value: Any, name: str) -> Any:
     """A JSON value as it came, of at most 64 Ki characters: whole, as half of one says something else."""
     kept = plain(value)
     if len(canonical(kept)) > MAX_JSON:
-        raise UnreadableError(f"{name} is longer than {MAX_JSON} characters")
+        raise UnreadableFieldError(f"{name} is longer than {MAX_JSON} characters")
     return kept
 
 
@@ -102,7 +102,7 @@ def optional_json(value: Any, path: str, drift: set[Drift]) -> Any:
         return value
     try:
         return kept_json(value, path)
-    except UnreadableError:
+    except UnreadableFieldError:
         drift.add(Drift(path, f"longer than {MAX_JSON} characters"))
         return None
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from endpoint_history.io.strict_json import canonical, plain
-from endpoint_history.parsing.fields import UnreadableError, in_words, kept_json, optional_json, unknown_key
+from endpoint_history.parsing.fields import UnreadableFieldError, in_words, kept_json, optional_json, unknown_key
 from endpoint_history.parsing.override_conditions import clock_time, token_count, weekdays
 from models.listing import PRICE_KEYS, Drift, JsonObject, PriceSet, canonical_decimal
 
@@ -33,42 +33,42 @@ _NOT_A_PRICE = {"discount", "overrides"}
 
 
 def read_number(value: Any, name: str) -> Decimal:
-    """Read an int, a Decimal or a decimal string exactly. Raises UnreadableError."""
+    """Read an int, a Decimal or a decimal string exactly. Raises UnreadableFieldError."""
     text = value if isinstance(value, str) else str(value)
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal) or len(text) > _MAX_TEXT:
-        raise UnreadableError(f"{name} is not a number")
+        raise UnreadableFieldError(f"{name} is not a number")
     if not _NUMBER.fullmatch(text.strip()):
-        raise UnreadableError(f"{name} is not a number: {text[:40]!r}")
+        raise UnreadableFieldError(f"{name} is not a number: {text[:40]!r}")
     number = Decimal(text.strip())
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or -exponent > _MAX_DECIMALS or number.adjusted() > _MAX_DECIMALS:
-        raise UnreadableError(f"{name} is out of all bounds: {text[:40]}")
+        raise UnreadableFieldError(f"{name} is out of all bounds: {text[:40]}")
     return number
 
 
 def read_price(value: Any, name: str) -> Decimal:
-    """Read a price in USD per unit: not negative, or exactly -1 for "varies". Raises UnreadableError."""
+    """Read a price in USD per unit: not negative, or exactly -1 for "varies". Raises UnreadableFieldError."""
     number = read_number(value, name)
     if number < 0 and number != _VARIES:
-        raise UnreadableError(f"{name} is negative: {canonical_decimal(number)}")
+        raise UnreadableFieldError(f"{name} is negative: {canonical_decimal(number)}")
     if number >= _ABSURD_USD:
-        raise UnreadableError(f"{name} is absurd: {canonical_decimal(number)} USD per unit")
+        raise UnreadableFieldError(f"{name} is absurd: {canonical_decimal(number)} USD per unit")
     return number
 
 
 def read_prices(pricing: Any) -> tuple[PriceSet, set[Drift]]:
     """Read the `pricing` object of one endpoint.
 
-    Every price that is given must be readable, those of overrides too: raises UnreadableError naming the one that is
-    not. An empty text is no price, as null is. What else is malformed is drift.
+    Raises UnreadableFieldError naming the first price that can't be read, those of overrides included. An empty text is
+    no price, as null is. Any other malformed value is drift.
     """
     if not isinstance(pricing, dict):
-        raise UnreadableError("pricing is not an object")
+        raise UnreadableFieldError("pricing is not an object")
     drift: set[Drift] = set()
     given = {key: read_price(pricing[key], key) for key in PRICE_KEYS if key in pricing and not _is_empty(pricing[key])}
     for key in _CHARGED_ALWAYS:
         if key not in given:
-            raise UnreadableError(f"pricing has no {key}")
+            raise UnreadableFieldError(f"pricing has no {key}")
     prices = PriceSet(
         **{key: _stored(key, price) for key, price in given.items()},
         varies=_VARIES in given.values(),
@@ -94,7 +94,7 @@ def _read_discount(value: Any, drift: set[Drift]) -> Decimal | None:
         return None
     try:
         discount = read_number(value, "discount")
-    except UnreadableError:
+    except UnreadableFieldError:
         drift.add(Drift("endpoint.pricing.discount", in_words(value)))
         return None
     if not -100 <= discount <= 1:  # noqa: PLR2004 - a markup of a hundredfold is nobody's
@@ -107,7 +107,7 @@ def _read_overrides(value: Any, drift: set[Drift]) -> list[JsonObject] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-        raise UnreadableError("overrides is not a list of objects")
+        raise UnreadableFieldError("overrides is not a list of objects")
     entries: list[JsonObject] = kept_json([_read_override(entry, drift) for entry in value], "overrides")
     return entries or None
 
@@ -153,5 +153,5 @@ def _read_other(pricing: JsonObject, drift: set[Drift]) -> JsonObject | None:
 def _comparable(value: Any) -> Any:
     try:
         return canonical_decimal(read_number(value, "price"))
-    except UnreadableError:
+    except UnreadableFieldError:
         return value

@@ -11,7 +11,7 @@ from endpoint_history.backfilling.result import BackfillResult, Dating
 from endpoint_history.loading.compare import Difference
 from endpoint_history.refusals import ReasonGroup, Reasons, Refused
 from endpoint_history.reporting.collect_report import markdown_text, summary_lines
-from endpoint_history.text import printable
+from endpoint_history.text import count_text, printable
 
 _NOTHING_LOADED = "nothing loaded yet; to load the archive: endpoint-history backfill archive"
 
@@ -64,7 +64,7 @@ def _imported_headline(imported: BackfillResult) -> str:
     said += _most_common(imported.refused)
     unread = imported.problems.unread
     if unread.count:
-        said += f"; {_count(unread.count, 'endpoint')} could not be read{_most_common(unread)}"
+        said += f"; {count_text(unread.count, 'endpoint')} could not be read{_most_common(unread)}"
     return f"dry run: {said}" if imported.is_dry else said
 
 
@@ -100,12 +100,12 @@ def _partly_lines(imported: BackfillResult) -> Iterator[str]:
     problems = imported.problems
     if problems.bodies:
         yield (
-            f"Unread     {_count(problems.unread.count, 'endpoint')} could not be read, of "
-            f"{_count(problems.bodies, 'body', 'bodies')}; the others in them were"
+            f"Unread     {count_text(problems.unread.count, 'endpoint')} could not be read, of "
+            f"{count_text(problems.bodies, 'body', 'bodies')}; the others in them were"
         )
         yield from _group_lines(problems.unread)
     if problems.drift.count:
-        unknown = _count(problems.drift.count, "value or field", "values or fields")
+        unknown = count_text(problems.drift.count, "value or field", "values or fields")
         yield f"Unknown    {unknown}, kept but not understood"
         yield from _group_lines(problems.drift)
 
@@ -113,11 +113,11 @@ def _partly_lines(imported: BackfillResult) -> Iterator[str]:
 def _dating_lines(dating: Dating) -> Iterator[str]:
     """Where times and targets were found, and what they span."""
     for dated_by, count in sorted(dating.sources.items(), key=lambda item: -item[1]):
-        yield f"Dated by   {printable(_dated_by(dated_by))}, in {_count(count, 'body', 'bodies')}"
+        yield f"Dated by   {printable(_dated_by(dated_by))}, in {count_text(count, 'body', 'bodies')}"
     if dating.first and dating.last:
         yield f"Times      from {dating.first:%Y-%m-%d %H:%M:%S} to {dating.last:%Y-%m-%d %H:%M:%S} UTC"
     if dating.own_targets:
-        own = _count(dating.own_targets, "body", "bodies")
+        own = count_text(dating.own_targets, "body", "bodies")
         said = "by the model's own id, a guess: --target says what was asked for"
         yield f"Targets    {len(dating.targets)}; {own} {said}"
 
@@ -189,15 +189,11 @@ def _group_lines(reasons: Reasons) -> Iterator[str]:
             yield from (f"    {printable(_example(example, group))}" for example in group.examples)
     if len(groups) > _MOST_GROUPS:
         rest = sum(group.count for group in groups[_MOST_GROUPS:])
-        yield f"  … and {rest} of {_count(len(groups) - _MOST_GROUPS, 'other kind')}"
+        yield f"  … and {rest} of {count_text(len(groups) - _MOST_GROUPS, 'other kind')}"
 
 
 def _example(example: Refused, group: ReasonGroup) -> str:
     return example.origin if example.reason == group.reason else str(example)
-
-
-def _count(count: int, one: str, many: str | None = None) -> str:
-    return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
 def _difference(difference: Difference) -> str:

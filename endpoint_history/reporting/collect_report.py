@@ -5,31 +5,34 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from endpoint_history.collecting.run import Collected
-from endpoint_history.collecting.summary import EndpointName, PriceMove, RunSummary
-from endpoint_history.text import printable, unlinked
-from models.listing import PER_TOKEN, canonical_decimal
+from endpoint_history.collecting.changes import EndpointName, PriceMove
+from endpoint_history.collecting.summary import RunSummary
+from endpoint_history.reporting.wording import endpoint_text, exact_price, move_text, percent_text, price_text
+from endpoint_history.text import count_text, printable, unlinked
+
+if TYPE_CHECKING:
+    from endpoint_history.collecting.run import Collected
 
 _MOST = 50
 _ENDPOINT = ("model", "provider", "route")
-_MILLION = 1_000_000
 
 
 def headline(collected: Collected) -> str:
     """One line: what happened."""
     summary = collected.summary
-    parts = [f"{collected.observed} of {collected.targets} targets observed ({summary.ok} ok, {collected.gone} gone)"]
+    targets = count_text(collected.targets, "target")
+    parts = [f"{collected.observed} of {targets} observed ({summary.ok} ok, {collected.gone} gone)"]
     if collected.not_found:
         parts.append(f"{len(collected.not_found)} not found")
     if summary.failed:
         parts.append(f"{len(summary.failed)} failed")
     if collected.waiting:
-        parts.append(f"{collected.waiting} answers wait in the archive")
-    parts.append(f"{summary.endpoints} endpoints, {summary.new_prices} prices new, {summary.repriced} changed")
+        parts.append(f"{count_text(collected.waiting, 'answer waits', 'answers wait')} in the archive")
+    new_prices = count_text(summary.new_prices, "price")
+    parts.append(f"{count_text(summary.endpoints, 'endpoint')}, {new_prices} new, {summary.repriced} changed")
     return "; ".join(parts)
 
 
@@ -50,7 +53,8 @@ def lines(collected: Collected) -> Iterator[str]:
     yield from summary_lines(summary)
     yield from cut(f"  trouble: {line}" for line in collected.troubles)
     if collected.waiting:
-        yield f"  {collected.waiting} answers wait in the archive, bundle {summary.run}: {collected.waiting_reason}"
+        waiting = count_text(collected.waiting, "answer waits", "answers wait")
+        yield f"  {waiting} in the archive, bundle {summary.run}: {collected.waiting_reason}"
         yield "  the next collect loads them, or: endpoint-history backfill archive"
     yield f"Database   {collected.database}"
     yield f"Archive    {collected.archive}"
@@ -115,42 +119,16 @@ def payload(collected: Collected) -> dict[str, Any]:
     }
 
 
-def span_text(span: timedelta) -> str:
-    """A span in the largest unit of which it has two."""
-    minutes = int(span.total_seconds() // 60)
-    for unit, size in (("days", 24 * 60), ("hours", 60)):
-        if minutes >= 2 * size:
-            return f"{minutes // size} {unit}"
-    return f"{minutes} minutes"
-
-
 def _count_listing_changes(summary: RunSummary) -> str:
     kinds = [kind for kind, _ in summary.listing_changes]
     counts = [f"{kinds.count(kind)} {kind}" for kind in ("new", "gone", "returned", "terms changed") if kind in kinds]
     if summary.new_models:
-        counts.append(f"{summary.new_models} models seen for the first time")
+        counts.append(f"{count_text(summary.new_models, 'model')} seen for the first time")
     return ", ".join(counts) or "none came or left"
 
 
 def _move(move: PriceMove) -> str:
-    endpoint = (
-        f"{printable(move.endpoint.model)} at {printable(move.endpoint.provider)} ({printable(move.endpoint.route)})"
-    )
-    return f"{endpoint}: {move.key} {people_price(move.key, move.before)} -> {people_price(move.key, move.after)}"
-
-
-def people_price(key: str, price: Decimal | None) -> str:
-    """A price in the unit people use: dollars for a million tokens, or for one of anything else."""
-    if price is None:
-        return "none"
-    if key in PER_TOKEN:
-        return f"${canonical_decimal(price * _MILLION)}/M"
-    return canonical_decimal(price) if key == "discount" else f"${canonical_decimal(price)}"
-
-
-def exact_price(price: Decimal | None) -> str | None:
-    """A price as JSON keeps it without loss."""
-    return None if price is None else canonical_decimal(price)
+    return f"{endpoint_text(*_endpoint_cells(move.endpoint))}: {move_text(move.key, move.before, move.after)}"
 
 
 def _drift(item: tuple[str, str]) -> str:
@@ -167,20 +145,15 @@ def _endpoint_cells(endpoint: EndpointName) -> tuple[str, str, str]:
 
 
 def _move_cells(move: PriceMove) -> tuple[str, ...]:
-    prices = (people_price(move.key, move.before), people_price(move.key, move.after))
-    return (_arrow(move), *_endpoint_cells(move.endpoint), move.key, *prices, _change(move))
+    prices = (price_text(move.key, move.before), price_text(move.key, move.after))
+    # A discount is a share itself: percent of it would mislead.
+    change = "" if move.key == "discount" else percent_text(move.before, move.after) or ""
+    return (_arrow(move), *_endpoint_cells(move.endpoint), move.key, *prices, change)
 
 
 def _arrow(move: PriceMove) -> str:
     before, after = move.before or Decimal(0), move.after or Decimal(0)
     return "▲" if after > before else "▼" if after < before else ""
-
-
-def _change(move: PriceMove) -> str:
-    """By how much a price moved, where percent can tell it: a discount is a share itself."""
-    if not move.before or move.after is None or move.key == "discount":
-        return ""
-    return f"{float((move.after - move.before) / move.before * 100):+.4g} %"
 
 
 def _counts_table(collected: Collected) -> str:

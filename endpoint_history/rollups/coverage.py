@@ -1,8 +1,8 @@
-"""How well a model was observed, against the schedule. Pure: looks in, days and gaps out.
+"""Compare the evidence of a model with the schedule. Pure: evidence in, days and gaps out.
 
-The schedule in force is that of the newest look under one, until such a look tells another; before the first, nothing
-was promised. Where two looks lie further apart than one and a half of its intervals is a gap. It lacks as many looks as
-would have kept the interval, evenly spread over it; as many as runs failed meanwhile were made, the others missed.
+The cadence in force is that of the newest scheduled evidence; before the first, nothing was expected. Two pieces of
+evidence more than one and a half cadences apart enclose a gap. The observations that would have kept the cadence,
+evenly spread over the gap, are missed. As many of them as runs failed meanwhile are counted as failed.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import NamedTuple
 
 from models.listing import UPTIME_WINDOW
 
-# As the uptime it brings: a look stands for so many seconds before it, or those since the last.
+# Like its uptime, evidence covers this many seconds before it, or those since the evidence before.
 WINDOW = int(UPTIME_WINDOW.total_seconds())
 _DAY = 86_400
 
 
-# A look that counts: when (unix seconds), whether we made it ourselves, and the interval of its schedule in seconds.
-Look = tuple[int, bool, int | None]
-Failure = tuple[int, int]  # when (unix seconds), and the run by id
+# Evidence: unix seconds, True if collected live (not imported), cadence in seconds.
+EvidencePoint = tuple[int, bool, int | None]
+Failure = tuple[int, int]  # unix seconds, run id
 
 
 @dataclass(slots=True)
-class Day:
-    """What a day has: our own looks, imported ones, those that lack, of these failed; seconds that looks stand for.
+class CoverageDay:
+    """Evidence of one day: live, imported, missed, and how many of the missed failed; covered seconds.
 
-    `last` is when the last of them was, in unix seconds.
+    `last` is the time of its last evidence, in unix seconds.
     """
 
     observed: int = 0
@@ -40,7 +40,7 @@ class Day:
 
 
 class Gap(NamedTuple):
-    """A time between two looks, in unix seconds, in which some lack."""
+    """A span between two pieces of evidence, in unix seconds, in which some were missed."""
 
     start: int
     end: int
@@ -50,34 +50,34 @@ class Gap(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What was known of a model before its looks, and what of that is final: all that began before `since`.
+class CoverageState:
+    """The coverage of a model before new evidence. Gaps that began before `since` are final.
 
-    `last` is its last look by then, in unix seconds, and `cadence` was in force. Where that look's day is to be gone on
-    with, `day` is what it had, and `gaps` are those that reach into it.
+    `last` is the time of its last evidence, in unix seconds, and `cadence` was in force. To continue the day of that
+    evidence, `day` holds what the day had, and `gaps` the gaps that reach into it.
     """
 
     since: int = 0
     last: int | None = None
     cadence: int | None = None
-    day: Day | None = None
+    day: CoverageDay | None = None
     gaps: Sequence[Gap] = ()
 
 
 def coverage(
-    looks: Iterable[Look], failures: Sequence[Failure] = (), known: Known = Known()
-) -> tuple[dict[int, Day], list[Gap]]:
-    """The days (since 1970-01-01) and gaps of one model's looks, in order of time; of one second the first counts.
+    evidence: Iterable[EvidencePoint], failures: Sequence[Failure] = (), state: CoverageState = CoverageState()
+) -> tuple[dict[int, CoverageDay], list[Gap]]:
+    """Return the days (by days since 1970-01-01) and the gaps of one model's evidence.
 
-    `failures` are looks that failed, in order of time too.
+    Evidence and `failures` (failed observations) are in order of time. In one second, the first evidence counts.
     """
-    last, cadence = known.last, known.cadence
-    days = {last // _DAY: known.day} if last is not None and known.day else {}
-    gaps = list(known.gaps)
-    for at, own, own_cadence in looks:
-        if at == last:  # two paths may answer in the same second that a model is gone
+    last, cadence = state.last, state.cadence
+    days = {last // _DAY: state.day} if last is not None and state.day else {}
+    gaps = list(state.gaps)
+    for at, own, own_cadence in evidence:
+        if at == last:  # two paths may return `gone` in the same second
             continue
-        day = days.get(at // _DAY) or days.setdefault(at // _DAY, Day())
+        day = days.get(at // _DAY) or days.setdefault(at // _DAY, CoverageDay())
         if own:
             day.observed += 1
         else:
@@ -87,10 +87,16 @@ def coverage(
         if last is not None and cadence and 2 * (at - last) > 3 * cadence:
             gap = Gap(last, at, cadence, missed=(2 * (at - last) + cadence) // (2 * cadence) - 1)
             gaps.append(gap)
-            for on, missed in _spread(gap):
-                days.setdefault(on, Day()).missed += missed
+            for number, lacking in _spread(gap):
+                days.setdefault(number, CoverageDay()).lacking += lacking
         cadence = own_cadence or cadence
         last = at
+    _count_failures(days, gaps, failures)
+    return days, [gap for gap in gaps if gap.start >= state.since]
+
+
+def _count_failures(days: dict[int, CoverageDay], gaps: list[Gap], failures: Sequence[Failure]) -> None:
+    """Count the runs that failed in gaps: in each gap and on each day, at most as many as observations were missed."""
     failed_of_days: dict[int, set[int]] = {}
     for place, gap in enumerate(gaps):
         within = failures[bisect_left(failures, (gap.start, -1)) : bisect_left(failures, (gap.end, -1))]
@@ -99,17 +105,16 @@ def coverage(
         gaps[place] = gap._replace(failed=min(gap.missed, len({run for _, run in within})))
     for number, runs in failed_of_days.items():
         if number in days:
-            days[number].failed = min(days[number].missed, len(runs))
-    return days, [gap for gap in gaps if gap.start >= known.since]
+            days[number].failed = min(days[number].lacking, len(runs))
 
 
 def _spread(gap: Gap) -> Iterator[tuple[int, int]]:
-    """How many of the looks that lack fall on which day."""
+    """Yield each day with a missed observation, and how many."""
     before = 0
     for day in range(gap.start // _DAY, gap.end // _DAY + 1):
-        # The gap is cut into missed + 1 parts, one look at each cut: so many cuts lie before the day's end.
-        cuts = ((_DAY * (day + 1) - gap.start) * (gap.missed + 1) - 1) // (gap.end - gap.start)
-        until = min(cuts, gap.missed)
+        # The missed observations divide the gap into lacking + 1 equal parts: so many are before the day's end.
+        cuts = ((_DAY * (day + 1) - gap.start) * (gap.lacking + 1) - 1) // (gap.end - gap.start)
+        until = min(cuts, gap.lacking)
         if until > before:
             yield day, until - before
         before = until

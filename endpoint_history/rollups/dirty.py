@@ -1,6 +1,6 @@
-"""Note which rollups must be made anew: of which models, on which days, from when on. Inside one write transaction.
+"""Record which rollups are dirty: of which models, on which days, from when. Inside one write transaction.
 
-Whoever writes looks notes it in the same transaction, so that no killed process leaves a rollup wrong for good.
+A writer of observations marks them in its own transaction, so a killed process never leaves a wrong rollup unmarked.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from models.tables import endpoints, observations, stale_rollups, target_models,
 
 _DAY_SECONDS = 86_400
 _MARKS_AT_ONCE = 500
-_DAYS_AT_ONCE = 32  # of few models rather than one day of all: what lies around a span is read once for each
+_DAYS_AT_ONCE = 32  # of few models rather than one day of all, as the rows around a span are read once for each span
 
 
 @dataclass(frozen=True, slots=True)
 class DirtyDays:
-    """From a whole hour to before a midnight (UTC), of some models by id.
+    """Days to roll up: from a whole hour to a midnight (UTC), exclusive, of some models.
 
-    `since` tells when on the first day the evidence of each changed first.
+    `since` holds, by model id, the time of the first change of evidence on the first day.
     """
 
     start: datetime
@@ -37,24 +37,24 @@ class DirtyDays:
 
     @property
     def model_ids(self) -> tuple[int, ...]:
-        """The models."""
+        """Return the ids of the models."""
         return tuple(self.since)
 
     @property
     def days(self) -> tuple[date, date]:
-        """The first day, and the one after the last."""
+        """Return the first day, and the day after the last."""
         return self.start.date(), self.end.date()
 
     def from_(self, instant: datetime | None) -> DirtyDays | None:
-        """What of it is not before a midnight, if anything is."""
+        """Return the part from a midnight on; None if there is none."""
         start = max(self.start, instant) if instant else self.start
         return replace(self, start=start) if start < self.end else None
 
 
 def mark(connection: Connection, touched: Iterable[tuple[datetime, int]]) -> None:
-    """Note that the evidence of these models (by id) changed at these instants.
+    """Mark the days on which the evidence of these models (by id) changed.
 
-    A sample stands for the minutes since the one before it: one that comes or goes changes the next, so its day too.
+    A sample covers the minutes since the sample before, so adding or removing one also changes the next, and its day.
     """
     since: dict[tuple[int, int], datetime] = {}
     for at, id_ in touched:
@@ -74,7 +74,7 @@ def mark(connection: Connection, touched: Iterable[tuple[datetime, int]]) -> Non
 
 
 def mark_new_provenance(connection: Connection, ids: Sequence[int]) -> None:
-    """Note that these looks, by id, are proved by another run, which may be under another schedule."""
+    """Mark the days of these observations, by id, whose provenance changed: the other run may have another cadence."""
     o = observations
     if ids:
         proved = connection.execute(select(o.c.observed_at, o.c.model_id).where(o.c.id.in_(ids), o.c.is_evidence))
@@ -83,9 +83,9 @@ def mark_new_provenance(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def mark_failures(connection: Connection, ids: Sequence[int], paths_: Iterable[tuple[int, int]] = ()) -> None:
-    """Note that these looks, by id, may have failed in gaps, and all that failed at new paths (target id, model id).
+    """Mark the days of failed observations that may be in gaps: these (ids), and all of these (target, model) paths.
 
-    A gap ends with a look that counts. Where none has come yet, it will note the day itself.
+    A gap ends with evidence. If there is none after the failure yet, it will mark the day itself.
     """
     o, p, later = observations, target_models, observations.alias()
     ended = (later.c.model_id == p.c.model_id) & later.c.is_evidence & (later.c.observed_at > o.c.observed_at)
@@ -101,7 +101,7 @@ def mark_failures(connection: Connection, ids: Sequence[int], paths_: Iterable[t
 
 
 def forget(connection: Connection, lost: Iterable[tuple[datetime, int]]) -> None:
-    """Remove the hours and days of samples that models (by id) lost: of what has others left they are made anew."""
+    """Delete the rollups of samples that models (by id) lost. If other samples are left, they are computed again."""
     of_model = select(endpoints.c.id).where(endpoints.c.model_id == sa.bindparam("model"))
     buckets = [
         {"model": id_, "hour": hour_of(utc), "date": utc.date()}
@@ -113,7 +113,7 @@ def forget(connection: Connection, lost: Iterable[tuple[datetime, int]]) -> None
 
 
 def is_dirty(connection: Connection, before: datetime | None = None) -> bool:
-    """Whether anything is noted, or anything of the days before a midnight."""
+    """True if any day, or any day before a midnight, is dirty."""
     query = select(stale_rollups.c.day).limit(1)
     if before:
         query = query.where(stale_rollups.c.day < int(before.timestamp()) // _DAY_SECONDS)
@@ -121,7 +121,7 @@ def is_dirty(connection: Connection, before: datetime | None = None) -> bool:
 
 
 def take_dirty_days(connection: Connection) -> list[DirtyDays]:
-    """Some of what is noted, its notes removed; empty if nothing is."""
+    """Return some dirty days and unmark them; empty if none are dirty."""
     s = stale_rollups.c
     query = select(s.model_id, s.day, s.since).order_by(s.day // _DAYS_AT_ONCE, s.model_id, s.day)
     marks = connection.execute(query.limit(_MARKS_AT_ONCE)).all()
@@ -132,14 +132,14 @@ def take_dirty_days(connection: Connection) -> list[DirtyDays]:
     connection.execute(stale_rollups.delete().where(key), gone)
     since = {(model_id, day): instant for model_id, day, instant in marks}
     spans: dict[tuple[datetime, datetime], dict[int, datetime]] = {}
-    for model_id, first, last in _runs(since):
+    for model_id, first, last in _consecutive(since):
         instant = since[model_id, first]
         spans.setdefault((hour_of(instant), _midnight(last + 1)), {})[model_id] = instant
     return [DirtyDays(*bounds, of_models) for bounds, of_models in sorted(spans.items(), key=itemgetter(0))]
 
 
-def _runs(marks: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
-    """Each run of days of a model without a day between: (model id, first, last)."""
+def _consecutive(marks: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """Yield consecutive days of each model: (model id, first, last)."""
     numbered = enumerate(sorted(marks))
     for (model_id, _), run in groupby(numbered, key=lambda item: (item[1][0], item[1][1] - item[0])):
         days = [day for _, (_, day) in run]

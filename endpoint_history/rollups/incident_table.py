@@ -1,7 +1,7 @@
-"""Keep the table of incidents right where samples changed. Inside one write transaction.
+"""Keep the table of incidents up to date where samples changed. Inside one write transaction.
 
-Of an endpoint is read what matters to a span: from the last samples before it that a row can hold, and past its end
-until nothing of it can go on.
+For each endpoint, only the samples that matter are read: from the last ones before the span that can be in a row with
+samples of it, to the point after its end where no incident can continue.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from models.tables import endpoints, incident_spans, listing_changes, uptime_dai
 from models.types import UtcTime
 
 _SAMPLES_AT_ONCE = 200
-_LONGEST_ROW = max(OPENS_AFTER, CLOSES_AFTER) - 1  # of samples that have neither opened nor closed an incident yet
+_LONGEST_ROW = max(OPENS_AFTER, CLOSES_AFTER) - 1  # of samples that have not opened or closed an incident yet
 Sample = tuple[int, float | None]  # unix seconds, percent
 _u, _i, _d, _h = uptime_samples.c, incident_spans.c, uptime_daily.c, uptime_hourly.c
 
 
-def roll_up_incidents(connection: Connection, span: DirtyDays, settled: datetime | None = None) -> None:
-    """The incidents of these models' endpoints, as far as the samples of these days can have changed them.
+def roll_up_incidents(connection: Connection, span: DirtyDays, watermark: datetime | None = None) -> None:
+    """Update the incidents of these models' endpoints that the samples of these days can have changed.
 
-    What ended before the time that days after `settled` look back on is final: its samples may be gone.
+    Incidents that ended more than `LOOKBACK` before the watermark are final: their samples may be gone.
     """
     since = midnight_of(span.start - timedelta(seconds=REACH))
-    stored = _load_incidents(connection, span, since, settled and settled - LOOKBACK)
+    stored = _load_incidents(connection, span, since, watermark and watermark - LOOKBACK)
     ids = stored.keys() | _in_trouble(connection, span, since)
     absences = _load_absences(connection, ids)
     cuts = _load_cuts(connection, ids, span.start, since)
@@ -58,7 +58,7 @@ def roll_up_incidents(connection: Connection, span: DirtyDays, settled: datetime
 def _load_incidents(
     connection: Connection, span: DirtyDays, since: datetime, final_before: datetime | None
 ) -> dict[int, list[Incident]]:
-    """The incidents that go on at `since` or began later, by endpoint id in order of time."""
+    """Return the incidents that continue at `since` or began later, by endpoint id, in order of time."""
     earlier = incident_spans.alias()
     last = select(sa.func.max(earlier.c.started_at)).where(
         earlier.c.endpoint_id == _i.endpoint_id, earlier.c.started_at < since
@@ -74,13 +74,16 @@ def _load_incidents(
     for row in connection.execute(query).mappings():
         goes_on = row["ended_at"] is None or row["ended_at"] > since or row["started_at"] >= since
         is_final = final_before is not None and row["ended_at"] is not None and row["ended_at"] < final_before
-        if goes_on or (not is_final and _may_wake(connection, row, span.start)):
+        if goes_on or (not is_final and _may_continue(connection, row, span.start)):
             found.setdefault(row["endpoint_id"], []).append(_incident(row))
     return found
 
 
-def _may_wake(connection: Connection, row: sa.RowMapping, start: datetime) -> bool:
-    """Whether only looks of the span or later show the silence that ended it: where they went, it goes on."""
+def _may_continue(connection: Connection, row: sa.RowMapping, start: datetime) -> bool:
+    """True if the gap that ended this incident is only visible through samples of the span or later.
+
+    If those are removed, the incident continues.
+    """
     if row["ended_by"] != "silent":
         return False
     shown_from = row["ended_at"] - timedelta(seconds=1) + timedelta(seconds=SILENCE)
@@ -89,14 +92,14 @@ def _may_wake(connection: Connection, row: sa.RowMapping, start: datetime) -> bo
 
 
 def _in_trouble(connection: Connection, span: DirtyDays, since: datetime) -> set[int]:
-    """The endpoints that have a bad sample on a day from `since` on."""
+    """Return the endpoints that have a bad sample on a day from `since` on."""
     bad = (_d.endpoint_id == endpoints.c.id) & (_d.day >= since.date()) & (_d.below_95_seconds > 0)
     query = select(endpoints.c.id).where(endpoints.c.model_id.in_(span.model_ids), sa.exists().where(bad))
     return set(connection.execute(query).scalars())
 
 
 def _load_cuts(connection: Connection, ids: Iterable[int], start: datetime, since: datetime) -> dict[int, datetime]:
-    """From which hour on the samples of each endpoint matter: none before it is in a row that goes on at `start`."""
+    """Return the hour from which each endpoint's samples matter: no earlier one is in a row that reaches `start`."""
     value = (_u.observed_at >= since) & (_u.observed_at < start) & _u.uptime_30m_pct.is_not(None)
     first_in_row = (
         select(_u.observed_at)
@@ -111,13 +114,13 @@ def _load_cuts(connection: Connection, ids: Iterable[int], start: datetime, sinc
 
 
 def _matters(incident: Incident, cut: datetime, since: datetime) -> bool:
-    """Whether it goes on at the cut or began later; what ended before `since` is only loaded where it may wake."""
+    """True if the incident continues at the cut or began later, or was loaded because it may continue."""
     ended_at = incident.ended_at
     return ended_at is None or ended_at > seconds_of(cut) or ended_at <= seconds_of(since)
 
 
 def _load_samples(connection: Connection, cuts: Mapping[int, datetime], end: datetime) -> dict[int, list[Sample]]:
-    """The samples of each endpoint from its cut on."""
+    """Return the samples of each endpoint from its cut to `end`."""
     from_cut: dict[datetime, list[int]] = {}
     for id_, cut in cuts.items():
         from_cut.setdefault(cut, []).append(id_)
@@ -137,7 +140,7 @@ def _sampled_later(connection: Connection, ids: Iterable[int], end: datetime) ->
 
 
 def _load_until_calm(connection: Connection, id_: int, end: datetime) -> list[Sample]:
-    """The samples from `end` on, up to where enough good ones in a row end any incident; all, if they never come."""
+    """Return the samples from `end` to where enough good ones in a row end any incident, or to the last."""
     query = (
         select(unix_seconds(connection, _u.observed_at), _u.uptime_30m_pct, _u.observed_at)
         .where(_u.endpoint_id == id_)
@@ -157,7 +160,7 @@ def _load_until_calm(connection: Connection, id_: int, end: datetime) -> list[Sa
 
 
 def _load_absences(connection: Connection, ids: Iterable[int]) -> dict[int, list[int]]:
-    """When each of these endpoints was found to be listed no more, in unix seconds."""
+    """Return the times at which each of these endpoints was no longer listed, in unix seconds."""
     c = listing_changes.c
     query = select(c.endpoint_id, c.observed_at).where(c.endpoint_id.in_(ids), ~c.listed)
     found: dict[int, list[int]] = {}
@@ -169,7 +172,7 @@ def _load_absences(connection: Connection, ids: Iterable[int]) -> dict[int, list
 def _load_running(
     connection: Connection, id_: int, stored: Sequence[Incident], cut: datetime
 ) -> tuple[()] | tuple[Incident, int]:
-    """The incident that goes on at the cut with what it had until then, and its last sample with a value."""
+    """Return the incident that continues at the cut, as it was then, and the time of its last sample with a value."""
     if not stored or stored[0].started_at >= seconds_of(cut):
         return ()
     start = instant_of(stored[0].started_at)
@@ -187,7 +190,7 @@ def _load_running(
     ]
     has_value = (_u.endpoint_id == id_) & (_u.observed_at < cut) & _u.uptime_30m_pct.is_not(None)
     last = select(_u.observed_at).where(has_value).order_by(_u.observed_at.desc()).limit(1)
-    # Of a time that is settled, looks that came late may have taken samples away.
+    # Before the watermark, late observations may have removed samples.
     worst = min((worst for _, worst in parts if worst is not None), default=stored[0].worst)
     running = Incident(stored[0].started_at, sum(count for count, _ in parts), worst)
     return running, seconds_of(connection.execute(last).scalar() or start)

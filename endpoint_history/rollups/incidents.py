@@ -1,14 +1,14 @@
-"""When an endpoint was in trouble, with hysteresis. Pure: times and uptimes in, spans out.
+"""Find the incidents of an endpoint, with hysteresis. Pure: times and uptimes in, spans out.
 
-A sample is bad below `BAD_BELOW` percent. An incident opens with the first of `OPENS_AFTER` bad samples in a row, and
-is over from the first of `CLOSES_AFTER` good ones in a row: one odd sample neither makes an incident nor ends one. A
-sample without a value is neither good nor bad, and a look that failed left none: neither breaks a row or counts in it.
+A sample is bad below `BAD_BELOW` percent. An incident opens at the first of `OPENS_AFTER` bad samples in a row and ends
+at the first of `CLOSES_AFTER` good samples in a row. So a single sample neither opens nor ends one. A sample without a
+value is neither good nor bad, and a failed observation has no sample: neither interrupts a row or counts in it.
 
-A row breaks, and an incident ends, where nothing more can be said of it:
+A row is interrupted, and an incident ends, where nothing more is known about it:
 
-- the endpoint is listed no more (`left`): from the look that proves it;
-- no sample has had a value for `SILENCE` (`silent`): a second after the last one, once a later look shows it;
-- uptime was redefined (`redefined`) at `REDEFINED_AT`: what is bad before and after are two things.
+- the endpoint is no longer listed (`left`): from the evidence that proves it;
+- no sample has had a value for `SILENCE` (`silent`): a second after the last one, once a later observation shows it;
+- uptime was redefined (`redefined`) at `REDEFINED_AT`: bad samples before and after measure different things.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ OPENS_AFTER = 2
 CLOSES_AFTER = 3
 SILENCE = 86_400
 REDEFINED_AT = int(UPTIME_REDEFINED_AT.timestamp())
-# What is older than this before an instant is in no row that an event from then on can add to: there would be a silence
-# between. Of it nothing matters but whether an incident goes on.
+# No sample older than this before an instant is in a row with later samples, as there would be a silence in between.
+# It matters only to an incident that continues.
 REACH = (max(OPENS_AFTER, CLOSES_AFTER) - 1) * SILENCE
 
 Ending = Literal["recovered", "left", "silent", "redefined"]
@@ -35,9 +35,9 @@ _LONG_AGO = -(1 << 60)
 
 @dataclass(slots=True)
 class Incident:
-    """One incident, half-open, in unix seconds; `ended_at` is None while it goes on.
+    """One incident, half-open, in unix seconds; `ended_at` is None while it continues.
 
-    `samples` counts those with a value in it; `worst` is the least of them in percent.
+    `samples` counts its samples with a value; `worst` is the lowest of them in percent.
     """
 
     started_at: int
@@ -53,9 +53,10 @@ def incidents(
     running: Incident | None = None,
     last_value_at: int = _LONG_AGO,
 ) -> list[Incident]:
-    """The incidents in an endpoint's samples (when, percent) and absences (when listed no more), in order of time.
+    """Return the incidents in an endpoint's samples (unix seconds, percent), in order of time.
 
-    `running` is one that goes on before the first sample, and `last_value_at` is when its last sample with a value was.
+    `absences` are the times at which it was no longer listed. `running` is an incident that continues at the first
+    sample, and `last_value_at` is the time of its last sample with a value.
     """
     track = _Track(absences, running, last_value_at)
     for at, uptime in samples:
@@ -81,8 +82,8 @@ class _Track:
     running: Incident | None
     last_value_at: int
     found: list[Incident] = field(default_factory=list)
-    bad: list[tuple[int, float]] = field(default_factory=list)  # a row, too short to open an incident
-    good: list[int] = field(default_factory=list)  # a row, too short to close the one that runs
+    bad: list[tuple[int, float]] = field(default_factory=list)  # in a row, too few to open an incident
+    good: list[int] = field(default_factory=list)  # in a row, too few to end the running one
 
     def __post_init__(self) -> None:
         self.found += [self.running] if self.running else []
@@ -107,7 +108,7 @@ class _Track:
             self._end(self.good[0], "recovered")
 
     def end_before(self, at: int) -> None:
-        """End what the first thing ends that came between the last value and this instant, if any did."""
+        """End the row or incident at the first event between the last value and this instant, if there was one."""
         last = self.last_value_at
         left = self.absences[bisect_right(self.absences, last) :][:1]
         endings: list[tuple[int, int, Ending]] = [

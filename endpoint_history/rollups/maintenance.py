@@ -1,4 +1,4 @@
-"""What a history needs now and then, without Prefect: nothing of it changes what an analyst sees of prices."""
+"""The regular upkeep of a history, without Prefect. It changes nothing that an analyst sees of prices."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _AHEAD = timedelta(days=62)
 
 
 def maintain(settings: Settings, now: datetime) -> str:
-    """Roll up what was left, make the months ahead, thin raw samples where that is asked for, measure the tables.
+    """Refresh dirty rollups, create the next partitions, remove old samples if configured, and update table statistics.
 
-    `now` is aware. Gives a line that says so. Raises HistoryError; what was done until then stays done.
+    `now` is aware. Returns one line that reports the result. Raises HistoryError; completed steps stay done.
     """
     with opened(settings.database_url.get_secret_value()) as engine, translated_errors(engine):
-        refuse_clock_ahead(engine, now)  # it would thin all that lies before a time that has not come
+        refuse_clock_ahead(engine, now)  # a clock ahead would remove too many samples
         roll_up(engine)
         with writing(engine) as connection:
             create_partitions(connection, [now, now + _AHEAD / 2, now + _AHEAD])
         removed = remove_old_samples(engine, settings.retention_days, now) if settings.retention_days else 0
         with writing(engine) as connection:
-            # It plans questions by how its tables have grown.
+            # The query planner needs current statistics.
             connection.exec_driver_sql("PRAGMA optimize" if engine.dialect.name == "sqlite" else "ANALYZE")
-            settled = read_watermark(connection)
+            watermark = read_watermark(connection)
         kept = "all raw samples are kept"
-        if settled:
-            kept = f"{removed:,} raw uptime samples removed, rollups of uptime before {settled:%Y-%m-%d} are final"
+        if watermark:
+            kept = f"{removed:,} raw uptime samples removed, rollups of uptime before {watermark:%Y-%m-%d} are final"
         return f"{location(engine)} is in order; {kept}"

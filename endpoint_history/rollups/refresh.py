@@ -1,6 +1,6 @@
-"""Roll up what changed: hours and days of uptime, incidents, and how well each model was observed.
+"""Refresh dirty rollups: hours and days of uptime, incidents, and the coverage of each model.
 
-Each rollup is a function of the rows below it, made anew where they changed, so no order of arrival shows in it.
+Each rollup is a function of the rows below it and is computed again where they changed, so loading order has no effect.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from models.types import UtcEpoch
 
 
 class _Spelling(NamedTuple):
-    """How a database spells what the two have no common word for; {} is an operand."""
+    """The SQL in which the two databases differ; {} is an operand."""
 
     seconds: str
     hour: str
@@ -61,8 +61,8 @@ _SUMS = (
     "below_95_seconds",
     "below_80_seconds",
 )
-# Sums are of whole numbers, 1e-9 of a percent times seconds: no order of adding shows in them, and both databases agree
-# to the last bit. Those of a day stay below 2^53, and the mean of an hour gives its sum back.
+# Sums are of whole numbers, 1e-9 percent times seconds, so the order of adding has no effect and both databases agree
+# to the last bit. Sums of a day stay below 2^53, and the sum of an hour can be computed from its mean.
 _HOURS = """
 INSERT INTO uptime_hourly (endpoint_id, hour_at, {sums})
 WITH weighed AS (
@@ -90,7 +90,7 @@ WITH summed AS (
     GROUP BY 1, 2
 )
 """
-# What is as it was is not written: most of the day's hours are.
+# Unchanged rows are not written: most hours of a day are unchanged.
 _REPLACE = """
 SELECT endpoint_id, {bucket}, CAST(total AS DOUBLE PRECISION) / (NULLIF(covered, 0) * 1e9), worst, samples,
     covered, nulls, below_95, below_80
@@ -105,22 +105,22 @@ SELECT day, count(*), count(NULLIF(samples, 0)) FROM uptime_daily WHERE day >= :
 
 
 def roll_up(engine: sa.Engine) -> None:
-    """Make all rollups anew that are noted as stale, a bounded part in each write transaction."""
+    """Compute all dirty rollups again, a bounded part in each write transaction."""
     while True:
         with writing(engine) as connection:
             spans = take_dirty_days(connection)
-            settled = read_watermark(connection)
+            watermark = read_watermark(connection)
             for span in spans:
-                if (unsettled := span.from_(settled)) is not None:
-                    roll_up_uptime(connection, unsettled)
-                    roll_up_incidents(connection, unsettled, settled)
+                if (open_days := span.from_(watermark)) is not None:
+                    roll_up_uptime(connection, open_days)
+                    roll_up_incidents(connection, open_days, watermark)
                 roll_up_coverage(connection, span)
         if not spans:
             return
 
 
 def roll_up_uptime(connection: Connection, span: DirtyDays) -> None:
-    """The hours and days of all endpoints of these models, and of the whole catalogue."""
+    """Update the hours and days of all endpoints of these models, and the days of the whole catalogue."""
     of = {"models": list(span.model_ids), "end": span.end}
     dialect = connection.dialect.name
     connection.execute(_hours(dialect), {"before": span.start - UPTIME_WINDOW, "start": span.start, **of})

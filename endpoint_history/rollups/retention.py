@@ -1,7 +1,7 @@
-"""Remove raw uptime samples that are old enough, where their rollups stand. Prices and listings are never thinned.
+"""Retention: remove old raw uptime samples whose rollups are final. Prices and listings are always kept.
 
-Before `final_before` rollups of uptime are final: what came of their samples can't be worked out again. What later
-rollups need of the time before it stays, and so does what proves a listing.
+Before the watermark, rollups of uptime are final, as they can no longer be computed. Samples that later rollups need,
+and samples that prove a listing, stay.
 """
 
 from __future__ import annotations
@@ -25,43 +25,43 @@ _u, _i, _o = uptime_samples.c, incident_spans.c, observations.c
 
 
 def remove_old_samples(engine: sa.Engine, days: int, now: datetime) -> int:
-    """Remove raw samples from before the UTC midnight so many days before `now` (aware), and give how many.
+    """Remove raw samples older than the UTC midnight `days` before `now` (aware). Returns how many.
 
-    In bounded parts, each in a write transaction of its own. What was settled stays so, should `days` have grown.
+    Works in bounded parts, each in its own write transaction. The watermark never moves back, even if `days` has grown.
     """
-    settled = _settle(engine, midnight_of(now.astimezone(UTC)) - timedelta(days=days))
+    watermark = _advance_watermark(engine, midnight_of(now.astimezone(UTC)) - timedelta(days=days))
     with engine.connect() as connection:
         rows = connection.execute(select(endpoints.c.id, endpoints.c.model_id).order_by(endpoints.c.id)).all()
     removed = 0
     for start in range(0, len(rows), _ENDPOINTS_AT_ONCE):
         with writing(engine) as connection:
             for id_, model_id in rows[start : start + _ENDPOINTS_AT_ONCE]:
-                removed += _remove(connection, id_, model_id, settled)
-    release_partitions(engine, settled - LOOKBACK)
+                removed += _remove(connection, id_, model_id, watermark)
+    release_partitions(engine, watermark - LOOKBACK)
     return removed
 
 
-def _settle(engine: sa.Engine, limit: datetime) -> datetime:
-    """Make the rollups before this midnight final, once all stand."""
+def _advance_watermark(engine: sa.Engine, limit: datetime) -> datetime:
+    """Move the watermark to this midnight, once no rollup before it is dirty. Returns the watermark."""
     while True:
         roll_up(engine)
         with writing(engine) as connection:
             if is_dirty(connection, before=limit):
-                continue  # a run beside was quicker
+                continue  # another run added dirty days meanwhile
             limit = max(limit, read_watermark(connection) or limit)
             connection.execute(retention.delete())
             connection.execute(retention.insert().values(final_before=limit))
             return limit
 
 
-def _remove(connection: Connection, endpoint_id: int, model_id: int, settled: datetime) -> int:
-    """Remove the samples of an endpoint that nothing needs any more."""
-    before = _needed_from(connection, endpoint_id, settled)
+def _remove(connection: Connection, endpoint_id: int, model_id: int, watermark: datetime) -> int:
+    """Remove the samples of an endpoint that nothing needs. Returns how many."""
+    before = _needed_from(connection, endpoint_id, watermark)
     old = (_u.endpoint_id == endpoint_id) & (_u.observed_at < before)
     oldest = connection.execute(select(sa.func.min(_u.observed_at)).where(old)).scalar()
     if oldest is None:
         return 0
-    # An incomplete look proves nothing but what its samples name.
+    # For an incomplete observation, only its samples show what it listed.
     proofs = select(unix_seconds(connection, _o.observed_at)).where(
         _o.model_id == model_id, _o.is_evidence, ~_o.complete, _o.observed_at.between(oldest, before)
     )
@@ -69,13 +69,13 @@ def _remove(connection: Connection, endpoint_id: int, model_id: int, settled: da
     return connection.execute(uptime_samples.delete().where(old, ~is_proof)).rowcount
 
 
-def _needed_from(connection: Connection, endpoint_id: int, settled: datetime) -> datetime:
-    """When what is looked back on begins: with the last sample before, or with an incident that may still change."""
-    looked_back = settled - LOOKBACK
-    newest = select(sa.func.max(_u.observed_at)).where(_u.endpoint_id == endpoint_id, _u.observed_at < looked_back)
+def _needed_from(connection: Connection, endpoint_id: int, watermark: datetime) -> datetime:
+    """Return when the samples in need begin: at the last before the lookback, or at an incident that may change."""
+    lookback_start = watermark - LOOKBACK
+    newest = select(sa.func.max(_u.observed_at)).where(_u.endpoint_id == endpoint_id, _u.observed_at < lookback_start)
     begun = select(sa.func.min(_i.started_at)).where(
-        _i.endpoint_id == endpoint_id, _i.ended_at.is_(None) | (_i.ended_at >= looked_back)
+        _i.endpoint_id == endpoint_id, _i.ended_at.is_(None) | (_i.ended_at >= lookback_start)
     )
     last, start = (connection.execute(query).scalar() for query in (newest, begun))
-    needed: datetime = min(last or looked_back, start or looked_back)
+    needed: datetime = min(last or lookback_start, start or lookback_start)
     return needed

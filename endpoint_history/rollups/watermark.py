@@ -1,4 +1,4 @@
-"""Before when rollups of uptime are final, as raw samples may be gone: where somebody asked for that."""
+"""The watermark: the time before which rollups of uptime are final, as raw samples may be gone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from endpoint_history.rollups.incidents import REACH
 from models.listing import UPTIME_WINDOW
 from models.tables import retention
 
-# Rollups after an instant are worked out from samples of so long before it.
+# How far before an instant its rollups need samples.
 LOOKBACK = timedelta(seconds=REACH) + UPTIME_WINDOW
 
 
 def read_watermark(connection: Connection) -> datetime | None:
-    """The midnight (UTC) before which they are; None while all raw samples are kept."""
-    return connection.execute(select(retention.c.final_before)).scalar_one_or_none()
+    """Return the watermark, a midnight (UTC); None while all raw samples are kept."""
+    return connection.execute(select(retention.c.settled_before)).scalar_one_or_none()

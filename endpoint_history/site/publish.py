@@ -14,8 +14,6 @@ from endpoint_history.settings import Settings
 if TYPE_CHECKING:
     from endpoint_history.site.build import Built
 
-FOLDER = "data/site"
-
 
 def publish(settings: Settings, folder: str | Path, now: datetime, progress: Callable[[int, int], None]) -> Built:
     """Bring the pages in a folder, or under a URL, to what the database holds.

@@ -1,4 +1,4 @@
-"""Times in the names of files and folders: found without a rule, if they can be read in one way only. Pure."""
+"""Dates and times in paths: found without a rule if they can be read in only one way. Pure."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _epochs(text: str) -> Iterable[datetime]:
 
 
 def _partitions(folders: str, zone: tzinfo | None) -> Iterable[datetime]:
-    """The hour, minute or second that folders such as `year=2026/month=06/day=01/hour=09` name."""
+    """Yield the hour, minute or second that folders such as `year=2026/month=06/day=01/hour=09` name."""
     keys = {match["key"].lower(): match["value"] for match in _PARTITION.finditer(folders)}
     days = [match.group(1, 2, 3) for key in _DAY_KEYS if (match := _PARTITION_DAY.fullmatch(keys.get(key, "")))]
     if "year" in keys:

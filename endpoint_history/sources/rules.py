@@ -1,4 +1,4 @@
-"""Rules for where the time and the target of a saved body are found: `--time`, `--zone`, `--target`. Pure."""
+"""Rules for the time and the target of a saved body: `--time`, `--zone`, `--target`. Pure."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class Dated(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TimeRule:
-    """Where times are found. `own` means that no rule was given: a field, else the name, else the path.
+    """The place of times. `own` means that no rule was given: a field, else the name, else the path.
 
-    `zone` is that of times which name none: None means that such a field is refused, and that a name is in UTC.
+    `zone` is that of times without one. If it is None, a field without a zone is refused, and a name is in UTC.
     """
 
     kind: Literal["own", "field", "name", "path", "mtime"]
@@ -68,7 +68,7 @@ class TimeRule:
 
     @property
     def fields(self) -> Sequence[str]:
-        """The fields of a document to look into."""
+        """The fields of a document that may hold the time."""
         if self.kind == "field" and self.field:
             return (self.field,)
         return TIME_FIELDS if self.kind in {"own", "field"} else ()
@@ -111,7 +111,7 @@ class TimeRule:
     def _missing(self, path: str) -> str:
         match self.kind:
             case "own":
-                return f"no time; say where it stands with --time{_offered(_INCOMPLETE, path)}"
+                return f"no time; name its place with --time{_offered(_INCOMPLETE, path)}"
             case "field":
                 return f"no time in {self.field}" if self.field else _NO_FIELD
             case "mtime":
@@ -122,7 +122,7 @@ class TimeRule:
 
 
 def _offered(patterns: Sequence[TimePattern], path: str) -> str:
-    """The end of a message that offers the first pattern which finds one time in this path."""
+    """Return the end of a message that offers the first pattern that finds one time in this path."""
     for pattern in patterns:
         with suppress(ValueError):
             if found := pattern.find(path):
@@ -159,7 +159,7 @@ def read_time_rule(
 
 @dataclass(frozen=True, slots=True)
 class TargetRule:
-    """Whose bodies they are: as each document says (neither), always `fixed`, or what `form` finds in the path."""
+    """The target of bodies: that of each document, always `fixed`, or the one that `form` finds in the path."""
 
     kind: Literal["body", "fixed", "name", "path"] = "body"
     pattern: str = ""
@@ -167,7 +167,7 @@ class TargetRule:
     form: re.Pattern[str] | None = None
 
     def read(self, path: str, given: Target | None) -> Target | None:
-        """The target of a body, None: its own id. Raises ValueError.
+        """Return the target of a body, None: its own id. Raises ValueError.
 
         `path` is the whole path, also that of a member within its container. `given` is what the document says.
         """

@@ -1,4 +1,4 @@
-"""Times as people write them into fields: ISO 8601, mail dates, and unix time in any unit. Pure."""
+"""Times in fields of saved documents: ISO 8601, mail dates, and unix time in any unit. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read_time(value: Any, zone: tzinfo | None = None) -> datetime:
 
 
 def unix_time(number: Decimal | int) -> datetime | None:
-    """The time, in whole seconds, of a number of seconds, ms, us or ns since 1970; None where it is none of these."""
+    """Return the time, in whole seconds, of a number of s, ms, us or ns since 1970; None if it is none of these."""
     for unit in _UNITS:
         if _EARLIEST * unit <= number < _LATEST * unit:
             return datetime.fromtimestamp(int(number) // unit, UTC)
@@ -61,7 +61,7 @@ def read_zone(text: str) -> tzinfo:
 
 
 def in_zone(time: datetime, zone: tzinfo) -> datetime:
-    """A time without a zone as one of this zone. Raises ValueError if the clocks showed it twice, or never."""
+    """Return a time without a zone in this zone. Raises ValueError if its clocks showed it twice, or never."""
     first, second = time.replace(tzinfo=zone, fold=0), time.replace(tzinfo=zone, fold=1)
     if first.utcoffset() != second.utcoffset():
         raise ValueError(f"the clocks of {zone} showed {time:%Y-%m-%d %H:%M:%S} twice or never, as they were changed")
@@ -69,7 +69,7 @@ def in_zone(time: datetime, zone: tzinfo) -> datetime:
 
 
 def whole_seconds(time: datetime) -> datetime:
-    """An aware time as UTC without its fraction. Raises OverflowError at the edges of the calendar."""
+    """Return an aware time in UTC, without its fraction. Raises OverflowError at the edges of the calendar."""
     return time.astimezone(UTC).replace(microsecond=0)
 
 

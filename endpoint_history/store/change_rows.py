@@ -1,7 +1,7 @@
-"""Apply the change rule to the tables: rewrite what a stretch of new evidence touches, and nothing else.
+"""Apply the change rule to the tables: rewrite the rows that new evidence affects, and no others.
 
-A stretch is a span of time in which evidence of some models was added or taken away. Rows can only differ inside it and
-at the next evidence after it. What the other evidence inside showed is what the rows held there before.
+If evidence of a model is added or removed within a span of time, only rows inside the span and at the next evidence
+after it can change. For the other evidence inside, the values are read from the rows as they were.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Rows = dict[datetime, tuple[V | Absent, int]]  # (value, observation id) by inst
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One observation that counts."""
+    """One observation that counts. `gone`: it lists no endpoints."""
 
     observation_id: int
     observed_at: datetime
@@ -36,11 +36,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceWindow:
-    """Evidence of one model from `start` on, in order of time, up to `end`: beyond it no row can differ.
+    """The evidence of one model from `start` to `end`, in order of time. No row outside can change.
 
-    `listed` has by observation id what new evidence lists, by endpoint id; what the other evidence lists the tables
-    know already. `seen` names the endpoints that such a one lists if it is incomplete: about the others it proves
-    nothing.
+    `listed` holds what new evidence lists: by observation id, then endpoint id. `seen` holds, for stored evidence that
+    is incomplete, the endpoints that it lists; it proves nothing about the others.
     """
 
     model_id: int
@@ -55,7 +54,7 @@ class EvidenceWindow:
 def load_windows(
     connection: Connection, model_ids: Iterable[int], start: datetime, end: datetime
 ) -> list[EvidenceWindow]:
-    """The evidence of each model from `start` to `end`, and on to the next complete one after it."""
+    """Load the evidence of each model from `start` to the next complete evidence after `end`."""
     o = observations
     reach = _next_complete(connection, set(model_ids), end)
     closed = [id_ for id_, at in reach.items() if at != FOR_EVER]
@@ -71,7 +70,7 @@ def load_windows(
     found: dict[int, list[Evidence]] = {id_: [] for id_ in reach}
     for id_, model_id, at, complete, outcome in connection.execute(query):
         of_model = found[model_id]
-        twice = of_model and of_model[-1].observed_at == at  # two paths may answer `gone` in the same second
+        twice = of_model and of_model[-1].observed_at == at  # two paths may return `gone` in the same second
         if at <= reach[model_id] and not twice:
             of_model.append(Evidence(id_, at, complete, gone=outcome == "gone"))
     return [EvidenceWindow(id_, start, reach[id_], items) for id_, items in found.items()]
@@ -91,7 +90,7 @@ def _next_complete(connection: Connection, model_ids: set[int], end: datetime) -
 
 
 def load_listed(connection: Connection, model_id: int, at: datetime) -> frozenset[int]:
-    """Which endpoints a stored incomplete observation lists: those it sampled."""
+    """Return the endpoints that a stored incomplete observation lists: those with a sample of it."""
     query = (
         select(uptime_samples.c.endpoint_id)
         .join(endpoints)
@@ -100,19 +99,19 @@ def load_listed(connection: Connection, model_id: int, at: datetime) -> frozense
     return frozenset(connection.execute(query).scalars())
 
 
-def rewrite(connection: Connection, history: ChangeTable[V], stretches: Sequence[EvidenceWindow]) -> int:
-    """Make the rows of a change table what the evidence of these stretches asks for; how many came, went or changed."""
-    by_endpoint = {id_: stretch for stretch in stretches for id_ in stretch.endpoint_ids}
+def rewrite(connection: Connection, history: ChangeTable[V], windows: Sequence[EvidenceWindow]) -> int:
+    """Rewrite a change table inside these windows. Returns how many rows were inserted, deleted or replaced."""
+    by_endpoint = {id_: window for window in windows for id_ in window.endpoint_ids}
     if not by_endpoint:
         return 0
-    start = min(stretch.start for stretch in stretches)
+    start = min(window.start for window in windows)
     before = _load_before(connection, history, by_endpoint, start)
     present = _load_rows(connection, history, by_endpoint, start)
     delete: list[dict[str, Any]] = []
     insert: list[dict[str, Any]] = []
-    for endpoint_id, stretch in by_endpoint.items():
+    for endpoint_id, window in by_endpoint.items():
         old = present.get(endpoint_id, {})
-        wanted = _wanted(history, endpoint_id, stretch, old, before.get(endpoint_id, ABSENT))
+        wanted = _wanted(history, endpoint_id, window, old, before.get(endpoint_id, ABSENT))
         delete += [{"endpoint": endpoint_id, "at": at} for at, row in old.items() if wanted.get(at) != row]
         insert += [
             {"endpoint_id": endpoint_id, "observed_at": at, "observation_id": proof, **history.to_row(value)}
@@ -126,26 +125,26 @@ def rewrite(connection: Connection, history: ChangeTable[V], stretches: Sequence
 
 
 def _wanted(
-    history: ChangeTable[V], endpoint_id: int, stretch: EvidenceWindow, old: Rows[V], before: V | Absent
+    history: ChangeTable[V], endpoint_id: int, window: EvidenceWindow, old: Rows[V], before: V | Absent
 ) -> Rows[V]:
-    """The rows that the evidence asks for: (value, observation id) by instant."""
-    proofs = {item.observed_at: item.observation_id for item in stretch.evidence}
-    values = _values(history, endpoint_id, stretch, old, before)
+    """Return the rows that the evidence gives: (value, observation id) by instant."""
+    proofs = {item.observed_at: item.observation_id for item in window.evidence}
+    values = _values(history, endpoint_id, window, old, before)
     rows = changes(before, values)
     return {at: (value, proofs[at]) for at, value in rows.items()}
 
 
 def _values(
-    history: ChangeTable[V], endpoint_id: int, stretch: EvidenceWindow, old: Rows[V], before: V | Absent
+    history: ChangeTable[V], endpoint_id: int, window: EvidenceWindow, old: Rows[V], before: V | Absent
 ) -> Iterator[tuple[datetime, V | Absent]]:
-    """What each evidence says of one endpoint; those that prove nothing about it are passed over."""
+    """Yield the value of one endpoint at each evidence that proves one."""
     known = {at: value for at, (value, _) in old.items()}
-    for item in stretch.evidence:
-        listed = stretch.listed.get(item.observation_id)
+    for item in window.evidence:
+        listed = window.listed.get(item.observation_id)
         if item.gone:
             yield item.observed_at, ABSENT
         elif listed is None:
-            if item.complete or endpoint_id in stretch.seen[item.observation_id]:
+            if item.complete or endpoint_id in window.seen[item.observation_id]:
                 yield item.observed_at, value_at(item.observed_at, known, before)
         elif endpoint_id in listed:
             yield item.observed_at, history.value(listed[endpoint_id])
@@ -156,7 +155,7 @@ def _values(
 def _load_before(
     connection: Connection, history: ChangeTable[V], by_endpoint: dict[int, EvidenceWindow], start: datetime
 ) -> dict[int, V | Absent]:
-    """The value in force just before `start`, by endpoint id."""
+    """Return the value just before `start`, by endpoint id."""
     table = history.table
     latest = (
         select(table.c.observed_at)
@@ -165,7 +164,7 @@ def _load_before(
         .limit(1)
         .scalar_subquery()
     )
-    model_ids = {stretch.model_id for stretch in by_endpoint.values()}
+    model_ids = {window.model_id for window in by_endpoint.values()}
     at = select(endpoints.c.id, latest.label("at")).where(endpoints.c.model_id.in_(model_ids)).subquery()
     query = select(table).join(at, (table.c.endpoint_id == at.c.id) & (table.c.observed_at == at.c.at))
     return {row["endpoint_id"]: history.from_row(row) for row in connection.execute(query).mappings().all()}
@@ -174,10 +173,10 @@ def _load_before(
 def _load_rows(
     connection: Connection, history: ChangeTable[V], by_endpoint: dict[int, EvidenceWindow], start: datetime
 ) -> dict[int, Rows[V]]:
-    """The (value, observation id) of the rows inside each endpoint's stretch, in order of time."""
+    """Return the rows inside each endpoint's window, in order of time: (value, observation id) by instant."""
     table = history.table
-    end = max(stretch.end for stretch in by_endpoint.values())
-    model_ids = {stretch.model_id for stretch in by_endpoint.values()}
+    end = max(window.end for window in by_endpoint.values())
+    model_ids = {window.model_id for window in by_endpoint.values()}
     query = (
         select(table)
         .join(endpoints, endpoints.c.id == table.c.endpoint_id)

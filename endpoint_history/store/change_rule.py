@@ -1,4 +1,4 @@
-"""The change rule. Pure: a row stands exactly where a value differs from that at the evidence just before."""
+"""The change rule: a row is stored exactly where a value differs from that at the evidence before. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ V = TypeVar("V")
 
 
 def changes(before: V | Absent, values: Iterable[tuple[datetime, V | Absent]]) -> dict[datetime, V | Absent]:
-    """The rows that `values`, in order of time, leave after the value `before`."""
+    """Return the change rows of `values`, which are in order of time and follow the value `before`."""
     rows: dict[datetime, V | Absent] = {}
     for at, value in values:
         if value != before:
@@ -22,7 +22,7 @@ def changes(before: V | Absent, values: Iterable[tuple[datetime, V | Absent]]) -
 
 
 def value_at(at: datetime, rows: Mapping[datetime, V | Absent], before: V | Absent = ABSENT) -> V | Absent:
-    """The value that change rows, in order of time, hold at an instant; `before` where none has come yet."""
+    """Return the value at an instant from change rows in order of time; `before` if the first row is later."""
     times = list(rows)
     place = bisect_right(times, at)
     return rows[times[place - 1]] if place else before

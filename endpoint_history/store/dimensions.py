@@ -25,7 +25,7 @@ EndpointSeen = tuple[datetime, int, EndpointListing]
 
 
 def run_ids(connection: Connection, wanted: Iterable[Run]) -> dict[str, int]:
-    """The id of each run by its name; a run begins when its name says."""
+    """Return the id of each run by name. New runs are added."""
     by_name = {run.name: run for run in wanted}
     known = _ids(connection, runs, runs.c.name.in_(by_name), (runs.c.name,))
     found = {name: id_ for (name,), id_ in known.items()}
@@ -35,12 +35,12 @@ def run_ids(connection: Connection, wanted: Iterable[Run]) -> dict[str, int]:
 
 
 def of_collect(name: str) -> sa.ColumnElement[bool]:
-    """Whether a row of `runs` is the walk of this name, or one of its shards: their names begin with it."""
+    """Match the rows of `runs` that are this run or one of its shards, whose names begin with its name."""
     return (runs.c.name == name) | runs.c.name.startswith(f"{name}-", autoescape=True)
 
 
 def add_run(connection: Connection, run: Run) -> int:
-    """Add a run that is not known yet and give its id."""
+    """Add a new run and return its id. Its name holds the time at which it started."""
     started = datetime.strptime(run.name.partition("-")[0], NAME_TIME).replace(tzinfo=UTC)
     row = {
         "name": run.name,
@@ -52,26 +52,26 @@ def add_run(connection: Connection, run: Run) -> int:
     return _insert(connection, runs, [row])[0]
 
 
-def target_ids(connection: Connection, wanted: Iterable[Target]) -> dict[Target, int]:
-    """The id of each target."""
-    asked = set(wanted)
-    found = known_targets(connection, asked)
-    missing = sorted(asked - found.keys())
+def target_ids(connection: Connection, asked: Iterable[Target]) -> dict[Target, int]:
+    """Return the id of each target. New targets are added."""
+    wanted = set(asked)
+    found = known_targets(connection, wanted)
+    missing = sorted(wanted - found.keys())
     if missing:
         rows = [{"author": target.author, "slug": target.slug} for target in missing]
         found |= dict(zip(missing, _insert(connection, targets, rows), strict=True))
     return found
 
 
-def known_targets(connection: Connection, asked: set[Target]) -> dict[Target, int]:
-    """The ids of those targets that are known."""
-    authors = {target.author for target in asked}
+def known_targets(connection: Connection, wanted: set[Target]) -> dict[Target, int]:
+    """Return the ids of those targets that are stored."""
+    authors = {target.author for target in wanted}
     known = _ids(connection, targets, targets.c.author.in_(authors), (targets.c.author, targets.c.slug))
-    return {target: id_ for key, id_ in known.items() if (target := Target(*key)) in asked}
+    return {target: id_ for key, id_ in known.items() if (target := Target(*key)) in wanted}
 
 
 def model_ids(connection: Connection, seen: Iterable[Seen]) -> dict[str, int]:
-    """The id of each model that bodies show, its row told by the newest of them."""
+    """Return the id of each model in these bodies. Its row is taken from the newest body."""
     by_id: dict[str, list[Seen]] = {}
     for at, listing in seen:
         by_id.setdefault(listing.openrouter_id, []).append((at, listing))
@@ -84,22 +84,22 @@ def model_ids(connection: Connection, seen: Iterable[Seen]) -> dict[str, int]:
 def endpoint_ids(
     connection: Connection, seen: Iterable[EndpointSeen], model_ids: Iterable[int]
 ) -> dict[EndpointId, int]:
-    """The id of each endpoint of these models by (model id, key), rows told by the newest body that lists them."""
+    """Return the id of each endpoint of these models by (model id, key). Rows are taken from the newest body."""
     query = select(endpoints).where(endpoints.c.model_id.in_(set(model_ids)))
     known: dict[EndpointId, Row] = {_endpoint_key(row): row for row in connection.execute(query).mappings().all()}
     by_key: dict[EndpointId, list[tuple[datetime, EndpointListing]]] = {}
     for at, model_id, listing in seen:
         by_key.setdefault((model_id, listing.key), []).append((at, listing))
-    rows = {key: _endpoint_row(key, _merge(known.get(key), items, _told_by)) for key, items in by_key.items()}
+    rows = {key: _endpoint_row(key, _merge(known.get(key), items, _endpoint_columns)) for key, items in by_key.items()}
     return {key: row["id"] for key, row in known.items()} | _upsert(connection, endpoints, known, rows)
 
 
 def add_paths(connection: Connection, shown: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Keep which target has shown which model, as (target id, model id), and give those that are new."""
-    asked = set(shown)
-    columns = (target_models.c.target_id, target_models.c.model_id)
-    query = select(*columns).where(target_models.c.target_id.in_({target_id for target_id, _ in asked}))
-    new = sorted(asked - {(target_id, model_id) for target_id, model_id in connection.execute(query)})
+    """Store which target has shown which model, as (target id, model id). Returns the new pairs."""
+    wanted = set(shown)
+    columns = (paths.c.target_id, paths.c.model_id)
+    query = select(*columns).where(paths.c.target_id.in_({target_id for target_id, _ in wanted}))
+    new = sorted(wanted - {(target_id, model_id) for target_id, model_id in connection.execute(query)})
     if new:
         connection.execute(
             target_models.insert(), [{"target_id": target_id, "model_id": model_id} for target_id, model_id in new]
@@ -108,7 +108,7 @@ def add_paths(connection: Connection, shown: Iterable[tuple[int, int]]) -> list[
 
 
 def add_drift(connection: Connection, seen: Iterable[tuple[datetime, frozenset[Drift]]]) -> None:
-    """Count what bodies hold that this version does not know."""
+    """Count the unknown keys and values of bodies."""
     times: dict[Drift, list[datetime]] = {}
     for at, found in seen:
         for item in found:
@@ -153,21 +153,21 @@ def _endpoint_row(key: EndpointId, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _told_by(listing: EndpointListing) -> dict[str, Any]:
+def _endpoint_columns(listing: EndpointListing) -> dict[str, Any]:
     return {"tag": listing.tag, "name": listing.name, **terms_row(listing.terms)}
 
 
 def _merge(
-    known: Row | None, seen: Sequence[tuple[datetime, L]], told_by: Callable[[L], dict[str, Any]]
+    known: Row | None, seen: Sequence[tuple[datetime, L]], columns: Callable[[L], dict[str, Any]]
 ) -> dict[str, Any]:
-    """The row that the newest body tells; of two at one instant the greater text, so that no order matters."""
+    """Return the row of the newest body. Of two at one instant, the greater text wins, in any order of loading."""
     times = [at for at, _ in seen]
     if known is not None:
         times += known["first_seen_at"], known["last_seen_at"]
     newest = max(times)
-    rows = [told_by(listing) for at, listing in seen if at == newest]
+    rows = [columns(listing) for at, listing in seen if at == newest]
     if known is not None and known["last_seen_at"] == newest:
-        rows.append({name: known[name] for name in told_by(seen[0][1])})
+        rows.append({name: known[name] for name in columns(seen[0][1])})
     row = rows[0] if len(rows) == 1 else max(rows, key=lambda row: canonical({k: str(v) for k, v in row.items()}))
     return {**row, "first_seen_at": min(times), "last_seen_at": newest}
 
@@ -175,7 +175,7 @@ def _merge(
 def _upsert(
     connection: Connection, table: sa.Table, known: dict[K, Row], rows: dict[K, dict[str, Any]]
 ) -> dict[K, int]:
-    """Write what differs from the known rows, column by column, and give the ids by key."""
+    """Insert new rows, and update the columns that differ from the known ones. Returns the ids by key."""
     changed: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for key, row in rows.items():
         if key in known and (news := {name: value for name, value in row.items() if known[key][name] != value}):

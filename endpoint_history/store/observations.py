@@ -1,7 +1,7 @@
-"""Store looks themselves, and settle which of them count. Inside one write transaction.
+"""Store observations, and reconcile which of them count as evidence. Inside one write transaction.
 
-The rules are in `evidence`; here is what they need to know, fetched as narrowly as they allow: the other looks of
-the same target and second, and where several paths lead to one model, those around.
+`evidence` holds the rules. This module loads what they need and no more: the other observations of the same target in
+the same second, and the observations around them where several paths lead to one model.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from endpoint_history.database.dialect import insert
-from endpoint_history.store.evidence import ECHO_WINDOW, Sighting, counting
-from models.listing import ParsedObservation
+from endpoint_history.store.evidence import ECHO_WINDOW, Candidate, counting
+from models.listing import Reading
 from models.observation import Observation, Target
 from models.tables import models, observations, runs, target_models, targets
 from models.types import UtcTime
@@ -35,26 +35,17 @@ _PROOF = ("run_id", "http_status", "error", "elapsed_ms", "archive_line", "origi
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """An `ok` or `gone` row as stored. `model_id` and `sighting` are those of the model it speaks for."""
+class EvidenceChange:
+    """Observations that now count (`added`), and that no longer do (`removed`)."""
 
-    sighting: Sighting
-    model_id: int
-    is_evidence: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Flip:
-    """A row that counts now (`on`), or no longer does."""
-
-    look: Look
-    on: bool
+    added: list[Candidate]
+    removed: list[Candidate]
 
 
 def observation_row(
     observation: Observation, reading: ParsedObservation, run_id: int, target_id: int, model_id: int | None
 ) -> dict[str, Any]:
-    """The columns of `observations`; nothing counts before it is settled."""
+    """Return the columns of `observations`. A new observation does not count until `reconcile` says so."""
     return {
         "run_id": run_id,
         "target_id": target_id,
@@ -74,7 +65,7 @@ def observation_row(
 
 
 def insert_new(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[tuple[Any, ...], int]:
-    """Insert the rows not known yet; give their ids by (target id, instant, outcome, digest)."""
+    """Insert the rows that are new. Returns their ids by (target id, instant, outcome, digest)."""
     if not rows:
         return {}
     statement = insert(connection, observations).on_conflict_do_nothing()
@@ -91,9 +82,9 @@ def insert_new(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[t
 def stored_provenance(
     connection: Connection, keys: Iterable[tuple[Any, ...]]
 ) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-    """Of these keys (target id, instant, outcome, digest) those that are stored: id, and what tells their provenance.
+    """Return id and provenance of those keys (target id, instant, outcome, digest) that are stored.
 
-    That is whether another run than a collect tells of them, the run's name, and the line of its bundle.
+    The provenance is: whether the run is not a collect, the run's name, and the line of its bundle.
     """
     wanted = list(keys)
     found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
@@ -110,7 +101,7 @@ def stored_provenance(
 
 
 def read_origins(connection: Connection, target: Target, times: Iterable[datetime]) -> list[str]:
-    """Where the bodies from outside lay that looks at this target, at any of these instants, rest on."""
+    """Return the origins of imported observations of this target at any of these instants."""
     of_target = (targets.c.author == target.author) & (targets.c.slug == target.slug)
     query = select(observations.c.origin).join(targets).where(of_target, observations.c.origin.is_not(None))
     found: list[str] = []
@@ -120,16 +111,16 @@ def read_origins(connection: Connection, target: Target, times: Iterable[datetim
 
 
 def replace_provenance(connection: Connection, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
-    """Let known looks, by id, be proved by these rows: two runs that tell of one look are told apart by a rule."""
-    changed = [{"look": id_} | {name: row[name] for name in _PROOF} for id_, row in rows]
+    """Replace the provenance of stored observations, given by id, by that of these rows."""
+    changed = [{"observation": id_} | {name: row[name] for name in _PROOF} for id_, row in rows]
     if changed:
-        where = observations.c.id == sa.bindparam("look")
+        where = observations.c.id == sa.bindparam("observation")
         values: dict[str, Any] = {name: sa.bindparam(name) for name in _PROOF}
         connection.execute(observations.update().where(where).values(values), changed)
 
 
 def gones_to_reassign(connection: Connection, new_ids: Iterable[int]) -> list[int]:
-    """Stored `gone` rows whose path shows, by these new `ok` rows, what it had not been known to show before them."""
+    """Return the stored `gone` rows that earlier new `ok` rows of the same paths assign to other models."""
     new, gone, later = _ASKED, observations, _LATER
     next_shown = (
         select(sa.func.min(later.c.observed_at))
@@ -147,8 +138,8 @@ def gones_to_reassign(connection: Connection, new_ids: Iterable[int]) -> list[in
     return [id_ for ids in _slices(new_ids) for id_ in connection.execute(query.where(new.c.id.in_(ids))).scalars()]
 
 
-def attribute(connection: Connection, gone_ids: Iterable[int]) -> None:
-    """Let each `gone` row speak for the model that its path showed last before it."""
+def assign_gones(connection: Connection, gone_ids: Iterable[int]) -> None:
+    """Assign each `gone` row to the model that its path showed last before it."""
     shown = _ASKED
     last = (
         select(shown.c.model_id)
@@ -164,64 +155,59 @@ def attribute(connection: Connection, gone_ids: Iterable[int]) -> None:
         connection.execute(observations.update().where(where).values(model_id=last, is_evidence=False))
 
 
-def load_looks(connection: Connection, ids: Iterable[int]) -> list[Look]:
-    """These rows and every other look of the same targets in the same seconds."""
-    return _load_same(connection, ids, sa.true())
-
-
-def load_rivals(connection: Connection, ids: Iterable[int]) -> list[Look]:
-    """Every other look of the same targets in the same seconds as these rows."""
-    return _load_same(connection, ids, observations.c.id != _ASKED.c.id)
-
-
-def _load_same(connection: Connection, ids: Iterable[int], where: sa.ColumnElement[bool]) -> list[Look]:
+def load_same_instant(connection: Connection, ids: Iterable[int], *, others_only: bool = False) -> list[Candidate]:
+    """Return all candidates of the same targets in the same seconds as these rows, with or without the rows."""
     same = (_ASKED.c.target_id == observations.c.target_id) & (_ASKED.c.observed_at == observations.c.observed_at)
-    query = _looks().join(_ASKED, same).where(where)
-    return [_look(row) for part in _slices(ids) for row in connection.execute(query.where(_ASKED.c.id.in_(part)))]
+    query = _candidates().join(_ASKED, same)
+    if others_only:
+        query = query.where(observations.c.id != _ASKED.c.id)
+    return [_candidate(row) for part in _slices(ids) for row in connection.execute(query.where(_ASKED.c.id.in_(part)))]
 
 
-def load_around(connection: Connection, model_ids: Iterable[int], start: datetime, end: datetime) -> list[Look]:
-    """The looks that can decide over those from `start` to `end`, of models that several paths lead to."""
-    reached = sa.func.count(target_models.c.target_id)
-    several = select(target_models.c.model_id).where(target_models.c.model_id.in_(set(model_ids)))
-    ids = list(connection.execute(several.group_by(target_models.c.model_id).having(reached > 1)).scalars())
+def load_around(connection: Connection, model_ids: Iterable[int], start: datetime, end: datetime) -> list[Candidate]:
+    """Return the candidates that can decide over those from `start` to `end`, of models that several paths lead to."""
+    reached = sa.func.count(paths.c.target_id)
+    several = select(paths.c.model_id).where(paths.c.model_id.in_(set(model_ids)))
+    ids = list(connection.execute(several.group_by(paths.c.model_id).having(reached > 1)).scalars())
     if not ids:
         return []
-    span = observations.c.observed_at.between(start - 2 * ECHO_WINDOW, end + 2 * ECHO_WINDOW)
-    return [_look(row) for row in connection.execute(_looks().where(observations.c.model_id.in_(ids), span))]
+    near = observations.c.observed_at.between(start - 2 * ECHO_WINDOW, end + 2 * ECHO_WINDOW)
+    return [_candidate(row) for row in connection.execute(_candidates().where(observations.c.model_id.in_(ids), near))]
 
 
-def settle(connection: Connection, looks: Iterable[Look], unsettled: set[int]) -> list[Flip]:
-    """Mark which of these looks count. Of those settled before, some may stop to count; none can start to."""
-    by_id = {look.sighting.id: look for look in looks}
-    counts = counting([look.sighting for look in by_id.values()])
-    flips = [Flip(look, on=True) for id_, look in by_id.items() if id_ in unsettled and id_ in counts]
-    flips += [Flip(look, on=False) for id_, look in by_id.items() if look.is_evidence and id_ not in counts]
-    # Off before on: two looks of one second may not count both, not even for a moment.
-    for on in (False, True):
-        for ids in _slices(flip.look.sighting.id for flip in flips if flip.on is on):
-            connection.execute(observations.update().where(observations.c.id.in_(ids)).values(is_evidence=on))
-    return flips
+def reconcile(connection: Connection, candidates: Iterable[Candidate], undecided: set[int]) -> EvidenceChange:
+    """Decide which of these observations count, and store it. `undecided` are the ids that may start to count.
+
+    Of the others, some may stop to count.
+    """
+    by_id = {candidate.id: candidate for candidate in candidates}
+    counts = counting(list(by_id.values()))
+    added = [candidate for id_, candidate in by_id.items() if id_ in undecided and id_ in counts]
+    removed = [candidate for id_, candidate in by_id.items() if candidate.is_evidence and id_ not in counts]
+    # Removed first: a unique index forbids that two observations of one second count, even for a moment.
+    for changed, is_evidence in ((removed, False), (added, True)):
+        for ids in _slices(candidate.id for candidate in changed):
+            connection.execute(observations.update().where(observations.c.id.in_(ids)).values(is_evidence=is_evidence))
+    return EvidenceChange(added, removed)
 
 
-def _looks() -> sa.Select[Any]:
+def _candidates() -> sa.Select[Any]:
     o = observations
-    look = (o.c.id, targets.c.author, targets.c.slug, o.c.observed_at, o.c.outcome, o.c.complete, o.c.body_digest)
+    own = (o.c.id, targets.c.author, targets.c.slug, o.c.observed_at, o.c.outcome, o.c.complete, o.c.body_digest)
     return (
-        select(*look, models.c.openrouter_id, o.c.model_id, o.c.is_evidence)
+        select(*own, models.c.openrouter_id, o.c.model_id, o.c.is_evidence)
         .join(targets, targets.c.id == o.c.target_id)
         .join(models, models.c.id == o.c.model_id)
         .where(o.c.outcome != "failed")
     )
 
 
-def _look(row: sa.Row[*tuple[Any, ...]]) -> Look:
-    id_, author, slug, at, outcome, complete, digest, model, model_id, is_evidence = row
-    sighting = Sighting(id_, Target(author, slug), at, outcome, complete, digest, model)
-    return Look(sighting, model_id, is_evidence)
+def _candidate(row: sa.Row[*tuple[Any, ...]]) -> Candidate:
+    id_, author, slug, *rest = row
+    return Candidate(id_, Target(author, slug), *rest)
 
 
 def _slices(values: Iterable[K]) -> Iterable[list[K]]:
-    """Parts that fit into one statement of any database."""
+    """Split the values into sorted parts that fit into one statement of any database."""
     items = sorted(set(values))
     return (items[start : start + _ROWS_AT_ONCE] for start in range(0, len(items), _ROWS_AT_ONCE))

@@ -1,4 +1,4 @@
-"""Values to table rows and back. Pure."""
+"""Convert values to table rows and back. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TERMS_KEYS = tuple(f.name for f in dataclasses.fields(Terms))
 
 @dataclass(frozen=True, slots=True)
 class ChangeTable(Generic[V]):
-    """One change table: what of an endpoint it follows, and how a value stands in its columns."""
+    """One change table: the part of an endpoint that it records, and the conversion to and from its columns."""
 
     table: sa.Table
     value: Callable[[EndpointListing], V]
@@ -39,19 +39,19 @@ class ChangeTable(Generic[V]):
 
 
 def terms_row(terms: Terms) -> dict[str, Any]:
-    """The columns of terms, in `endpoints` and in `listing_changes` alike."""
+    """Return the columns of terms, which `endpoints` and `listing_changes` share."""
     row = {key: getattr(terms, key) for key in _TERMS_KEYS}
     row["supported_parameters"] = list(terms.supported_parameters)
     return row
 
 
 def uptime_row(uptime: Uptime) -> dict[str, Any]:
-    """The columns of `uptime_samples` that a body tells."""
+    """Return the columns of `uptime_samples` that come from a body."""
     return {key: getattr(uptime, key) for key in _UPTIME_KEYS}
 
 
 def model_row(listing: ModelListing) -> dict[str, Any]:
-    """The columns of `models` that a body tells."""
+    """Return the columns of `models` that come from a body."""
     names = ("name", "created_at", "description", "tokenizer", "instruct_type")
     lists = ("input_modalities", "output_modalities")
     return {n: getattr(listing, n) for n in names} | {n: list(getattr(listing, n)) for n in lists}

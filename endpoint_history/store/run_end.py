@@ -1,4 +1,4 @@
-"""Note in `runs` how a run ended, inside one write transaction."""
+"""Record in `runs` how a run ended. Inside one write transaction."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from models.types import UtcTime
 
 
 def finish_run(connection: sa.Connection, name: str, counted: Counter[Outcome], last: datetime | None) -> None:
-    """Note that a run is stored whole, and how many of its looks had which outcome; it ended with its `last` look.
+    """Record that a run is completely stored, and its observations by outcome. `last` is the time of its last one.
 
-    Its own, not the last that the database says it proves: another run may tell of the same look.
+    The caller passes `last`, as the provenance of a stored observation may be another run.
     """
-    # A clock that was set back can make the last look older than the run.
-    # The type is told: a plain time would stand in SQLite with microseconds, and compare as later than its own second.
+    # A clock that was set back can make the last observation older than the run. The type is explicit: SQLite would
+    # store a plain datetime with microseconds, which compares as later than its own second.
     at = sa.literal(last, UtcTime())
     ended = sa.case((runs.c.started_at < at, at), else_=runs.c.started_at) if last else runs.c.started_at
     finished = sa.func.coalesce(runs.c.finished_at, ended)
@@ -26,7 +26,7 @@ def finish_run(connection: sa.Connection, name: str, counted: Counter[Outcome], 
 
 
 def record_partial_counts(connection: sa.Connection, name: str, counted: Counter[Outcome]) -> None:
-    """Count what is stored of a run, which tells it from one that a crash cut: the rest is not wanted for now."""
+    """Record the counts of a run that was loaded in part on request. Counts of zero mark a run cut off by a crash."""
     part = (runs.c.name == name) & runs.c.finished_at.is_(None)
     connection.execute(runs.update().where(part).values(**_counts(counted)))
 

@@ -202,18 +202,20 @@ run_job(Settings.read(), job, at=datetime.now(UTC))
 """
 
 
-@pytest.mark.slow_unless(step=["flows.part:Part append 30", "flows.importing store 2"])
+@pytest.mark.slow_unless(
+    step=["endpoint_history.archive.spool:Spool append 30", "endpoint_history.backfilling.importer store 2"]
+)
 @pytest.mark.parametrize(
     "step",
     [
         "endpoint_history.archive.bundles:Archive open_bundle 1",
-        "endpoint_history.archive.spool:Part append 1",
-        "endpoint_history.archive.spool:Part append 30",
-        "endpoint_history.archive.spool:Part sync 2",
+        "endpoint_history.archive.spool:Spool append 1",
+        "endpoint_history.archive.spool:Spool append 30",
+        "endpoint_history.archive.spool:Spool sync 2",
         "endpoint_history.backfilling.importer store 2",
         "endpoint_history.store.writer _add_samples 2",
-        "endpoint_history.archive.spool:Part compress 1",
-        "endpoint_history.archive.spool:Part remove 1",
+        "endpoint_history.archive.spool:Spool compress 1",
+        "endpoint_history.archive.spool:Spool remove 1",
         "endpoint_history.backfilling.importer finish_run 1",
     ],
 )

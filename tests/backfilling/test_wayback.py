@@ -14,7 +14,7 @@ import pytest
 import stamina
 
 from endpoint_history.archive.bundles import Archive
-from endpoint_history.backfilling.job import polite
+from endpoint_history.backfilling.captures import polite
 from endpoint_history.database.engine import opened, upgrade
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.loading.rebuild import verify
@@ -156,7 +156,7 @@ def test_ctrl_c_ends_a_walk_in_one_line_and_keeps_what_came(command: Command) ->
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
-    assert err == "\nendpoint-history: stopped; the next collect takes up what came so far\n"
+    assert err == "\nendpoint-history: stopped; the next collect loads what was archived so far\n"
     assert count(url, observations) > 4
 
 

@@ -101,7 +101,7 @@ def test_targets_shows_what_the_list_means(command: Command, simulator: Simulato
 
 def test_db_check_is_content_with_a_fresh_database(command: Command) -> None:
     command("db", "upgrade")
-    assert command("db", "check") == (0, "The database sqlite:///data/history.db is as this version wants it.\n", "")
+    assert command("db", "check") == (0, "The database sqlite:///data/history.db has the schema of this version.\n", "")
 
 
 def test_a_schema_somebody_changed_is_told(command: Command) -> None:
@@ -211,14 +211,19 @@ def test_an_api_that_is_away_gets_one_line_with_a_way_to_try(command: Command) -
 
 
 def test_a_fault_of_ours_is_one_line_that_can_be_reported() -> None:
-    program = "from endpoint_history.cli import app as cli\ncli.read_health = lambda *_: [][0]\ncli.main()"
-    words = [sys.executable, "-c", program, "status"]
+    lines = (
+        "from endpoint_history.cli import app",
+        "from endpoint_history.monitoring import health",
+        "health.read_health = lambda *_: [][0]",
+        "app.main()",
+    )
+    words = [sys.executable, "-c", "\n".join(lines), "status"]
     done = subprocess.run(
         words, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith(
-        "endpoint-history: unexpected error: IndexError: list index out of range (<string>, line 2)"
+        "endpoint-history: unexpected error: IndexError: list index out of range (<string>, line 3)"
     )
 
 
@@ -267,7 +272,7 @@ def test_ctrl_c_ends_a_collect_at_once_with_one_line(command: Command, simulator
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (130, "")
-    assert err == "\nendpoint-history: stopped; the next collect takes up what came so far\n"
+    assert err == "\nendpoint-history: stopped; the next collect loads what was archived so far\n"
 
 
 def test_a_downgrade_must_be_meant(command: Command) -> None:

@@ -72,7 +72,7 @@ def observed() -> list[datetime]:
         (f"x_{DAY}.json", b'{"data": {"id": "a/b"}}', "JSON without an endpoints list"),
         ("x_20990501T000000Z.json", BODY, "its time 2099-05-01 00:00:00 UTC is in the future (name)"),
         ("x_19990501T000000Z.json", BODY, "its time 1999-05-01 00:00:00 UTC is before OpenRouter existed (name)"),
-        ("x.json", BODY, "no time; say where it stands with --time"),
+        ("x.json", BODY, "no time; name its place with --time"),
         ("x.json", a_walk("yesterday"), "fetchedAt: 'yesterday' is no time; expected ISO 8601 with a zone, or unix"),
         ("x.json", a_walk("2026-05-01T00:00:00"), "fetchedAt: the time '2026-05-01T00:00:00' has no zone"),
         (f"x_{DAY}.jsonl.gz", gzip.compress(BODY, mtime=0)[:9], "the file is cut off here, byte 0 of its content"),

@@ -49,8 +49,11 @@ def test_only_the_newest_are_listed(command: Command) -> None:
 
 
 def test_a_program_gets_the_list_as_json(command: Command) -> None:
+    before = json.loads(command("runs", "--json")[1])["runs"][2]
     command("runs", "withdraw", FIRST.name, "--reason", REASON)
     found = json.loads(command("runs", "--json")[1])
+    observed = ("first_observed_at", "last_observed_at")
+    assert [found["runs"][2][name] for name in observed] == [before[name] for name in observed] != [None, None]
     assert [(run["name"], run["state"], run["ok"], run["reason"]) for run in found["runs"]] == [
         (THIRD.name, "stored", 1, None),  # a rebuild loads all that is there
         (SECOND.name, "stored", 1, None),

@@ -13,7 +13,7 @@ import stamina
 from endpoint_history.archive.bundles import BundleWriter
 from endpoint_history.collecting import batch as walk
 from endpoint_history.collecting import run as collection
-from endpoint_history.collecting.batch import BatchStep, Walk
+from endpoint_history.collecting.batch import BatchStep, LiveRun
 from endpoint_history.collecting.summary import RunSummary
 from endpoint_history.errors import HistoryError, unexpected
 from endpoint_history.loading import bundles as loading
@@ -68,7 +68,7 @@ def test_a_body_that_breaks_the_parser_fails_alone_and_stays_in_the_archive(
         collected = collect(given, PATHS)
     ((target, reason),) = collected.summary.failed
     assert (target, collected.exit_code) == (BAD, 3)
-    assert reason.startswith(f"this version can't read the body: {UNEXPECTED} (test_walk_faults.py, line ")
+    assert reason.startswith(f"this version can't read the body: {UNEXPECTED} (test_batch_faults.py, line ")
     assert sum(look.body is not None for look in archived()) == len(PATHS)
 
 
@@ -120,10 +120,10 @@ def test_a_batch_that_fails_stops_no_other_and_is_loaded_later(
     monkeypatch.setattr(walk, "_LEAST_BATCH", 1)
     monkeypatch.setattr(walk, "_MOST_BATCHES", len(PATHS))
 
-    def step(of: Walk) -> BatchStep:
+    def step(of: LiveRun) -> BatchStep:
         async def batch(targets: Any) -> None:
             if str(targets[0]) == BAD:
-                await of._look(targets[0])  # fetched and archived, and not stored
+                await of._observe(targets[0])  # fetched and archived, and not stored
                 raise RuntimeError("nobody foresaw this")
             await of.collect_batch(targets)
 
@@ -131,7 +131,7 @@ def test_a_batch_that_fails_stops_no_other_and_is_loaded_later(
 
     collected = collect(given, PATHS, step=step)
     assert (collected.observed, collected.waiting, collected.exit_code) == (len(PATHS) - 1, 1, 3)
-    assert collected.troubles[0].startswith(f"{BAD} and 0 more were not collected whole: {UNEXPECTED}")
+    assert collected.troubles[0].startswith(f"{BAD} and 0 more were not collected completely: {UNEXPECTED}")
     assert collect(given, PATHS[:1], minute=30).troubles == []
     assert count(url_of(given), observations, observations.c.outcome == "ok") == len(PATHS) + 1
     assert is_told_by_its_archive(url_of(given))

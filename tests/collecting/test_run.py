@@ -114,6 +114,9 @@ def test_an_api_that_is_away_ends_the_run_early_with_one_line(given: Settings) -
     away = given.model_copy(update={"openrouter_base_url": "http://127.0.0.1:9/api/v1"})
     with pytest.raises(UnreachableError, match=r"^http://127.0.0.1:9/api/v1 can't be reached: connection refused"):
         collect(away, [f"acme/m{n}" for n in range(200)])
+    failed = count(url_of(given), observations, observations.c.outcome == "failed")
+    assert failed >= 12
+    assert count(url_of(given), runs, runs.c.finished_at.is_not(None) & (runs.c.failed == failed)) == 1
 
 
 def test_a_pattern_that_matches_nothing_is_told_before_a_run_begins(given: Settings) -> None:
@@ -186,7 +189,7 @@ def test_a_listing_that_fails_is_recalled_from_the_last_time(simulator: Simulato
     simulator.answers["models"] = faults.KINDS["503"]
     collected = collect(given, minute=30)
     assert (collected.summary.ok, collected.exit_code) == (13, 0)
-    assert "the 13 targets asked for before stand for it" in collected.troubles[0]
+    assert "using 13 targets of earlier collects instead" in collected.troubles[0]
     assert is_told_by_its_archive(url_of(given))
 
 
@@ -198,7 +201,7 @@ def test_a_listing_of_no_models_is_recalled_from_the_last_time(
     simulator.answers["models"] = faults.answer(200, listing.encode())
     collected = collect(given, minute=30)
     assert (collected.summary.ok, collected.exit_code) == (13, 0)
-    assert "the 13 targets asked for before stand for it" in collected.troubles[0]
+    assert "using 13 targets of earlier collects instead" in collected.troubles[0]
 
 
 def test_a_pattern_of_models_that_are_listed_no_more_stops_no_other(simulator: Simulator, given: Settings) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from endpoint_history.collecting.summary import EndpointName, PriceMove, RunSummary, TargetOutcome, summarize_run
+from endpoint_history.collecting.changes import EndpointName, PriceMove
+from endpoint_history.collecting.summary import RunSummary, TargetOutcome, summarize_run
 from endpoint_history.database.engine import opened, upgrade, writing
 from endpoint_history.parsing.body import read_observation
 from endpoint_history.store.dimensions import run_ids

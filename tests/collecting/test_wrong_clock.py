@@ -97,7 +97,7 @@ def test_one_answer_with_a_wrong_date_fails_alone(
 def test_a_clock_ahead_of_the_database_begins_nothing(postgres_url: str, base_url: str, simulator: Simulator) -> None:
     given = settings(postgres_url, base_url)
     job = Job.checked(Origin("files", ("nowhere",)))
-    told = "this machine's clock says 9000-01-01 00:00 UTC, that of the database "
+    told = "this machine's clock says 9000-01-01 00:00 UTC, the database's "
     with pytest.raises(ClockError, match=f"nothing was done: {told}"):
         collect(given, MARKET.paths(), (YEAR_9000 - at(0)).total_seconds() / 60)
     with pytest.raises(ClockError, match=f"nothing was done: {told}"):

@@ -1,4 +1,4 @@
-"""dashboards/grafana.json is what Grafana imports, tidy, and told in docs/dashboards.md."""
+"""dashboards/grafana.json can be imported, is tidy, and is described in docs/dashboards.md."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = 24  # of Grafana's grid
 
 
 def _found(part: Any, name: str) -> list[Any]:
-    """Every value of that name, however deep."""
+    """Return every value of that key, at any depth."""
     if isinstance(part, list):
         return [value for item in part for value in _found(item, name)]
     if isinstance(part, dict):
@@ -28,7 +28,7 @@ def _found(part: Any, name: str) -> list[Any]:
 
 
 def _overridden(panel: dict[str, Any], setting: str) -> list[Any]:
-    """What columns have of such a setting of their own."""
+    """Return the values of this setting that single columns override."""
     rules = panel["fieldConfig"]["overrides"]
     return [item["value"] for rule in rules for item in rule["properties"] if item["id"] == setting]
 
@@ -38,32 +38,32 @@ def _cells(panel: dict[str, Any]) -> set[tuple[int, int]]:
     return set(itertools.product(range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])))
 
 
-def test_the_file_is_written_the_one_way() -> None:
+def test_the_file_is_formatted_as_json_dumps_does() -> None:
     assert json.dumps(BOARD, indent=2, ensure_ascii=False) + "\n" == TEXT
 
 
-def test_panels_are_numbered_in_their_order() -> None:
+def test_panels_are_numbered_in_order() -> None:
     assert [panel["id"] for panel in BOARD["panels"]] == list(range(1, len(BOARD["panels"]) + 1))
     places = [(panel["gridPos"]["y"], panel["gridPos"]["x"]) for panel in BOARD["panels"]]
     assert places == sorted(places)
 
 
-def test_no_panel_lies_on_another_or_leaves_the_grid() -> None:
+def test_panels_do_not_overlap_and_stay_in_the_grid() -> None:
     taken = [cell for panel in BOARD["panels"] for cell in _cells(panel)]
     assert len(taken) == len(set(taken))
     assert all(x < COLUMNS for x, _ in taken)
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
-def test_a_panel_says_what_it_shows_and_in_what(panel: dict[str, Any]) -> None:
+def test_a_panel_has_a_title_a_description_and_a_unit(panel: dict[str, Any]) -> None:
     assert panel["title"]
     assert panel["description"].endswith(".")
     units = _found(panel["fieldConfig"]["defaults"], "unit") + _overridden(panel, "unit")
-    assert units or panel["title"] == "Came and left"  # which has no number
+    assert units or panel["title"] == "Added and removed"  # it has no numbers
     assert panel["targets"]
 
 
-def test_the_source_is_asked_for_at_the_import() -> None:
+def test_the_import_asks_for_the_data_source() -> None:
     [source] = BOARD["__inputs"]
     assert (source["type"], source["pluginName"]) == ("datasource", "PostgreSQL")
     used = _found(BOARD, "datasource")
@@ -72,13 +72,13 @@ def test_the_source_is_asked_for_at_the_import() -> None:
     assert BOARD["id"] is None
 
 
-def test_what_is_needed_is_what_is_used() -> None:
+def test_the_required_plugins_are_those_in_use() -> None:
     needed = {(item["type"], item["id"]) for item in BOARD["__requires"]}
     panels = {("panel", panel["type"]) for panel in PANELS}
     assert needed == {("grafana", "grafana"), ("datasource", BOARD["__inputs"][0]["pluginId"])} | panels
 
 
-def test_links_set_variables_that_are_there() -> None:
+def test_links_set_variables_that_exist() -> None:
     variables = {variable["name"] for variable in BOARD["templating"]["list"]}
     links = [link["url"] for panel in PANELS for given in _overridden(panel, "links") for link in given]
     assert links
@@ -95,10 +95,10 @@ def test_times_are_utc() -> None:
     assert BOARD["timezone"] == "utc"
 
 
-def test_the_page_tells_what_each_panel_shows() -> None:
-    told = re.findall(r"^\| ([^|]+?) +\| ", PAGE.split("## Grafana")[1].split("\n## ")[0], re.MULTILINE)
-    assert [name for name in told if name != "panel"] == [panel["title"] for panel in PANELS]
+def test_the_page_describes_each_panel() -> None:
+    shown = re.findall(r"^\| ([^|]+?) +\| ", PAGE.split("## Grafana")[1].split("\n## ")[0], re.MULTILINE)
+    assert [name for name in shown if name != "panel"] == [panel["title"] for panel in PANELS]
 
 
-def test_the_page_tells_of_the_variables() -> None:
+def test_the_page_names_the_variables() -> None:
     assert [variable["label"] for variable in BOARD["templating"]["list"] if variable["label"] not in PAGE] == []

@@ -1,4 +1,4 @@
-"""What the README and the docs say is so."""
+"""The README and the docs are correct: queries, settings, commands, links."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _section(title: str) -> str:
 
 
 def _rows(title: str) -> list[list[str]]:
-    """The rows of the one table of that section, without its head."""
+    """Return the rows of the only table of that section, without its header."""
     lines = [line for line in _section(title).splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
 
@@ -53,7 +53,7 @@ def _default(name: str) -> str:
 
 
 def _documented_commands() -> dict[str, list[str]]:
-    """Each command of the table, and the options its row tells of."""
+    """Return each command of the table with the options in its row."""
     return {
         re.sub(r" \[.*", "", command): re.findall(r"`(--[a-z-]+)`", row[1])
         for row in _rows("Command line")
@@ -83,7 +83,7 @@ def _links(path: Path) -> list[str]:
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[sa.Connection]:
-    """A database in which the shown model became dearer."""
+    """Return a connection to a database in which the price of the shown model rose."""
     upgrade(database_url)
     looks = [
         a_look(an_endpoint(prompt=price, model_id=SHOWN_MODEL), minute=minute, target=SHOWN_MODEL, model=SHOWN_MODEL)
@@ -101,7 +101,7 @@ def _answers(connection: sa.Connection, query: str) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.exec_driver_sql(query).mappings()]
 
 
-def test_the_page_of_the_schema_is_up_to_date() -> None:
+def test_the_schema_page_is_up_to_date() -> None:
     assert (ROOT / "docs" / "schema.md").read_text() == page()
 
 
@@ -110,7 +110,7 @@ def test_every_query_of_the_readme_returns_rows(query: str, connection: sa.Conne
     assert len(_answers(connection, query)) == 1
 
 
-def test_the_first_query_tells_what_is_charged_now(connection: sa.Connection) -> None:
+def test_the_first_query_returns_current_prices(connection: sa.Connection) -> None:
     assert _answers(connection, QUERIES[0]) == [
         {
             "provider": "North",
@@ -123,34 +123,34 @@ def test_the_first_query_tells_what_is_charged_now(connection: sa.Connection) ->
     ]
 
 
-def test_the_second_query_tells_what_moved(connection: sa.Connection) -> None:
+def test_the_second_query_returns_price_changes(connection: sa.Connection) -> None:
     [row] = _answers(connection, QUERIES[1])
     assert (Decimal(row["before"]), Decimal(row["after"])) == (Decimal("0.000001"), Decimal("0.000003"))
     assert str(row["observed_at"])[:10] == str(at(30))[:10]
 
 
-def test_the_third_query_tells_how_the_lowest_price_moved(connection: sa.Connection) -> None:
+def test_the_third_query_returns_changes_of_the_lowest_price(connection: sa.Connection) -> None:
     [row] = _answers(connection, QUERIES[2])
     prices = (row["before_blended_usd_per_mtok"], row["after_blended_usd_per_mtok"])
     assert (row["reason"], *prices) == ("repriced", pytest.approx(1.25), pytest.approx(2.75))
 
 
-def test_the_fourth_query_tells_the_mean_uptime(connection: sa.Connection) -> None:
+def test_the_fourth_query_returns_the_mean_uptime(connection: sa.Connection) -> None:
     assert _answers(connection, QUERIES[3]) == [
         {"provider": "North", "definition": "requests", "hours": 1, "mean_uptime_pct": 99.5, "worst_pct": 99.5}
     ]
 
 
-def test_the_readme_tells_of_every_setting_and_no_other() -> None:
+def test_the_readme_lists_exactly_the_settings() -> None:
     assert set(_variables()) == {name.upper() for name in Settings.model_fields}
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_the_readme_gives_the_default_of_a_setting(name: str) -> None:
+def test_the_readme_shows_the_default_of_a_setting(name: str) -> None:
     assert _variables()[name.upper()] == _default(name)
 
 
-def test_the_readme_tells_of_every_command_and_no_other() -> None:
+def test_the_readme_lists_exactly_the_commands() -> None:
     assert set(_documented_commands()) == set(_commands(app))
 
 
@@ -162,40 +162,52 @@ def test_a_documented_command_is_in_the_help(command: str) -> None:
 
 @pytest.mark.parametrize(("command", "options"), _documented_commands().items())
 def test_a_documented_command_has_its_documented_options(command: str, options: list[str]) -> None:
-    told = _help(*command.split())
-    assert [option for option in options if option not in told] == []
+    shown = _help(*command.split())
+    assert [option for option in options if option not in shown] == []
 
 
 @pytest.mark.parametrize("mention", MENTIONED)
 def test_a_command_mentioned_in_the_text_exists(mention: str) -> None:
     words = [word for word in mention.split() if not word.startswith("-")]
     options = [word for word in mention.split() if word.startswith("-")]
-    told = _help(*words)
-    assert [option for option in options if option not in told] == []
+    shown = _help(*words)
+    assert [option for option in options if option not in shown] == []
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\bmake ([a-z]+)(?=`|  |\n)", README))))
-def test_a_mentioned_target_of_make_exists(target: str) -> None:
+def test_a_make_target_in_the_readme_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
-def test_the_folders_of_the_readme_are_there() -> None:
-    told = [row[0].strip("`/") for row in _rows("Where things are")]
-    assert [folder for folder in told if folder != "data" and not (ROOT / folder).is_dir()] == []
+def test_the_folders_in_the_readme_exist() -> None:
+    shown = [row[0].strip("`/") for row in _rows("Where things are")]
+    assert [folder for folder in shown if folder != "data" and not (ROOT / folder).is_dir()] == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_setting_of_prefect_that_a_page_names_exists(path: Path) -> None:
+def test_every_prefect_setting_on_a_page_exists(path: Path) -> None:
     named = set(re.findall(r"\bPREFECT_[A-Z_]+", path.read_text()))
     assert [name for name in named if not hasattr(prefect.settings, name)] == []
 
 
+@pytest.mark.parametrize("name", ["operations.md", "security.md"])
+def test_every_test_that_a_page_names_exists(name: str) -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / name).read_text()))
+    defined = {
+        test
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for test in re.findall(r"^(?:async )?def (test_\w+)\(", path.read_text(), re.MULTILINE)
+    }
+    assert named
+    assert sorted(named - defined) == []
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_link_to_a_file_leads_to_one(path: Path) -> None:
+def test_every_link_to_a_file_works(path: Path) -> None:
     assert [link for link in _links(path) if not (path.parent / link.partition("#")[0]).exists()] == []
 
 
-def test_every_page_and_picture_of_the_docs_is_linked() -> None:
+def test_every_page_and_picture_is_linked() -> None:
     linked = {(page.parent / link.partition("#")[0]).resolve() for page in PAGES for link in _links(page)}
     assert {*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "images").iterdir()} <= linked
 

@@ -1,4 +1,4 @@
-"""What docs/export.md says is so."""
+"""docs/export.md is correct: queries, Python code, paths."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def test_every_query_returns_rows(query: str) -> None:
     assert len(asked(query)) > 1
 
 
-def test_the_first_query_tells_the_mean_of_each_month() -> None:
-    told = dict(asked(QUERIES[0]))
-    assert list(told) == ["2026-05", "2026-06", "2026-07"]
-    assert told["2026-05"] == 99.5
+def test_the_first_query_returns_the_mean_of_each_month() -> None:
+    means = dict(asked(QUERIES[0]))
+    assert list(means) == ["2026-05", "2026-06", "2026-07"]
+    assert means["2026-05"] == 99.5
 
 
 @pytest.mark.parametrize(("begin", "day"), [("", 15), (SET_ZONE, 16)], ids=["as it is", "in UTC"])
-def test_duckdb_cuts_days_in_utc_after_the_first_line(begin: str, day: int) -> None:
+def test_duckdb_splits_days_in_utc_after_the_set_statement(begin: str, day: int) -> None:
     question = "SELECT day(min(observed_at)) FROM 'export/uptime_samples/**/*.parquet'"
     assert asked(f"SET TimeZone = 'Pacific/Honolulu'; {begin} {question}") == [(day,)]
 
 
-def test_pandas_reads_samples_with_right_types() -> None:
+def test_pandas_reads_samples_with_the_right_types() -> None:
     known: dict[str, Any] = {}
     exec(PYTHON, known)
     samples = known["samples"]
@@ -50,7 +50,7 @@ def test_pandas_reads_samples_with_right_types() -> None:
     assert (types["observed_at"], types["uptime_30m_pct"]) == ("datetime64[us, UTC]", "float64")
 
 
-def test_the_paths_it_shows_are_there() -> None:
+def test_the_paths_on_the_page_exist() -> None:
     shown = re.findall(r"^    (export/\S+)$", PAGE, re.MULTILINE)
     assert len(shown) == 4
     assert [path for path in shown if not Path(path).is_file()] == []

@@ -1,4 +1,4 @@
-"""What dashboards/grafana.json asks is answered, and has the shape that its panels need."""
+"""The queries of dashboards/grafana.json work, and return the columns that its panels need."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SERIES = [panel for panel in PANELS if panel["type"] == "timeseries"]
 TABLES = [panel for panel in PANELS if panel["type"] == "table"]
 VARIABLES = {variable["name"]: variable["query"] for variable in BOARD["templating"]["list"]}
 QUERIES = [(panel["title"], target["rawSql"]) for panel in PANELS for target in panel["targets"]]
-OF_THE_WHOLE = {"Last look", "Coverage of the day"}
+OF_THE_WHOLE = {"Last evidence", "Coverage of the day"}
 HOSTILE, QUOTED = "O'Neil'); SELECT 1 --", "acme/quoted"
 BEGIN, END = at(0), at(JULY + 60)
 # What the data source makes of time; a macro that is not here fails.
@@ -128,7 +128,7 @@ def test_a_line_has_times_in_order_a_name_and_a_number(
     assert list(types)[:2] == ["time", "metric"]
     times = [row[0] for row in rows]
     assert times == sorted(times)
-    assert BEGIN - timedelta(days=1) < times[0] < times[-1] <= END  # a day begins before its first look
+    assert BEGIN - timedelta(days=1) < times[0] < times[-1] <= END  # a day begins before its first observation
     metrics = {row[1] for row in rows}
     # As many as there are of both: a time at which a line has no row would tear it.
     assert len(rows) == len({row[:2] for row in rows}) == len(set(times)) * len(metrics)
@@ -153,7 +153,7 @@ def test_every_number_of_a_table_has_a_unit_and_every_link_a_column(
 
 @pytest.mark.parametrize(("title", "sql"), [item for item in QUERIES if item[0] not in OF_THE_WHOLE])
 def test_a_name_with_a_quote_stays_a_name(title: str, sql: str, reader: psycopg.Connection) -> None:
-    """And every panel is of the chosen provider alone."""
+    """Every panel also shows the chosen provider only."""
     types, rows = asked(reader, expanded(sql, model=QUOTED, provider=[HOSTILE, "nobody"]))
     assert rows
     if "provider" in types:
@@ -176,7 +176,7 @@ def test_a_price_is_drawn_as_it_held_and_an_absence_is_a_gap(postgres_url: str) 
     stays, before, after = an_endpoint("b", "0.000002"), an_endpoint("a"), an_endpoint("a", "0.000003")
     seen = [(0, [before, stays]), (30, [before, stays]), (60, [stays]), (90, [after, stays]), (120, [after, stays])]
     exporting.load(postgres_url, [a_look(*endpoints, minute=minute) for minute, endpoints in seen])
-    sql = BY_TITLE["Price of prompts"]["targets"][0]["rawSql"]
+    sql = BY_TITLE["Prompt price"]["targets"][0]["rawSql"]
     with connected(postgres_url) as connection:
         _, rows = asked(connection, expanded(sql, at(15), at(150), model=MODEL, provider=["North"]))
     drawn = {(int((time - at(0)) / timedelta(minutes=1)), metric): price for time, metric, price in rows}
@@ -208,12 +208,12 @@ def test_no_line_is_drawn_over_a_gap(panel: dict[str, Any]) -> None:
 
 
 def test_prices_are_drawn_as_steps() -> None:
-    prices = [panel for panel in SERIES if panel["title"].startswith("Price")]
+    prices = [panel for panel in SERIES if panel["title"].endswith(" price")]
     assert [panel["fieldConfig"]["defaults"]["custom"]["lineInterpolation"] for panel in prices] == ["stepAfter"] * 2
 
 
-def test_the_freshness_is_that_of_the_end_of_the_range(reader: psycopg.Connection) -> None:
-    sql = BY_TITLE["Last look"]["targets"][0]["rawSql"]
+def test_the_age_of_the_evidence_is_measured_at_the_end_of_the_range(reader: psycopg.Connection) -> None:
+    sql = BY_TITLE["Last evidence"]["targets"][0]["rawSql"]
     assert asked(reader, expanded(sql, end=at(JULY + 75)))[1] == [(45.0,)]
     assert asked(reader, expanded(sql, end=at(50)))[1] == [(20.0,)]
 
@@ -226,17 +226,17 @@ def test_the_coverage_is_that_of_the_last_day(postgres_url: str) -> None:
         assert asked(connection, expanded(sql, end=at(2 * exporting.DAY)))[1] == [(None,)]
 
 
-def test_a_change_is_told_in_the_unit_that_pages_tell_it_in(reader: psycopg.Connection, everyone: list[str]) -> None:
+def test_a_price_change_has_the_unit_of_the_web_pages(reader: psycopg.Connection, everyone: list[str]) -> None:
     sql = BY_TITLE["Price changes"]["targets"][0]["rawSql"]
     [listed] = re.findall(r"price_key IN \(([^)]*)\) AS per_token", sql)
     assert set(re.findall(r"'(\w+)'", listed)) == PER_TOKEN
     types, rows = asked(reader, expanded(sql, provider=everyone))
-    told = [dict(zip(types, row, strict=True)) for row in rows]
-    prompts = [row for row in told if row["price_key"] == "prompt" and row["model"] == QUOTED]
+    shown = [dict(zip(types, row, strict=True)) for row in rows]
+    prompts = [row for row in shown if row["price_key"] == "prompt" and row["model"] == QUOTED]
     assert {row["unit"] for row in prompts} == {"USD per 1M tokens"}
     assert [(row["before"], row["after"], row["change"]) for row in prompts] == [(1, 3, 2)]
-    assert {row["unit"] for row in told if row["price_key"] == "request"} == {"USD each"}
-    assert {row["kind"] for row in told} == {"repriced"}
+    assert {row["unit"] for row in shown if row["price_key"] == "request"} == {"USD each"}
+    assert {row["kind"] for row in shown} == {"repriced"}
 
 
 def _overridden(panel: dict[str, Any], setting: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""What docs/queries.md shows is what both databases answer, and Datasette asks the same."""
+"""docs/queries.md shows the answers of both databases, and Datasette runs the same queries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support import postgres
 PAGE_TEXT = PAGE.read_text()
 QUESTIONS = questions(PAGE_TEXT)
 MOST_ROWS = 13
-# In a process of its own: what it imports warns, and here a warning is an error.
+# In its own process, because its imports emit warnings, which are errors here.
 ASK_DATASETTE = """
 import asyncio, json, sys
 from pathlib import Path
@@ -44,7 +44,7 @@ asyncio.run(ask(sys.argv[1], sys.argv[2], json.loads(sys.argv[3])))
 
 @pytest.fixture(scope="module")
 def shown_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The history of the page on SQLite."""
+    """Return the history of the page on SQLite."""
     path = tmp_path_factory.mktemp("shown") / "history.db"
     history.make_history(f"sqlite:///{path}")
     return path
@@ -52,7 +52,7 @@ def shown_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def connection(request: pytest.FixtureRequest) -> Iterator[sa.Connection]:
-    """The history of the page on either database."""
+    """Return the history of the page on each database."""
     if request.param == "sqlite":
         url = f"sqlite:///{request.getfixturevalue('shown_history')}"
         with opened(url) as engine, engine.connect() as connection:
@@ -69,7 +69,7 @@ def _by_title(question: Question) -> str:
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=_by_title)
-def test_the_page_shows_what_the_database_answers(question: Question, connection: sa.Connection) -> None:
+def test_the_page_shows_the_answers_of_the_database(question: Question, connection: sa.Connection) -> None:
     assert answer(connection, question.sql) == question.shown
 
 
@@ -78,43 +78,43 @@ def test_an_answer_has_rows_and_not_too_many(question: Question) -> None:
     assert 1 <= len(question.shown.splitlines()) - 2 <= MOST_ROWS
 
 
-def test_the_cheapest_that_met_an_uptime_floor_are_those_of_the_command(connection: sa.Connection) -> None:
+def test_the_cheapest_offers_above_an_uptime_floor_equal_those_of_the_command(connection: sa.Connection) -> None:
     [question] = [question for question in QUESTIONS if "met-an-uptime-floor" in question.name]
-    told = connection.exec_driver_sql(question.sql).all()
+    rows = connection.exec_driver_sql(question.sql).all()
     as_of, mix = datetime(2026, 3, 20, tzinfo=UTC), Usage(750, 250)
     found = rank_offers(
         connection, asking(question.sql)[1]["model"], mix, Conditions(uptime_pct=Decimal(99)), as_of=as_of
     ).offers
-    assert [tuple(row[:2]) for row in told] == [(offer.provider, offer.route) for offer in found]
+    assert [tuple(row[:2]) for row in rows] == [(offer.provider, offer.route) for offer in found]
     costs = [1000 * float(offer.cost_usd or 0) for offer in found]
-    assert [row[2] for row in told] == pytest.approx(costs)
+    assert [row[2] for row in rows] == pytest.approx(costs)
 
 
-def test_every_query_of_the_page_is_a_question_of_its_own() -> None:
+def test_every_query_of_the_page_has_its_own_title() -> None:
     assert len({question.name for question in QUESTIONS}) == len(QUESTIONS) == PAGE_TEXT.count("```sql") >= 20
 
 
-def test_answering_again_leaves_the_page_as_it_is() -> None:
+def test_generating_the_page_again_changes_nothing() -> None:
     shown = {question.sql: question.shown for question in QUESTIONS}
     assert answered(PAGE_TEXT, shown.__getitem__) == PAGE_TEXT
 
 
-def test_datasette_is_given_the_questions_of_the_page() -> None:
+def test_datasette_yaml_holds_the_queries_of_the_page() -> None:
     assert DATASETTE.read_text() == datasette(PAGE_TEXT)
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=_by_title)
-def test_a_parameter_stands_for_the_literal_of_the_page(question: Question) -> None:
+def test_a_parameter_replaces_the_literal_of_the_page(question: Question) -> None:
     sql, values = asking(question.sql)
     assert re.sub(r":(\w*[a-z]\w*)", lambda match: f"'{values[match[1]]}'", sql) == question.sql
 
 
-def test_a_parameter_cannot_stand_for_two_values() -> None:
+def test_a_parameter_cannot_have_two_values() -> None:
     with pytest.raises(ValueError, match="model would be a and b"):
         asking("SELECT 1 WHERE model = 'a' OR model = 'b'")
 
 
-def test_datasette_answers_every_question(shown_history: Path) -> None:
+def test_datasette_answers_every_query(shown_history: Path) -> None:
     asked = {question.name: asking(question.sql)[1] for question in QUESTIONS}
     command = [sys.executable, "-c", ASK_DATASETTE, str(shown_history), str(DATASETTE), json.dumps(asked)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

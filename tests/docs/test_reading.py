@@ -1,4 +1,4 @@
-"""What docs/reading.md says about asking without harm is so."""
+"""docs/reading.md is correct: read-only access on PostgreSQL, SQLite and DuckDB."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WRITES = (
 
 @pytest.fixture(scope="module")
 def owner(postgres_server: str) -> Iterator[psycopg.Connection]:
-    """The owner of a history on PostgreSQL."""
+    """Return a connection of the owner of a history on PostgreSQL."""
     with postgres.database(postgres_server) as url:
         exporting.load(url, exporting.eventful_months())
         plain = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
@@ -47,7 +47,7 @@ def owner(postgres_server: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture(scope="module")
 def analyst(owner: psycopg.Connection) -> Iterator[psycopg.Connection]:
-    """Whom the statements of the page make. Roles are a server's: this one is not taken for anybody's own."""
+    """Return a connection of the role that the page creates, under a unique name, since roles belong to the server."""
     name = f"analyst_{secrets.token_hex(4)}"
     owner.execute(ROLE.replace("analyst", name).encode())
     address = make_conninfo(owner.info.dsn, user=name, password="change me")
@@ -68,7 +68,7 @@ def test_the_analyst_reads_views_and_tables(analyst: psycopg.Connection, name: s
     assert _count(analyst, name) > 1
 
 
-def test_the_analyst_reads_what_a_later_version_adds(analyst: psycopg.Connection, owner: psycopg.Connection) -> None:
+def test_the_analyst_reads_views_of_a_later_version(analyst: psycopg.Connection, owner: psycopg.Connection) -> None:
     owner.execute("CREATE VIEW later AS SELECT 1 AS one")
     assert _count(analyst, "later") == 1
 
@@ -80,26 +80,26 @@ def test_the_analyst_changes_nothing(analyst: psycopg.Connection, write: str) ->
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_nor_does_one_who_turns_the_default_off(analyst: psycopg.Connection, write: str) -> None:
+def test_an_analyst_who_turns_off_read_only_mode_changes_nothing(analyst: psycopg.Connection, write: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         analyst.execute(b"BEGIN READ WRITE; " + write.encode())
     analyst.execute("ROLLBACK")
 
 
-def test_the_analyst_asks_in_utc_and_not_for_ever(analyst: psycopg.Connection) -> None:
+def test_the_analyst_has_utc_and_a_statement_timeout(analyst: psycopg.Connection) -> None:
     shown = [analyst.execute(f"SHOW {name}".encode()).fetchall()[0][0] for name in ("timezone", "statement_timeout")]
     assert shown == ["UTC", "1min"]
 
 
 @pytest.fixture
 def history(short_history: Path) -> Path:
-    """A database where the page says that it is."""
+    """Return a database at the path that the page uses."""
     Path("data").mkdir()
     return Path(shutil.copy(short_history, "data/history.db"))
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_what_is_opened_for_reading_on_sqlite_can_not_be_changed(history: Path, write: str) -> None:
+def test_a_read_only_sqlite_file_cannot_be_changed(history: Path, write: str) -> None:
     [uri] = re.findall("file:[^']*", SHELL)
     with closing(sqlite3.connect(uri, uri=True)) as connection:
         assert connection.execute("SELECT count(*) FROM current_prices").fetchall() == [(3,)]
@@ -107,13 +107,13 @@ def test_what_is_opened_for_reading_on_sqlite_can_not_be_changed(history: Path, 
             connection.execute(write)
 
 
-def test_the_python_of_the_page_reads(history: Path) -> None:
+def test_the_python_code_of_the_page_runs(history: Path) -> None:
     known: dict[str, tuple[str]] = {}
     exec(PYTHON, known)
     assert known["newest"][0].startswith("2026-07")
 
 
-def test_a_reader_sees_what_is_committed_while_a_writer_is_at_work(history: Path) -> None:
+def test_a_reader_sees_only_committed_rows_while_a_writer_works(history: Path) -> None:
     with (
         closing(sqlite3.connect(history)) as writer,
         closing(sqlite3.connect(f"file:{history}?mode=ro", uri=True)) as r,

@@ -212,7 +212,7 @@ cli.main()
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("step", "is_told"), [("flows.collect _publish", True), ("endpoint_history.cli.app _show", False)]
+    ("step", "is_told"), [("flows.collect _publish", True), ("endpoint_history.cli.collect _show", False)]
 )
 def test_a_server_that_dies_after_the_work_costs_no_data(
     simulator: Simulator, tmp_path: Path, step: str, is_told: bool

@@ -20,9 +20,9 @@ from endpoint_history.alerts.history import RuleAlert
 from endpoint_history.alerts.observations import Subject
 from endpoint_history.alerts.rule_events import alert_events
 from endpoint_history.alerts.rules import Rule
+from endpoint_history.collecting.changes import EndpointName, PriceMove
 from endpoint_history.collecting.not_found import NotFound
 from endpoint_history.collecting.run import Collected
-from endpoint_history.collecting.summary import EndpointName, PriceMove
 from endpoint_history.database.engine import opened, upgrade, writing
 from endpoint_history.settings import Settings
 from flows.backfill import BACKFILLED_EVENT

@@ -245,7 +245,7 @@ def test_a_shard_that_ended_well_but_left_something_is_told(deployed: str) -> No
             await client.set_flow_run_state(run.id, state, force=True)
             return state
         workers.Workers._end_of = ended""")
-    told = "shard 1 of 1: 1 targets without a look in the database: 1 waits in the archive"
+    told = "shard 1 of 1: 1 target not stored in the database: 1 waits in the archive"
     assert said == str([told])
 
 

@@ -154,7 +154,7 @@ def test_a_message_reads_the_same_wherever_it_is_quoted() -> None:
     shown = "a\u200db \ufffd[31m red"
     with pytest.raises(ValueError, match=re.escape(shown)):
         read_page(400, None, body)
-    assert looks_like(body).startswith(f"an API error body: {shown}")
+    assert looks_like(body).text.startswith(f"an API error body: {shown}")
     assert shown in reason(body, 400)
     assert cdx_error(message.encode()).startswith("a\u200db \ufffd[31m")
     assert shown in unexpected(ValueError(message))

@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from endpoint_history.database.engine import opened, upgrade, writing
-from endpoint_history.monitoring.status import LastRun, Status, read_status, status_lines
+from endpoint_history.monitoring.collects import LastCollect
+from endpoint_history.monitoring.status import Status, read_status, status_lines
 from endpoint_history.parsing.body import read_observation
 from endpoint_history.rollups.refresh import roll_up
 from endpoint_history.store.dimensions import run_ids
@@ -81,8 +82,8 @@ def test_an_empty_database_says_what_to_run(engine: sa.Engine) -> None:
         "Kept       0 models, 0 endpoints, 0 observations",
         "Failing    0 of 0 targets",
         "Never seen 0 targets",
-        "Gaps       0 in the looks at 0 models in 7 days: 0 looks lack, 0 of them failed",
-        "Drift      0 things that this version does not know",
+        "Gaps       0 in 0 models in 7 days: 0 observations missed, 0 of them failed",
+        "Drift      0 fields or values that this version does not know",
         "Database   the db, schema 0002",
         "Archive    the archive, 1,235 kB",
     ]
@@ -115,7 +116,7 @@ def test_a_collect_by_hand_hides_no_trouble_of_the_schedule(engine: sa.Engine) -
 def test_evidence_of_the_future_is_not_healthy(engine: sa.Engine) -> None:
     collect(engine, 60, a_look(an_endpoint()))
     assert status(engine, 0).problems
-    assert "lies in the future" in told(engine, 0)[0]
+    assert "is in the future" in told(engine, 0)[0]
 
 
 @pytest.mark.parametrize(("size", "said"), [(None, "can't be reached"), (0, "0 kB")])
@@ -129,9 +130,9 @@ def test_fresh_history_is_told_with_its_age(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint(), an_endpoint("south")), a_failed_look(target=OTHER))
     assert told(engine, 7.5)[:3] == [
         "History    is being kept: newest evidence 7 minutes old (2026-05-16 09:00:00 UTC),"
-        " 1 of 2 targets without a good look for 3 cadences",
+        " 1 of 2 targets without evidence for 3 cadences",
         "Last run   2026-05-16 09:00:00 UTC, 1 ok, 0 gone, 1 failed",
-        "Kept       1 models, 2 endpoints, 2 observations",
+        "Kept       1 model, 2 endpoints, 2 observations",
     ]
 
 
@@ -202,7 +203,7 @@ def test_targets_of_a_shard_that_no_worker_took_are_not_forgotten(engine: sa.Eng
         collect(engine, minute, a_look(an_endpoint()), cadence=600, shard="-1-c")
     found = status(engine, 41)
     assert (found.targets, found.stale) == (4, 3)
-    assert found.problems == ["3 of 4 targets without a good look for 3 cadences"]
+    assert found.problems == ["3 of 4 targets without evidence for 3 cadences"]
 
 
 def test_targets_that_never_showed_a_model_are_named(engine: sa.Engine) -> None:
@@ -239,9 +240,9 @@ def test_drift_is_told_with_since_when_and_how_often(engine: sa.Engine) -> None:
     collect(engine, 0, a_look(an_endpoint(novelty=1)))
     collect(engine, 30, a_look(an_endpoint(novelty=1, quantization="fp1")))
     assert told(engine, 31)[6:9] == [
-        "Drift      2 things that this version does not know",
+        "Drift      2 fields or values that this version does not know",
         "  endpoint.novelty: since 2026-05-16 09:00:00 UTC, 2 times",
-        "  endpoint.quantization = fp1: since 2026-05-16 09:30:00 UTC, 1 times",
+        "  endpoint.quantization = fp1: since 2026-05-16 09:30:00 UTC, 1 time",
     ]
 
 
@@ -255,7 +256,7 @@ def test_the_last_run_is_the_newest_collect(engine: sa.Engine) -> None:
     collect(engine, 30, a_look(an_endpoint()))
     with writing(engine) as connection:
         run_ids(connection, [Run("20260516T120000Z-backfill-abc123", "backfill", "archive")])
-    assert status(engine, 61).last_run == LastRun(newest.name, at(60), at(60), timedelta(minutes=10), 1, 0, 0)
+    assert status(engine, 61).last_run == LastCollect(newest.name, at(60), at(60), timedelta(minutes=10), 1, 0, 0)
 
 
 def test_long_lists_of_targets_are_cut_but_counted(engine: sa.Engine) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from endpoint_history.parsing.fields import UnreadableError
+from endpoint_history.parsing.fields import UnreadableFieldError
 from endpoint_history.parsing.prices import read_price, read_prices
 from models.listing import PRICE_KEYS, Drift, PriceSet, canonical_decimal
 
@@ -104,7 +104,7 @@ NOT_TEXT = [True, False, [], {}, ["1"], {"usd": "1"}]
 @pytest.mark.parametrize("key", ["prompt", "image_token", "input_cache_write_1h"])
 @pytest.mark.parametrize("bad", [*NEGATIVE, *ABSURD, *NOT_NUMBERS, *NOT_TEXT])
 def test_what_is_no_price_is_refused_by_its_key(key: str, bad: Any) -> None:
-    with pytest.raises(UnreadableError, match=rf"^{key} is "):
+    with pytest.raises(UnreadableFieldError, match=rf"^{key} is "):
         read(**{key: bad})
 
 
@@ -138,13 +138,13 @@ def test_a_missing_token_price_is_unreadable_by_name(key: str, how: str) -> None
     pricing = {"prompt": "1", "completion": "1"} | {key: "" if how == "empty" else None}
     if how == "missing":
         del pricing[key]
-    with pytest.raises(UnreadableError, match=f"^pricing has no {key}$"):
+    with pytest.raises(UnreadableFieldError, match=f"^pricing has no {key}$"):
         read_prices(pricing)
 
 
 @pytest.mark.parametrize("pricing", [None, [], "0", 0, True, [["prompt", "1"]]])
 def test_pricing_that_is_no_object_is_unreadable(pricing: Any) -> None:
-    with pytest.raises(UnreadableError, match=r"^pricing is not an object$"):
+    with pytest.raises(UnreadableFieldError, match=r"^pricing is not an object$"):
         read_prices(pricing)
 
 
@@ -311,11 +311,11 @@ def test_an_unknown_override_key_is_kept_and_is_drift() -> None:
 
 @pytest.mark.parametrize("bad", ["-0.5", "10000", "free", True, {}])
 def test_a_bad_price_in_an_override_is_refused_by_name(bad: Any) -> None:
-    with pytest.raises(UnreadableError, match=r"^overrides image is "):
+    with pytest.raises(UnreadableFieldError, match=r"^overrides image is "):
         overrides({"image": bad})
 
 
 @pytest.mark.parametrize("bad", ["none", 0, {}, ["x"], [{}, None], True])
 def test_overrides_that_are_no_list_of_objects_are_refused(bad: Any) -> None:
-    with pytest.raises(UnreadableError, match=r"^overrides is not a list of objects$"):
+    with pytest.raises(UnreadableFieldError, match=r"^overrides is not a list of objects$"):
         read(overrides=bad)

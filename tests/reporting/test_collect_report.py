@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from endpoint_history.collecting.changes import EndpointName, PriceMove
 from endpoint_history.collecting.run import Collected
-from endpoint_history.collecting.summary import EndpointName, PriceMove, RunSummary
+from endpoint_history.collecting.summary import RunSummary
 from endpoint_history.reporting.collect_report import failure, headline, lines, markdown, payload
 from endpoint_history.text import printable
 

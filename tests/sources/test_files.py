@@ -200,7 +200,7 @@ def test_untold_a_timestamp_in_the_name_is_the_time(stamp: str) -> None:
 
 @pytest.mark.parametrize("name", ["x.json", "20260231T000000Z.json", "9999999999.json"])
 def test_without_a_time_a_file_is_refused_whatever_its_modification_time(name: str) -> None:
-    assert refusal(write(name)) == f"{name}: no time; say where it stands with --time"
+    assert refusal(write(name)) == f"{name}: no time; name its place with --time"
 
 
 def test_time_field_takes_no_other_time() -> None:

@@ -308,7 +308,7 @@ def test_a_body_that_no_archive_line_would_hold_is_refused() -> None:
 
 
 def test_looks_like_names_an_endpoints_body() -> None:
-    assert looks_like(BODY) == "an endpoints body"
+    assert looks_like(BODY).text == "an endpoints body"
 
 
 numbers = st.one_of(
@@ -343,7 +343,7 @@ shreds = st.lists(
 def test_no_bytes_at_all_make_it_raise(content: bytes) -> None:
     for document in documents(content):
         assert (document.body is None) is (document.reason is not None)
-        looks = looks_like(document.body or b"")
+        looks = looks_like(document.body or b"").text
         assert document.body is None or looks == "an endpoints body" or document.status == 404
 
 

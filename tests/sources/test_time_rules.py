@@ -81,7 +81,7 @@ def test_a_path_that_names_no_whole_time_is_refused_with_the_rule_that_would_rea
     path: str, pattern: str, given: str
 ) -> None:
     hint = f"--time 'path:{pattern}', which gives {given}"
-    assert refusal(path) == f"no time; say where it stands with --time, such as {hint}"
+    assert refusal(path) == f"no time; name its place with --time, such as {hint}"
     assert str(dated(path, f"path:{pattern}")[0]) == f"{given}+00:00"
 
 

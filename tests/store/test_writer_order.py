@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from endpoint_history.database.engine import opened, upgrade, writing
 from endpoint_history.parsing.body import read_observation
-from endpoint_history.store import change_rows as timeline
+from endpoint_history.store import change_rows
 from endpoint_history.store.writer import store
 from models.observation import Observation
 from models.tables import metadata
@@ -126,7 +126,7 @@ def test_postgresql_keeps_the_same_history(
 
 def test_a_wrong_change_rule_would_be_found(sqlite_engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutation: a row wherever there is a value, whether it differs from the one before or not."""
-    monkeypatch.setattr(timeline, "changes", lambda before, values: dict(values))
+    monkeypatch.setattr(change_rows, "changes", lambda before, values: dict(values))
     looks = [a_look(an_endpoint(), minute=minute) for minute in (0, 30)]
     found, _ = stored(sqlite_engine, looks, random.Random(1))
     assert found != history_of(looks)

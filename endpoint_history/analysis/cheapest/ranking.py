@@ -26,8 +26,8 @@ from endpoint_history.analysis.cheapest.cost import UnknownCostError, Usage, cos
 from endpoint_history.analysis.cheapest.offers import ListedOffer, ModelAsOf, find_model, load_offers
 from endpoint_history.analysis.cheapest.uptime import SpanUptime, span_uptime, start_of
 from endpoint_history.errors import ConfigurationError
-from endpoint_history.reporting.collect_report import span_text
 from endpoint_history.rollups.watermark import LOOKBACK, read_watermark
+from endpoint_history.times import duration_text
 from models.listing import UPTIME_REDEFINED_AT
 
 _FEW_SAMPLES: Final = 3
@@ -178,7 +178,7 @@ def _notes(
 ) -> Iterator[str]:
     age = asked_at - found.seen_at
     if age > _OLD_CADENCES * found.cadence:
-        yield f"thin: the last look is {span_text(age)} old, at a cadence of {span_text(found.cadence)}"
+        yield f"thin: the last look is {duration_text(age)} old, at a cadence of {duration_text(found.cadence)}"
     if since != found.as_of - wanted.over:
         yield f"uptime was redefined on {UPTIME_REDEFINED_AT:%Y-%m-%d}: only what came after counts here"
     if thinned:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from endpoint_history.errors import ConfigurationError, HistoryError
-from endpoint_history.io.local_folder import LocalFolder
-from endpoint_history.io.remote_folder import RemoteFolder
-from endpoint_history.io.storage import Storage
+from endpoint_history.io.output_folder import OutputFolder
 
 STAGING = ".export-"  # with this begin the names of what is in the making
 _CHUNK_BYTES = 2**20
@@ -25,32 +23,10 @@ class Destination:
     """
 
     def __init__(self, url: str, *, for_all: bool = False) -> None:
-        storage = Storage(url, "DEST")
-        self._address = storage.address
-        self.location = storage.location
-        file_mode, folder_mode = (0o644, 0o755) if for_all else (0o600, 0o700)
-        self._local = (
-            LocalFolder(Path(storage.root), STAGING, file_mode=file_mode, folder_mode=folder_mode)
-            if storage.is_local
-            else None
-        )
-        self._folder = self._local or RemoteFolder(storage, STAGING)
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Make a local folder where it is missing, and keep other exports out of it. Nobody guards a remote one.
-
-        Raises ConfigurationError where there can be no folder, HistoryError where another export is under way.
-        """
-        with ExitStack() as stack:
-            try:
-                if self._local:
-                    stack.enter_context(self._local.locked())
-            except BlockingIOError:
-                raise HistoryError(f"another export to {self.location} is under way") from None
-            except OSError as error:
-                raise ConfigurationError(f"can't write to {self.location}: {error.strerror}") from None
-            yield
+        output = OutputFolder(url, "DEST", "export to", STAGING, (0o644, 0o755) if for_all else (0o600, 0o700))
+        self.location, self._address = output.location, output.address
+        self._local, self._folder = output.local, output.files
+        self.locked = output.locked
 
     @contextmanager
     def staging(self) -> Iterator[Path]:

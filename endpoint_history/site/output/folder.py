@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from endpoint_history.errors import ConfigurationError, HistoryError
-from endpoint_history.io.local_folder import LocalFolder
-from endpoint_history.io.remote_folder import RemoteFolder
-from endpoint_history.io.storage import Storage
+from endpoint_history.io.output_folder import OutputFolder
 
 _MARK = "endpoint-history-site.txt"
 _MARK_TEXT = (
     b"Pages made by `endpoint-history site`. What lies here is written again where it differs; nothing is removed.\n"
 )
 _MAKING = ".making-"
-_FILE_MODE, _FOLDER_MODE = 0o644, 0o755  # whatever the umask: a web server has to read them
+_MODES = 0o644, 0o755  # whatever the umask: a web server has to read them
 
 
 class Folder:
     """A folder of pages, or the URL of one. Raises ConfigurationError for a URL that nothing can be written to."""
 
     def __init__(self, url: str | Path) -> None:
-        storage = Storage(str(url), "FOLDER")
-        self.location = storage.location
+        self._output = OutputFolder(str(url), "FOLDER", "build of", _MAKING, _MODES)
+        self.location, self._address = self._output.location, self._output.address
+        self._local, self._folder = self._output.local, self._output.files
         self.written = self.unchanged = 0
-        self._address = storage.address
-        self._local = (
-            LocalFolder(Path(storage.root), _MAKING, file_mode=_FILE_MODE, folder_mode=_FOLDER_MODE)
-            if storage.is_local
-            else None
-        )
-        self._folder = self._local or RemoteFolder(storage, _MAKING)
         self._sizes: dict[str, int] = {}
 
     @contextmanager
@@ -42,14 +34,7 @@ class Folder:
         Raises ConfigurationError where there can be no folder, or something else lies in it; HistoryError where another
         build is under way, or a file can't be written.
         """
-        with ExitStack() as stack:
-            try:
-                if self._local:
-                    stack.enter_context(self._local.locked())
-            except BlockingIOError:
-                raise HistoryError(f"another build of {self.location} is under way") from None
-            except OSError as error:
-                raise ConfigurationError(f"can't write to {self.location}: {error.strerror}") from None
+        with self._output.locked():
             self._begin()
             yield
 

@@ -1,4 +1,4 @@
-"""Whether a file that comes in pieces is one JSON document or JSON Lines, and its lines. Pure."""
+"""Decide whether a file in pieces is one JSON document or JSON Lines, and split its lines. Pure."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _LONG = MAX_BYTES // 4
 
 
 def whole_or_lines(pieces: Iterable[bytes]) -> Iterator[RawLine]:
-    """The lines of JSON Lines without the empty ones, or all of any other file as one with the number 0.
+    """Yield the lines of JSON Lines without empty ones, or any other file as one line with the number 0.
 
-    It is JSON Lines if its first line is JSON, and another follows; or if all of it is not JSON, or larger than a
-    document may be, and some line is. What can't be read comes as a line with its `trouble`; a damaged file ends there.
+    A file is JSON Lines if its first line is JSON and another follows; or if some line is JSON, and the whole file is
+    not, or is larger than a document may be. An unreadable line has its `trouble`; a damaged file ends with it.
     """
     kept = _Kept(pieces)
     count, is_first_json, trouble = 0, False, None
-    first: RawLine | None = None  # it is looked at only if another follows: a file of one line is not read twice
+    first: RawLine | None = None  # parsed only if another follows, so that a file of one line is not parsed twice
     for line in _lines(kept):
         count += 1
         trouble = line.trouble
@@ -48,9 +48,9 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[RawLine]:
 
 
 class _Kept:
-    """The pieces of a file, and its content until now for as long as it may be one document.
+    """The pieces of a file, and its content so far, as long as it may be one document.
 
-    Raises ValueError where nothing but a document is left, and it is too large for one.
+    Raises ValueError if it can only be a document and is too large for one.
     """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
@@ -78,7 +78,7 @@ class _Kept:
             raise ValueError(TOO_LARGE)
 
     def again(self) -> Iterator[bytes]:
-        """All of the file from its beginning, which is then no longer kept."""
+        """Yield the whole file from its beginning, which is no longer kept then."""
         content, self.content = bytes(self.content), bytearray()
         yield content
         del content
@@ -91,7 +91,7 @@ class _Kept:
 
 
 def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Raises ValueError where a file goes on without saying anything."""
+    """Yield the pieces. Raises ValueError after too many empty lines, or in a line that is too long."""
     line_bytes = empty = 0
     for piece in pieces:
         empty = empty + piece.count(b"\n") if piece.isspace() else 0
@@ -105,7 +105,7 @@ def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _is_json(line: RawLine) -> bool:
-    """Whether a line is JSON of its own; lines that are set in are parts of something."""
+    """Return whether a line is JSON by itself; an indented line is a part of something."""
     content = line.content.removeprefix(b"\xef\xbb\xbf")
     is_closed = content.startswith((b"{", b"[")) and content.rstrip().endswith((b"}", b"]"))
     return is_closed and not line.trouble and scan(content).trouble is None

@@ -1,4 +1,4 @@
-"""What a record says about the body that it holds: when, from which address, and with which status. Pure."""
+"""What a record says about its body: time, target and HTTP status. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import unquote
 
 from endpoint_history.io.strict_json import NotJsonError, load_json
-from endpoint_history.sources.documents.classify import MAX_REASON
+from endpoint_history.sources.documents.classify import BODY_FIELDS, ENDPOINTS_BODY, MAX_REASON, is_body_text
 from endpoint_history.sources.documents.scan import Scanned
 from endpoint_history.sources.documents.spans import UNREAD
 from endpoint_history.sources.timestamps import read_time
@@ -37,7 +37,7 @@ _DETAILS_PATH = re.compile(
 
 
 class Facts(NamedTuple):
-    """What is known beside a body. `time` is a text if it can't be read; `failure` says why it proves nothing."""
+    """Facts beside a body. `time` is the reason if it can't be read; `failure`: why the record proves nothing."""
 
     target: Target | None = None
     time: datetime | str | None = None
@@ -46,7 +46,7 @@ class Facts(NamedTuple):
     failure: str | None = None
 
     def with_time(self, known: RecordFields, names: tuple[str, ...], zone: tzinfo | None) -> Self:
-        """The same with the time of the first of these fields that an object has."""
+        """Return the same with the time of the first of these fields that is present."""
         for name, value in known.found(names):
             try:
                 return self._replace(time=read_time(value, zone), time_field=name)
@@ -69,7 +69,7 @@ class RecordFields:
                 self._meta = meta | self._meta
 
     def value(self, name: str) -> Any:
-        """The value of a field, also of one within another (`meta.fetched_at`); None without one."""
+        """Return the value of a field, also of one in another (`meta.fetched_at`); None if it is missing."""
         if name in self._fields:
             return self._loaded(name)
         if "." in name:
@@ -79,13 +79,13 @@ class RecordFields:
         return self._meta.get(name)
 
     def found(self, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-        """Those of these fields that have a value."""
+        """Yield those of these fields that have a value, with it."""
         if not self._meta and self._fields.keys().isdisjoint(_outer(names)):  # as for most fields of most documents
             return iter(())
         return ((name, value) for name in names if (value := self.value(name)) is not None)
 
     def values(self, names: tuple[str, ...]) -> Iterator[Any]:
-        """The values of these fields, as far as there are any."""
+        """Yield the values of these fields that have one."""
         return (value for _, value in self.found(names))
 
     def _loaded(self, name: str) -> Any:
@@ -101,12 +101,12 @@ class RecordFields:
 
 @lru_cache
 def _outer(names: tuple[str, ...]) -> frozenset[str]:
-    """The fields in which these are, as `meta` for `meta.fetched_at`."""
+    """Return these fields and the ones around them, such as `meta` for `meta.fetched_at`."""
     return frozenset(name.partition(".")[0] for name in names).union(names)
 
 
 def facts(scanned: Scanned, around: Facts, time_fields: tuple[str, ...], zone: tzinfo | None) -> Facts:
-    """What an object says, else what is around it. Raises ValueError if it names a target that can't be read."""
+    """Return the facts of an object, else those around it. Raises ValueError if its target is unreadable."""
     known = RecordFields(scanned)
     status = _status(known)
     timed = around.with_time(known, time_fields, zone)
@@ -117,7 +117,7 @@ def facts(scanned: Scanned, around: Facts, time_fields: tuple[str, ...], zone: t
 
 
 def error_status(body: bytes) -> int | None:
-    """The status that the API's own error body names."""
+    """Return the status that the API's own error body names."""
     with suppress(NotJsonError, KeyError, TypeError, ValueError):
         code = int(load_json(body)["error"]["code"])
         return code if code in _STATUS else None
@@ -125,7 +125,7 @@ def error_status(body: bytes) -> int | None:
 
 
 def text_body(name: str, value: Any) -> bytes:
-    """The body that a field holds as text or as base64. Raises ValueError."""
+    """Return the body that a field holds as text or base64. Raises ValueError."""
     if value is None:
         raise ValueError("a look without a body")
     try:
@@ -136,6 +136,19 @@ def text_body(name: str, value: Any) -> bytes:
         inner = load_json(body)
         return str(inner).encode(errors="surrogatepass")
     return body
+
+
+def body_field(scanned: Scanned) -> str | None:
+    """Return the field with the body of a record: one of BODY_FIELDS, else the only one that looks like a body."""
+    named = [name for name in BODY_FIELDS if name in scanned.fields]
+    if named:
+        return next((name for name in named if scanned.fields[name].value is not None), named[0])
+    texts = [
+        name
+        for name, part in scanned.fields.items()
+        if part.looks == ENDPOINTS_BODY or (isinstance(part.value, str) and is_body_text(part.value))
+    ]
+    return texts[0] if len(texts) == 1 else None
 
 
 def _status(known: RecordFields) -> int | None:
@@ -157,7 +170,7 @@ def _failure(known: RecordFields, status: int | None) -> str | None:
 
 
 def _target(known: RecordFields) -> Target | None:
-    """The requested path, from an address or from a field that names the model. Raises ValueError."""
+    """Return the requested path, from an address or a field that names the model. Raises ValueError."""
     details = known.value("detailsPath")
     for path in chain((details,), known.values(_URL_FIELDS)):
         match = _DETAILS_PATH.fullmatch(path) if isinstance(path, str) else None

@@ -1,49 +1,38 @@
-"""Where the parts of one saved document are, its fields and the items of its list, and what they look like. Pure."""
+"""Find the parts of one saved document, its fields and list items, and what they look like. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from endpoint_history.io.other_bodies import undecodable
-from endpoint_history.io.strict_json import NotJsonError, clean_text, load_json, refuse_depth
+from endpoint_history.io.strict_json import NotJsonError, clean_text, load_json
 from endpoint_history.sources.documents.classify import (
     BODY_FIELDS,
     ENDPOINTS_BODY,
+    Kind,
+    Looks,
     holds_bodies,
     is_error,
     item_looks_like,
     looks_like,
+    part_looks_like,
     value_looks_like,
 )
-from endpoint_history.sources.documents.spans import MAX_KEPT, MAX_PARSED, UNREAD, Cursor, ValueSpan
+from endpoint_history.sources.documents.spans import MAX_KEPT, MAX_PARSED, UNREAD, Cursor, Field, ValueSpan
 
 _MAX_FIELDS = 50_000  # each is held
 _LEVELS = 2  # of lists within each other whose items are kept, as in a list of walks
 _ITEM = 4  # as many fields take the memory of an item
 
 
-class Field(NamedTuple):
-    """Where a field's value is. Kept of it is the value if it is no object and no list, else what it looks like.
-
-    `holds` is true if there may be bodies somewhere within it.
-    """
-
-    start: int
-    end: int
-    value: Any = UNREAD
-    looks: str | None = None
-    holds: bool = False
-
-
 @dataclass(slots=True)
 class Scanned:
-    """Where the parts of a document are: a whole file, or a part of one. `trouble` says what ends it early.
+    """The places of the parts of a document. `trouble` is the reason if it ends early; `holds`: it may contain bodies.
 
-    `holds` is true if there may be bodies somewhere within it. Of a list the first items are `kept`, so that they are
-    not read twice; `rest` is the place of the others, of which only what they look like and whether they hold is known.
-    `is_followed` is true if another document follows without a comma.
+    The first items of a list are `kept`, so that they are scanned once; `rest` is the place of the others.
+    `is_followed` is True if another document follows without a comma.
     """
 
     text: str
@@ -56,45 +45,46 @@ class Scanned:
     kept: list[Scanned] = field(default_factory=list)
     rest: Cursor | None = None
     holds: bool = False
-    looks: str | None = None
+    looks: Looks | None = None
     twice: str | None = None
     trouble: str | None = None
     is_followed: bool = False
 
     def written(self) -> bytes:
-        """The document as it is written."""
+        """Return the document as it is written."""
         return self.text[self.start : self.end].encode() if self.content is None else self.content
 
-    def likeness(self) -> str:
-        """What the document looks like."""
+    def likeness(self) -> Looks:
+        """Return what the document looks like."""
         if self.looks and not self.trouble:
             return self.looks
         if self.end - self.start > MAX_PARSED:
-            return self.trouble or f"larger than {MAX_PARSED // 2**20} MiB, and no list of bodies"
+            too_large = f"larger than {MAX_PARSED // 2**20} MiB, and no list of bodies"
+            return Looks(Kind.NOTHING, self.trouble) if self.trouble else Looks(Kind.OTHER, too_large)
         return looks_like(self.written())
 
     def raw(self, name: str) -> bytes:
-        """The value of a field as it is written."""
+        """Return the value of a field as it is written."""
         return self.text[self.fields[name].start : self.fields[name].end].encode()
 
     def value(self, name: str) -> Any:
-        """What a field says. Raises NotJsonError."""
+        """Return the value of a field. Raises NotJsonError."""
         value = self.fields[name].value
         return load_json(self.raw(name)) if value is UNREAD else value
 
     def part(self, name: str) -> Scanned:
-        """The value of a field as a document of its own."""
+        """Return the value of a field as a document of its own."""
         return self.lists.get(name) or _scan(Cursor(self.text, self.fields[name].start))
 
-    def looks_as_item(self) -> str | None:
-        """What a list of such objects is, if that tells."""
+    def looks_as_item(self) -> Looks | None:
+        """Return what a list of such objects looks like; None if one does not show it."""
         if "data" in self.fields or self.trouble or self.twice:
             return None
         is_list = {name: self.text.startswith("[", part.start) for name, part in self.fields.items()}
         return item_looks_like({name: [] if is_list[name] else None for name in is_list})
 
     def items(self) -> Iterator[Scanned]:
-        """The items of a list, one at a time; what ends it early comes last, as an item with `trouble` and no text."""
+        """Yield the items of a list; if it ends early, the last one has only the `trouble`."""
         yield from self.kept
         trouble, end = self.trouble, self.end
         if self.rest is not None:
@@ -110,7 +100,7 @@ class Scanned:
 
 
 def scan(content: bytes) -> Scanned:
-    """The parts of one JSON document, as far as they can be followed; never raises."""
+    """Return the parts of one JSON document, up to where it is broken. Never raises."""
     try:
         cursor = Cursor(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -125,7 +115,7 @@ def scan(content: bytes) -> Scanned:
 
 
 def scan_sequence(text: str) -> Iterator[Scanned]:
-    """The parts of documents that follow one another, as `jq` and `cat` leave them, until one can't be read."""
+    """Yield the parts of each document of a sequence, as `jq` and `cat` write them, until one is broken."""
     cursor = Cursor(text)
     while first := cursor.peek():
         scanned = _scan(cursor)
@@ -137,7 +127,7 @@ def scan_sequence(text: str) -> Iterator[Scanned]:
 
 
 def _scan(cursor: Cursor, levels: int = _LEVELS) -> Scanned:
-    """One value. `levels` is how many levels of lists keep their items, here and in what is within."""
+    """Scan one value. `levels` is how many levels of lists keep their items."""
     first = cursor.peek()
     scanned = Scanned(cursor.text, cursor.at, cursor.at)
     try:
@@ -154,7 +144,7 @@ def _scan(cursor: Cursor, levels: int = _LEVELS) -> Scanned:
 
 
 def _scan_list(cursor: Cursor, scanned: Scanned, levels: int) -> None:
-    """Pass over the items of a list. Raises NotJsonError where it can't be followed; what was found is kept."""
+    """Scan a list. Raises NotJsonError where it is broken; the items found until then are kept."""
     scanned.is_list = True
     for _ in cursor.items():
         if levels and cursor.to_keep > 0 and scanned.rest is None and cursor.peek() == "{":
@@ -174,7 +164,7 @@ def _scan_list(cursor: Cursor, scanned: Scanned, levels: int) -> None:
 
 
 def _scan_fields(cursor: Cursor, scanned: Scanned, levels: int) -> None:
-    """Raises NotJsonError where the object can't be followed; what was found until then is kept."""
+    """Scan an object. Raises NotJsonError where it is broken; the fields found until then are kept."""
     data: Any = None
     error: Any = None
     is_read = True
@@ -189,11 +179,15 @@ def _scan_fields(cursor: Cursor, scanned: Scanned, levels: int) -> None:
         span = cursor.skip()
         is_read &= span.value is not UNREAD
         data, error = (span.value if key == "data" else data), (span.value if key == "error" else error)
-        is_body = key == "data" and value_looks_like({key: span.value}) == ENDPOINTS_BODY
-        scanned.fields[key] = _field(cursor.text, span, is_body=is_body)
+        is_data = key == "data" and value_looks_like({key: span.value}) == ENDPOINTS_BODY
+        scanned.fields[key] = _field(cursor.text, span, is_body=is_data)
     if is_read:
         scanned.looks = _looks(scanned, data, error, cursor.at)
-    scanned.holds = not is_read or scanned.twice is not None or _holds(scanned, data, error)
+    is_body = isinstance(data, dict) and isinstance(data.get("endpoints"), list)
+    is_record = not scanned.fields.keys().isdisjoint(BODY_FIELDS)
+    is_broken = not is_read or scanned.twice is not None
+    may_hold = is_body or is_record or is_broken or is_error(error)
+    scanned.holds = may_hold or any(part.holds for part in scanned.fields.values())
 
 
 def _scan_list_field(cursor: Cursor, scanned: Scanned, key: str, levels: int) -> None:
@@ -214,45 +208,27 @@ def _scan_list_field(cursor: Cursor, scanned: Scanned, key: str, levels: int) ->
             scanned.lists[key] = part
 
 
-def _holds(scanned: Scanned, data: Any, error: Any) -> bool:
-    """True if an object is a body or a record of one, or if there may be one in its fields."""
-    fields = scanned.fields
-    is_body = isinstance(data, dict) and isinstance(data.get("endpoints"), list)
-    is_record = not fields.keys().isdisjoint(BODY_FIELDS)
-    return is_body or is_record or is_error(error) or any(part.holds for part in fields.values())
-
-
-def _looks(scanned: Scanned, data: Any, error: Any, end: int) -> str | None:
-    """What an object looks like; None if that is for its bytes to tell."""
+def _looks(scanned: Scanned, data: Any, error: Any, end: int) -> Looks | None:
+    """Return what an object looks like; None if only its bytes show it."""
     found = scanned.fields.get("data")
     if found and found.value is UNREAD and not isinstance(data, dict):
         return found.looks or value_looks_like({"error": error})
     known = {name: scanned.fields[name].value for name in ("id",) if name in scanned.fields}
     if "endpoints" in scanned.fields and scanned.fields["endpoints"].value is UNREAD:
         known["endpoints"] = []
-    return _checked(scanned.text, scanned.start, end, {"data": data, "error": error, **known})
+    return part_looks_like({"data": data, "error": error, **known}, scanned.text, scanned.start, end)
 
 
 def _field(text: str, span: ValueSpan, *, is_body: bool) -> Field:
-    """`is_body` is True for the data of an endpoints body, which are not searched for others."""
+    """Return a field; `is_body` is True for the data of an endpoints body, which is not searched for others."""
     holds = span.end - span.start > MAX_PARSED or (not is_body and holds_bodies(span.value))
     if isinstance(span.value, dict):
-        return Field(span.start, span.end, UNREAD, _checked(text, span.start, span.end, span.value), holds)
+        return Field(span.start, span.end, UNREAD, part_looks_like(span.value, text, span.start, span.end), holds)
     return Field(span.start, span.end, span.value, None, holds)
 
 
-def _checked(text: str, start: int, end: int, value: dict[str, Any]) -> str | None:
-    looks = value_looks_like(value)
-    if looks == ENDPOINTS_BODY:
-        try:
-            refuse_depth(value, text, start, end)
-        except NotJsonError:
-            return None
-    return looks
-
-
 def _scan_item(cursor: Cursor, levels: int) -> Scanned:
-    """One item of a list. An item that is broken within its brackets costs nothing but itself."""
+    """Scan one item of a list. If it is broken inside its brackets, only this item is lost."""
     first, start = cursor.peek(), cursor.at
     item = _scan(cursor, levels)
     if item.trouble or first not in {"[", "{"}:

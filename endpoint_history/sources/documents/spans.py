@@ -1,4 +1,4 @@
-"""Where the values of a JSON text stand, so that a part can be taken as it is written. Pure."""
+"""The places of the values in a JSON text, so that a part can be returned as it is written. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined] # json's own, 
 from typing import Any, NamedTuple
 
 from endpoint_history.io.strict_json import DECODER, NotJsonError
+from endpoint_history.sources.documents.classify import Looks
 
 UNREAD = object()  # the value of what load_json would refuse
 # Each costs a search for its end, and the parser counts the lines before it: without a limit that is quadratic.
@@ -30,18 +31,31 @@ _BARE = re.compile(r"[^\s,\[\]{}\"]+")
 
 
 class ValueSpan(NamedTuple):
-    """From where to where a value stands, in characters, the end excluded, and what it says."""
+    """The place of a value, in characters, the end exclusive, and the value."""
 
     start: int
     end: int
     value: Any = UNREAD
 
 
-class Cursor:
-    """A place in a JSON text that goes on value by value, over broken ones too.
+class Field(NamedTuple):
+    """The place of a field, with its value, or with what it looks like if it is an object or a list.
 
-    Only what it steps through itself is checked. Whoever loops over `items` or `members` takes each value, by `skip`
-    or by a loop of its own. All raise NotJsonError where the text can't be followed.
+    `holds` is True if it may contain bodies.
+    """
+
+    start: int
+    end: int
+    value: Any = UNREAD
+    looks: Looks | None = None
+    holds: bool = False
+
+
+class Cursor:
+    """A place in a JSON text that advances value by value, also over broken ones.
+
+    Only the brackets, commas and keys that it passes are checked. A loop over `items` or `members` must pass each value
+    with `skip` or a loop of its own. All methods raise NotJsonError where the text is broken.
     """
 
     def __init__(self, text: str, at: int = 0) -> None:
@@ -51,11 +65,11 @@ class Cursor:
         self._broken = 0
 
     def copy(self) -> Cursor:
-        """The same place, to go on from it by another way."""
+        """Return a second cursor at the same place."""
         return copy(self)
 
     def peek(self) -> str:
-        """The next character that is not blank, which is then the next to be taken; empty at the end."""
+        """Move to the next character that is not blank, and return it; empty at the end."""
         char = self.text[self.at : self.at + 1]
         if char in " \t\n\r" and (blank := _BLANK.match(self.text, self.at)):
             self.at = blank.end()
@@ -63,7 +77,7 @@ class Cursor:
         return char
 
     def skip(self) -> ValueSpan:
-        """Pass over one value of any kind; a broken list or object ends with its bracket."""
+        """Pass one value of any kind, and return its place; a broken list or object ends with its bracket."""
         self.peek()
         start = self.at
         if len(self.text) - start > MAX_PARSED and self.text[start] in "[{":

@@ -1,4 +1,4 @@
-"""The compression around a file, taken off piece by piece: gzip, bzip2, xz, and zstd if Python has it."""
+"""Decompress files piece by piece: gzip, bzip2, xz, and zstd if Python supports it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from importlib import import_module
 from itertools import chain
 from typing import Any
 
+from endpoint_history.io import signatures
 from endpoint_history.io.gzip_lines import inflate
 
 _PIECE = 2**20
-_SMALL = 4096  # of gzip: it gives at most 4 MiB, which is all that a bomb gets beyond a limit
+_SMALL = 4096  # of gzip: at most 4 MiB decompressed, the most that a bomb can exceed a limit by
 _MAX_LAYERS = 3
-_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 def decompressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The content of a file, whatever its name says; what is not compressed comes as it is.
+    """Yield the decompressed content of a file, whatever its name; other content is unchanged.
 
-    Files of several members or streams, one after the other, are read to their end. Raises ValueError, with the place,
-    where the content is damaged, cut off, or not to be decompressed here.
+    Several members or streams in one file are all read. Raises ValueError, with the place, if the content is damaged,
+    cut off, or of an unsupported kind.
     """
     for _ in range(_MAX_LAYERS):
         rest = iter(pieces)
@@ -37,15 +37,15 @@ def decompressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _expander(first: bytes) -> Callable[[Iterable[bytes]], Iterator[bytes]] | None:
-    if first.startswith(b"\x1f\x8b"):
+    if first.startswith(signatures.GZIP):
         return lambda pieces: inflate(
             piece[at : at + _SMALL] for piece in pieces for at in range(0, len(piece), _SMALL)
         )
-    if first.startswith(b"BZh"):
+    if first.startswith(signatures.BZIP2):
         return lambda pieces: _expanded(pieces, bz2.BZ2Decompressor)
-    if first.startswith(b"\xfd7zXZ\0"):
+    if first.startswith(signatures.XZ):
         return lambda pieces: _expanded(pieces, lzma.LZMADecompressor)
-    if first.startswith(_ZSTD):
+    if first.startswith(signatures.ZSTD):
         if sys.version_info < (3, 14):
             raise ValueError("compressed with zstd, which this Python can't read; decompress it first with zstd -d")
         return lambda pieces: _expanded(pieces, import_module("compression.zstd").ZstdDecompressor)
@@ -53,7 +53,7 @@ def _expander(first: bytes) -> Callable[[Iterable[bytes]], Iterator[bytes]] | No
 
 
 def _expanded(pieces: Iterable[bytes], make: Callable[[], Any]) -> Iterator[bytes]:
-    """What one stream after the other holds. Raises ValueError."""
+    """Yield the content of one stream after the other. Raises ValueError."""
     stream = make()
     for piece in pieces:
         data = piece

@@ -1,4 +1,4 @@
-"""The files within a file: zip and whatever is compressed, opened without trust and one member at a time."""
+"""The members of a zip or a compressed file, one at a time. Nothing in the file is trusted."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
+from endpoint_history.io import signatures
 from endpoint_history.sources.files.compression import decompressed
 
 MAX_MEMBERS = 1_000_000
@@ -23,16 +24,15 @@ _MAX_DIRECTORY = 32 * 2**20  # of a zip, which is held as a whole, at ten times 
 _TOO_LARGE = f"a zip whose directory is larger than {_MAX_DIRECTORY // 2**20} MiB; repack it as a tar"
 WITHIN = "an archive within an archive, which is not opened"
 TAR_SIGN = slice(257, 262)
-_ZIP_SIGN = b"PK\x03\x04"
 _END_OF_DIRECTORY = b"PK\x05\x06"
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file within a file, or the file itself under the name "".
+    """A file in a container, or the file itself with the name "".
 
-    `pieces` are its content, to be read before the next member; a ValueError of theirs says why nothing more of it can
-    be read. `reason` says why none of it can. `modified` is aware.
+    Read `pieces`, its content, before the next member; they raise ValueError, with the reason, where it is damaged.
+    `reason`: why the whole member can't be read. `modified` is aware.
     """
 
     name: str
@@ -42,12 +42,12 @@ class Member:
 
 
 def in_pieces(file: BinaryIO | IO[bytes]) -> Iterator[bytes]:
-    """What a file holds from here on."""
+    """Yield the rest of a file."""
     return iter(partial(file.read, PIECE), b"")
 
 
 def unpack(member: Member) -> Member:
-    """A member with the compression around it taken off; other containers within a container are refused."""
+    """Return a member decompressed. A container in a container is refused."""
     if member.reason:
         return member
     if member.name.lower().endswith((".zip", *TAR_SUFFIXES)):
@@ -56,7 +56,7 @@ def unpack(member: Member) -> Member:
 
 
 def _no_archive(pieces: Iterator[bytes], *, is_within: bool) -> Iterator[bytes]:
-    """The pieces, if they don't begin as an archive does whose name does not say so. Raises ValueError."""
+    """Yield the pieces. Raises ValueError if they begin like an archive whose name is not that of one."""
     first = b""
     try:
         while len(first) < TAR_SIGN.stop and (piece := next(pieces, None)) is not None:
@@ -64,7 +64,7 @@ def _no_archive(pieces: Iterator[bytes], *, is_within: bool) -> Iterator[bytes]:
     except ValueError:
         yield first
         raise
-    for kind, is_one in (("zip", first.startswith(_ZIP_SIGN)), ("tar", first[TAR_SIGN] == b"ustar")):
+    for kind, is_one in (("zip", first.startswith(signatures.ZIP)), ("tar", first[TAR_SIGN] == b"ustar")):
         if is_one and is_within:
             raise ValueError(WITHIN)
         if is_one:
@@ -74,13 +74,13 @@ def _no_archive(pieces: Iterator[bytes], *, is_within: bool) -> Iterator[bytes]:
 
 
 def escapes(name: str) -> bool:
-    """Whether a member's path leads out of its archive: nobody packs such a path by accident."""
+    """Return whether a member's path leads out of its archive: no tool makes such a path by accident."""
     path = PurePosixPath(name.replace("\\", "/"))
     return path.is_absolute() or ".." in path.parts or name[1:2] == ":"
 
 
 def zip_members(path: Path) -> Iterator[Member]:
-    """The files in a zip. Raises OSError."""
+    """Yield the files of a zip. Raises OSError."""
     with path.open("rb") as file:
         if _directory_bytes(file) > _MAX_DIRECTORY:
             yield Member("", reason=_TOO_LARGE)
@@ -99,7 +99,7 @@ def zip_members(path: Path) -> Iterator[Member]:
 
 
 def _directory_bytes(file: BinaryIO) -> int:
-    """How large the directory of a zip says that it is."""
+    """Return the size of a zip's directory, in bytes, as the zip states it."""
     size = file.seek(0, 2)
     file.seek(max(0, size - 2**16))
     _, found, end = file.read().rpartition(_END_OF_DIRECTORY)
@@ -108,7 +108,7 @@ def _directory_bytes(file: BinaryIO) -> int:
 
 
 def _zip_member(info: zipfile.ZipInfo, opened: Callable[[], IO[bytes]]) -> Member:
-    """One member; `opened` gives its content."""
+    """Return one member; `opened` opens its content."""
     reason = _zip_refusal(info)
     if reason:
         return Member(info.filename, reason=reason)

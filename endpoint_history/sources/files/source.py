@@ -1,4 +1,4 @@
-"""Bodies out of saved files: plain ones, JSON Lines, and what zip, tar and gzip hold."""
+"""Bodies from saved files: JSON, JSON Lines, and the members of zip, tar and gzip."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _OK = 200
 
 
 def open_files(patterns: Sequence[str], *, time: str | None, target: str | None, zone: str | None = None) -> Source:
-    """Find the files that these names, folders and globs (`**` too) mean; containers count as one.
+    """Return the source for these files, folders and globs (also `**`); a container counts as one file.
 
-    Folders are read with all below them but what is hidden; `-` is stdin. `time`, `zone` and `target` are the options
-    of the command, which docs/backfill.md explains. Raises ConfigurationError before anything is read.
+    Folders are read recursively, without hidden files; `-` is stdin. `time`, `zone` and `target` are the options of the
+    command (docs/backfill.md). Raises ConfigurationError before anything is read.
     """
     time_rule, target_rule = read_time_rule(time, zone), read_target_rule(target)
     expanded = map(os.path.expanduser, patterns)  # a shell expands no ~ in quotes or behind a =
@@ -52,8 +52,11 @@ def _expand(pattern: str) -> list[str]:
     if _is(Path.is_file, pattern):
         return [pattern]
     if os.path.lexists(pattern):
-        piped = f"; for a pipe: … | endpoint-history backfill files {STDIN}" if _is(_is_pipe, pattern) else ""
-        raise ConfigurationError(f"{pattern} is not a file or a folder that can be read{piped}")
+        raise ConfigurationError(f"{pattern} is not a file or a folder that can be read{_piped(pattern)}")
+    return _matched(pattern)
+
+
+def _matched(pattern: str) -> list[str]:
     if not glob.has_magic(pattern):
         raise ConfigurationError(f"there is no file {pattern}; expected a file, a folder or a pattern")
     matched = sorted(name for name in glob.glob(pattern, recursive=True) if _is(Path.is_file, name))  # noqa: PTH207
@@ -62,12 +65,16 @@ def _expand(pattern: str) -> list[str]:
     return matched
 
 
+def _piped(name: str) -> str:
+    return f"; for a pipe: … | endpoint-history backfill files {STDIN}" if _is(_is_pipe, name) else ""
+
+
 def _is_pipe(path: Path) -> bool:
     return path.is_fifo() or path.is_char_device()
 
 
 def _is(kind: Callable[[Path], bool], name: str) -> bool:
-    """Whether a name is that kind of thing; not, where it is too long or may not be looked at."""
+    """Return whether a name is of that kind; False if it is too long or may not be read."""
     try:
         return kind(Path(name))
     except OSError:
@@ -75,7 +82,7 @@ def _is(kind: Callable[[Path], bool], name: str) -> bool:
 
 
 def _files_below(folder: str) -> list[str]:
-    """All files in order; a folder that can't be listed stands for itself, to be refused when it is read."""
+    """Return all files in order, and the folders that can't be listed: they are refused when they are read."""
     unreadable: list[str] = []
     found: list[str] = []
     for root, folders, names in os.walk(folder, onerror=lambda error: unreadable.append(str(error.filename))):
@@ -87,7 +94,7 @@ def _files_below(folder: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _FileItems:
-    """The items of the source, read anew by each iteration."""
+    """The items of the source. Each iteration reads the files again."""
 
     paths: tuple[str, ...]
     time_rule: TimeRule
@@ -120,12 +127,12 @@ class _FileItems:
         except (ValueError, OverflowError) as error:
             return Refused(origin, clean_text(str(error)))
         if document.status != _OK and target is None:
-            return Refused(origin, f"{looks_like(document.body)}; say whose it is with --target")
+            return Refused(origin, f"{looks_like(document.body).text}; say whose it is with --target")
         return SavedBody(document.body, dated.time, target, origin, dated.source, document.status)
 
 
 def _members(path: Path) -> Iterator[Member]:
-    """What one file holds; a plain file holds itself. Raises OSError."""
+    """Yield the members of one file; a plain file is its own member. Raises OSError."""
     name = path.name.lower()
     if str(path) == STDIN:
         yield unpack(Member("", in_pieces(sys.stdin.buffer) if sys.stdin else ()))  # None: it is closed

@@ -1,4 +1,4 @@
-"""Blobs of a git repository, one at a time, by the git program."""
+"""Read the blobs of a git repository, one at a time, with the git program."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _MAX_WORDS_BYTES = 2**16
 
 
 class BlobError(Exception):
-    """A blob cannot be had; the message says why in one line."""
+    """A blob can't be read; the message is the reason, in one line."""
 
 
 class Blobs:
     """Blobs from one `git cat-file --batch` process, which ends with the `with` block.
 
-    git is asked for one blob ahead. A process that a broken repository ends is started anew for the next blob.
+    One blob is requested ahead. If a broken repository ends the process, the next blob starts another.
     """
 
     def __init__(self, repository: Repository) -> None:
@@ -41,7 +41,7 @@ class Blobs:
         self._errors.close()
 
     def take(self, blob: str, following: str | None) -> bytes:
-        """Read a blob, and have git look for the `following` one meanwhile. Raises BlobError."""
+        """Read a blob, and request the `following` one meanwhile. Raises BlobError."""
         if self._asked != blob:
             self._ask(blob)
         self._asked = None

@@ -1,4 +1,4 @@
-"""The changes that `git log` lists, in order: which commit gave which path new content."""
+"""The changes that `git log` lists, in order: the paths to which each commit gave new content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GONE = b"000000"
 class Commit:
     """A commit; its times are in seconds since 1970 in UTC, None if the commit's own text has none.
 
-    `is_cut` is True where a shallow clone begins: git shows all files as this commit's, whenever they were changed.
+    `is_cut` is True for the first commit of a shallow clone: git shows all files as changed by it.
     """
 
     id: str
@@ -32,7 +32,7 @@ class Change:
     """A path that a commit gave new content: `path` from the repository's root, `mode` as git writes it (100644).
 
     `earlier` are the blobs that the commit's parents have at this path. `is_moved` is True if the same content was at
-    another path before, which the same commit removed or overwrote: a rename, or a copy made before writing anew.
+    another path before, which the same commit removed or overwrote: a rename, or a copy before a rewrite.
     """
 
     commit: Commit
@@ -59,9 +59,9 @@ class _Entry(NamedTuple):
 
 
 class ChangeList:
-    """The changes that `git log` named, on disk for as long as this object lives: memory does not grow with them.
+    """The changes that `git log` listed, on disk while this object lives, so that memory does not grow with them.
 
-    `asked` is the file for the changes at the paths that were asked for, `full` for all changes of the same commits.
+    `asked` is the file of the changes at the requested paths, `full` of all changes of the same commits.
     """
 
     def __init__(self, cuts: frozenset[str]) -> None:
@@ -72,7 +72,7 @@ class ChangeList:
             weakref.finalize(self, file.close)
 
     def commits(self) -> Iterator[tuple[Commit, int]]:
-        """Each commit with the number of its changes: much faster than to iterate over the changes themselves."""
+        """Yield each commit with the number of its changes: much faster than iterating over the changes."""
         for commit, entries in groupby(_entries(self.asked, self._cuts), key=lambda entry: entry.commit):
             if count := sum(1 for entry in entries if entry.is_change):
                 yield commit, count
@@ -86,7 +86,7 @@ class ChangeList:
                     yield Change(*entry, is_moved=entry.blob in moved)
 
     def _overwritten(self) -> Iterator[tuple[str, frozenset[str]]]:
-        """The blobs that each commit removed from a path, or put others in the place of."""
+        """Yield the blobs that each commit removed or replaced, with the commit's id."""
         for commit, entries in groupby(_entries(self.full, self._cuts), key=lambda entry: entry.commit):
             yield commit.id, frozenset(blob for entry in entries for blob in entry.earlier if blob != entry.blob)
 

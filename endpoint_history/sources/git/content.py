@@ -1,4 +1,4 @@
-"""What the content of a blob is: unpacked where it is compressed, named where it only stands for something else."""
+"""The content of a blob: decompressed, and refused if the blob is only a pointer to something else."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
+from endpoint_history.io import signatures
 from endpoint_history.sources.documents.classify import LFS_POINTER, LFS_SIGN
 from endpoint_history.sources.files.compression import decompressed
 from endpoint_history.sources.files.containers import TAR_SIGN
@@ -19,7 +20,7 @@ _TOO_LARGE = f"larger than {MAX_BLOB_BYTES // 2**20} MiB"
 _FROM_FILES = "save it as a file (git show COMMIT:PATH > FILE) and load that with backfill files"
 # By their first bytes, whatever the file is called.
 _NAMED = {
-    b"PK\x03\x04": f"a zip archive: {_FROM_FILES}",
+    signatures.ZIP: f"a zip archive: {_FROM_FILES}",
     b"\0GITCRYPT\0": "encrypted with git-crypt: unlock a clone, and load its files with backfill files",
     b"-----BEGIN PGP MESSAGE": "encrypted with PGP",
     b"SQLite format 3\0": "an SQLite database, not a saved body",
@@ -28,10 +29,10 @@ _NAMED = {
 
 
 def read_content(blob: bytes, lfs_objects: Path) -> bytes:
-    """Return what a blob holds: of Git LFS the object itself, and what is compressed in it as files are.
+    """Return the content of a blob, decompressed; of a Git LFS pointer, that of its object.
 
-    `lfs_objects` is the folder of the LFS objects that are in this clone. Raises BlobError, with what it is and
-    what to do, if there is nothing to be read.
+    `lfs_objects` is the folder of the LFS objects in this clone. Raises BlobError, with what the blob is and what to
+    do, if it can't be a saved body.
     """
     content = _unpacked(_lfs_object(blob, lfs_objects) if LFS_SIGN.match(blob) else blob)
     if content.startswith(_ANNEX) and len(content) <= _MAX_POINTER_BYTES:
@@ -47,14 +48,14 @@ def read_content(blob: bytes, lfs_objects: Path) -> bytes:
 
 
 def named_link(target: bytes) -> str:
-    """What a symbolic link is, by where it leads."""
+    """Return the reason to refuse a symbolic link with this target."""
     if _ANNEX in target or b"\\annex\\objects\\" in target:
         return "a git-annex link, not the file itself: run git annex get, and load the files with backfill files"
     return "a symbolic link, not a file: name the path of the file that it leads to"
 
 
 def _lfs_object(pointer: bytes, folder: Path) -> bytes:
-    """The object that an LFS pointer names, if `git lfs fetch` brought it."""
+    """Return the object of an LFS pointer, if `git lfs fetch` has downloaded it."""
     named = _LFS_OBJECT.search(pointer[:_MAX_POINTER_BYTES])
     if named is None:
         raise BlobError("a damaged Git LFS pointer")
@@ -74,7 +75,7 @@ def _lfs_object(pointer: bytes, folder: Path) -> bytes:
 
 
 def _unpacked(blob: bytes) -> bytes:
-    """Decompress a blob, completely, if its first bytes say how."""
+    """Decompress a whole blob if its first bytes show a compression."""
     pieces: list[bytes] = []
     size = 0
     try:

@@ -1,6 +1,6 @@
-"""What a git repository holds, by the git program: which commits changed which paths.
+"""Read a git repository with the git program: which commits changed which paths.
 
-Only reads: nothing is checked out or fetched, and no hook, pager, filter or program that the repository names is run.
+Read-only: nothing is checked out or fetched, and no hook, pager, filter or program of the repository is run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from endpoint_history.sources.git.changes import ChangeList
 
 _PIPE_BYTES = 2**20  # Linux's limit for everyone: git reads the next blob while this one is parsed
 
-# What the environment may say about git itself; the rest of GIT_* would turn us to another repository.
+# Variables about git itself that are kept; other GIT_* variables could select another repository.
 _KEPT = ("GIT_CONFIG_", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -41,7 +41,7 @@ _LOG = (
 
 
 class Repository:
-    """A repository that is there and has commits. Raises ConfigurationError, in one line, where it is not so."""
+    """A git repository with commits. Raises ConfigurationError, in one line, if there is none."""
 
     def __init__(self, name: str) -> None:
         program = shutil.which("git")
@@ -57,7 +57,7 @@ class Repository:
         self._cuts = frozenset(Path(shallow).read_text("ascii").split() if Path(shallow).exists() else ())
 
     def list_changes(self, patterns: Sequence[str]) -> ChangeList:
-        """List what was changed at these paths, folders and globs, oldest first. Raises ConfigurationError."""
+        """List the changes at these paths, folders and globs, oldest first. Raises ConfigurationError."""
         if not patterns:
             raise ConfigurationError("name at least one path of the repository")
         specs = [_pathspec(pattern) for pattern in patterns]
@@ -72,13 +72,13 @@ class Repository:
         return listing
 
     def _where_else(self, spec: str) -> str:
-        """The branch that touches a path which HEAD does not: people keep data on a branch of its own."""
+        """Return a hint at a branch that touches a path if HEAD does not: some keep data on a branch of its own."""
         ref = one_line(self._ask(*_ANY, "--all", "--", spec))
         branch = ref.removeprefix("refs/heads/").removeprefix("refs/remotes/origin/")
         return f", but one of {ref} does: load a clone of it (git clone --branch {branch})" if ref else ""
 
     def start_batch(self, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start the process that gives blobs for their ids; the caller ends it."""
+        """Start the process that returns blobs for their ids; the caller ends it."""
         return subprocess.Popen(  # noqa: S603 - git itself, no shell
             [*self._command, "cat-file", "--batch"],
             stdin=subprocess.PIPE,
@@ -109,7 +109,7 @@ class Repository:
 
 
 def one_line(text: str | bytes) -> str:
-    """A path or name for people: nothing in it ends the line or moves the cursor."""
+    """Return a path or name on one line, without control characters."""
     if isinstance(text, str):
         text = os.fsencode(text)
     decoded = text.decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""Bodies that share a time with others: several different ones of one target can't all be of that time."""
+"""Refuse different bodies of one target with the same time: at most one of them can be right."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _IN_MEMORY_BYTES = 32 * 2**20
 
 
 class _Held(NamedTuple):
-    """A body that waits, but its bytes, which are in the file from `start` on."""
+    """A held body; its bytes are in the file from `start` on."""
 
     done: int
     found: SavedBody
@@ -32,9 +32,9 @@ class _Held(NamedTuple):
 
 @dataclass(slots=True)
 class SameTime:
-    """Holds such bodies until all that share their time are read; the bytes beyond some MiB on disk.
+    """Holds bodies until all with the same time are read; their bytes are on disk beyond 32 MiB.
 
-    `commits` counts the commits of each second, for bodies that only their commit dates. Use it as a context.
+    `commits` counts the commits of each second, for bodies dated by their commit alone. Use it as a context manager.
     """
 
     commits: Counter[int] = field(default_factory=Counter)
@@ -52,14 +52,14 @@ class SameTime:
         self._bodies.close()
 
     def hold(self, done: int, found: SavedBody, hint: str) -> None:
-        """Keep one until its second is over. `hint` says which option could date it better."""
+        """Hold one until its second is complete. `hint` is the option that could date it better."""
         start = self._bodies.seek(0, 2)
         self._bodies.write(found.body)
         second = int(found.observed_at.timestamp())
         self._held[second].append(_Held(done, replace(found, body=b""), start, len(found.body), hint))
 
     def end_commit(self, second: int | None) -> Iterator[tuple[int, SavedBody | Refused | KnownBody]]:
-        """Give what was held of this second, if this was its last commit."""
+        """Yield the items of this second, if this was its last commit."""
         if second is None:
             return
         self.commits[second] -= 1
@@ -68,7 +68,7 @@ class SameTime:
             self._forget()
 
     def end_file(self) -> Iterator[tuple[int, SavedBody | Refused | KnownBody]]:
-        """Give all that was held."""
+        """Yield all held items."""
         for second in list(self._held):
             yield from self._released(self._held.pop(second))
         self._forget()
@@ -89,7 +89,7 @@ class SameTime:
         seen: defaultdict[str, dict[bytes, bytes]] = defaultdict(dict)
         judged = []
         for item, target, digest in owned:
-            # What bodies say is compared only where they differ in what is written.
+            # Contents are compared only if the bytes differ.
             content = _content(self._body(item)) if len(written[target]) > 1 else digest
             judged.append((item, target, seen[target].setdefault(content, digest) == digest))
         for item, target, is_first in judged:
@@ -117,7 +117,7 @@ def _refusal(item: _Held, count: int, target: str) -> str:
 
 
 def _owner(body: bytes, target: Target | None) -> str:
-    """Whose body it is: without a target, the path that it was asked for by, as far as it says."""
+    """Return the target of a body; without one, the path that was probably requested."""
     try:
         return str(target or _own_target(load_json(body)["data"]))
     except (NotJsonError, KeyError, TypeError, AttributeError, ValueError):
@@ -125,14 +125,14 @@ def _owner(body: bytes, target: Target | None) -> str:
 
 
 def _content(body: bytes) -> bytes:
-    """A digest of what a body says, whatever its layout."""
+    """Return a digest of a body's content, whatever its layout."""
     with suppress(NotJsonError, TypeError, ValueError):
         body = json.dumps(load_json(body), sort_keys=True, default=str).encode()
     return hashlib.sha256(body).digest()
 
 
 def _own_target(data: dict[str, Any]) -> str:
-    """The id of its endpoints if all are of one variant, else its own."""
+    """Return the variant if all endpoints are of one, else the model."""
     ids = {str(endpoint.get("model_id") or data["id"]) for endpoint in data["endpoints"]}
     only = ids.pop() if len(ids) == 1 else ""
     return only if only.startswith(f"{data['id']}:") else str(data["id"])

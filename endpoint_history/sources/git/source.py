@@ -1,4 +1,4 @@
-"""Bodies from a git repository that committed them: every version of every file, each with its commit's time."""
+"""Bodies that were committed to a git repository: every version of every file."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def open_git(
 
 
 class _Undated(NamedTuple):
-    """A body whose time is that of its file or its commit, with the option that could date it better."""
+    """A body dated by its file or its commit, with the option that could date it better."""
 
     found: SavedBody
     hint: str
@@ -64,7 +64,7 @@ class _Undated(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _GitItems:
-    """The items of the source; each iteration has its own git processes, which end with it."""
+    """The items of the source. Each iteration starts and ends its own git processes."""
 
     repository: Repository
     listing: ChangeList
@@ -95,7 +95,7 @@ class _GitItems:
                     yield from same_commit.end_commit(self._second(change.commit))
 
     def changes(self) -> Iterator[Change]:
-        """The changes to read, of commits within the time asked for."""
+        """Return the changes of the commits in the requested time."""
         return (change for change in self.listing if self._is_asked_for(change.commit))
 
     def commits(self) -> Iterator[tuple[Commit, int]]:
@@ -118,7 +118,7 @@ class _GitItems:
     def _read(
         self, blobs: Blobs, versions: Versions, change: Change, following: Change | None
     ) -> Iterator[SavedBody | Refused | KnownBody | _Undated]:
-        """The items of one file."""
+        """Yield the items of one file."""
         path = one_line(change.path)
         origin = f"{self.repository.name}@{change.commit.id[:12]}:{path}"
         try:
@@ -133,7 +133,7 @@ class _GitItems:
             yield KnownBody(place) if is_old else self._item(document, change, path, place, content)
 
     def _content(self, blobs: Blobs, change: Change, following: Change | None) -> bytes:
-        """The content of a file. Raises BlobError, with what it is instead."""
+        """Return the content of a file. Raises BlobError if it is something else."""
         if change.mode == _SUBMODULE:
             raise BlobError("a submodule, not a file: load its own repository")
         # The id of a submodule is not this repository's to ask for.
@@ -165,7 +165,7 @@ class _GitItems:
 
 
 def _agreed(said: Target | None, own: Target | None) -> Target | None:
-    """One file of many bodies must not become one target's history."""
+    """Return the target. Raises ValueError if the file names another: it may hold bodies of many."""
     if own is not None and own != said:
         raise ValueError(f"the file says that this is {own}, not {said}")
     return said

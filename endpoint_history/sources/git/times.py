@@ -1,4 +1,4 @@
-"""The time of a body in a git repository: the document's own, one in its path, or that of its commit. Pure."""
+"""The time of a body in a git repository: that of the document, its path, or its commit. Pure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ZONES = timedelta(hours=15)  # a day of any zone, in UTC
 
 @dataclass(frozen=True, slots=True)
 class GitTimeRule:
-    """Which times count: the document's own (`fields`), one by a rule of files (`own`), the commit's (`commit`).
+    """The times that count: the document's (`fields`), by a rule of files (`own`), or the commit's (`commit`).
 
     With `is_checked`, a commit's time counts only if no other date in the path contradicts it.
     """
@@ -50,7 +50,7 @@ class GitTimeRule:
     zone: tzinfo | None = None
 
     def read(self, document: Document, path: str, commit: Commit) -> Dated:
-        """The time of a body. Raises ValueError or OverflowError if there is none, or several that differ."""
+        """Return the time of a body. Raises ValueError or OverflowError without one, or if several differ."""
         if self.own is not None:
             return self.own.read(path, document.observed_at, None, field=document.time_field)
         if document.observed_at is not None:
@@ -84,7 +84,7 @@ def read_git_time_rule(text: str | None, zone: str | None = None) -> GitTimeRule
 
 
 def option_hint(path: str, content: bytes) -> str:
-    """The option that says where bodies of one commit have a time of their own; `content` is that of their file."""
+    """Return the option that could date the bodies of one commit; `content` is that of their file."""
     head = _BODY.split(content[:_HEAD_BYTES].decode("utf-8", "replace"), maxsplit=1)[0]
     for name, text, number in _FIELD.findall(head):
         with suppress(ValueError, ArithmeticError):
@@ -96,7 +96,7 @@ def option_hint(path: str, content: bytes) -> str:
 
 
 def commit_time(commit: Commit, which: CommitTime) -> datetime:
-    """The author's or the committer's time. Raises ValueError if it can't be known."""
+    """Return the author's or the committer's time. Raises ValueError if it is unknown."""
     if commit.is_cut:
         raise ValueError(
             "its commit is where a shallow clone begins: git does not know when the file was changed; "
@@ -115,9 +115,9 @@ def _is_rewritten(commit: Commit) -> bool:
 
 
 def _contradiction(path: str, body: bytes, time: datetime) -> str | None:
-    """The date in a path that a commit's time does not agree with.
+    """Return the date in a path that contradicts a commit's time; None without one.
 
-    A date that the body holds, too, is a part of a model's name, such as `gpt-4o-2024-11-20`.
+    A date that is in the body too is part of a model's name, such as `gpt-4o-2024-11-20`.
     """
     dates, stamp = _dates_in(path)
     days = [match for match in dates if match[0].encode() not in body]
@@ -130,7 +130,7 @@ def _contradiction(path: str, body: bytes, time: datetime) -> str | None:
 
 @lru_cache
 def _dates_in(path: str) -> tuple[Sequence[re.Match[str]], datetime | None]:
-    """The dates in a path, and its time if it holds one; of several, whether one agrees is checked by the dates."""
+    """Return the dates in a path, and its time if it has exactly one."""
     try:
         stamp = time_in_folders(path) or time_in_name(path.rpartition("/")[2])
     except ValueError:
@@ -139,7 +139,7 @@ def _dates_in(path: str) -> tuple[Sequence[re.Match[str]], datetime | None]:
 
 
 def _is_on(match: re.Match[str], time: datetime) -> bool:
-    """Whether a time is on this day of any zone."""
+    """Return whether a time is on this day in any zone."""
     try:
         day = datetime(int(match["year"]), int(match["month"]), int(match["day"]), tzinfo=UTC)
     except ValueError:  # the 31st of February

@@ -1,4 +1,4 @@
-"""Which bodies of a file of many its earlier version held already: a file that is appended to repeats them all."""
+"""Find the bodies that an earlier version of a file had: a file that grows repeats them all."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ _Digests = Counter[bytes]
 
 
 class Versions:
-    """Compares a file of many bodies to its version in the parent commit, or to that before it was removed.
+    """Compares a file of many bodies with its version in the parent commit, or before its removal.
 
-    Reads the earlier version by a git process of its own, unless it is one of the last that were read. Use it as a
-    context.
+    Reads the earlier version with its own git process, unless it is among the last 16. Use it as a context manager.
     """
 
     def __init__(self, repository: Repository, read: Callable[[bytes], list[Document]]) -> None:
@@ -41,7 +40,7 @@ class Versions:
         self._blobs.__exit__(kind, error, trace)
 
     def repeated(self, change: Change, read: Sequence[Document], *, is_needed: bool) -> list[bool]:
-        """For each document, True if an earlier version of the file has it, counting how often.
+        """Return for each document whether an earlier version of the file has it, as often.
 
         With `is_needed`, earlier versions are read if one of the documents has no time of its own.
         """

@@ -1,1 +1,3 @@
 """Read bodies that a Wayback Machine captured."""
+
+WAYBACK_URL = "https://web.archive.org"

@@ -1,4 +1,4 @@
-"""Captures of a Wayback Machine: what its CDX server lists, and the addresses of pages and bodies. Pure."""
+"""Captures of a Wayback Machine: lists of its CDX server, and addresses of pages and bodies. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DEFAULT_PORTS = {None, "80", "443"}
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One saved answer. `observed_at` is aware UTC in whole seconds, `original` the address as the archive spells it.
+    """One saved response. `observed_at` is aware UTC in whole seconds, `original` the address as the archive spells it.
 
     `page` is that address as `page_of` gives it.
     """
@@ -35,16 +35,16 @@ class Capture:
 
     @property
     def key(self) -> tuple[datetime, str]:
-        """What makes it this capture, however its address is spelt."""
+        """The identity of the capture, however its address is spelled."""
         return self.observed_at, self.page
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureList:
-    """One answer of the CDX server.
+    """One response of the CDX server.
 
-    `refused` are rows that can't be taken, counted from 1 below the header, each with the reason in one line.
-    `resume_key` leads on to the next answer; None at the end.
+    `refused` are unreadable rows, numbered from 1 below the header, each with the reason in one line. `resume_key` is
+    the key of the next response; None at the end.
     """
 
     captures: list[Capture] = field(default_factory=list)
@@ -53,9 +53,9 @@ class CaptureList:
 
 
 def page_of(url: str) -> str:
-    """The page that an address names, without its scheme, port 80 or 443, a slash at its end and percent signs.
+    """Return the page of an address, without scheme, port 80 or 443, trailing slash and percent encoding.
 
-    Raises ValueError for what is no address.
+    Raises ValueError if it is no address.
     """
     match = _PAGE.fullmatch(url)
     if not match:
@@ -65,7 +65,7 @@ def page_of(url: str) -> str:
 
 
 def read_timestamp(text: str) -> datetime:
-    """The UTC instant of 14 digits. Raises ValueError for fewer, as those name a span, and for dates there are not."""
+    """Return the UTC instant of 14 digits. Raises ValueError for fewer, which name a span, and for impossible dates."""
     if not _TIMESTAMP.fullmatch(text):
         raise ValueError(f"expected a time of 14 digits, not {text[:_SHOWN]!r}")
     try:
@@ -75,18 +75,18 @@ def read_timestamp(text: str) -> datetime:
 
 
 def timestamp(at: datetime) -> str:
-    """The 14 digits of an aware instant; parts of a second are cut off."""
+    """Return the 14 digits of an aware instant, without its fraction of a second."""
     utc = at.astimezone(UTC)
     return f"{utc.year:04}{utc:%m%d%H%M%S}"
 
 
 def capture_url(base_url: str, capture: Capture) -> str:
-    """Where the body lies as it was captured, without the archive's own additions."""
+    """Return the address of the body as it was captured, without the archive's own additions."""
     return f"{base_url}/web/{timestamp(capture.observed_at)}id_/{capture.original}"
 
 
 def read_capture_url(url: str) -> Capture:
-    """The capture that such an address names. Raises ValueError for any other address."""
+    """Return the capture that such an address names. Raises ValueError for any other address."""
     match = _CAPTURE.fullmatch(url)
     if not match:
         raise ValueError(f"led to what is no capture: {url[:_SHOWN]!r}")
@@ -101,7 +101,7 @@ def listing_url(
     until: datetime | None = None,
     resume_key: str | None = None,
 ) -> str:
-    """Where the good captures of a page are listed, from `since` on and before `until`; equal neighbours once."""
+    """Return the address of the list of a page's 200s, `since` inclusive, `until` exclusive; equal neighbours once."""
     query = {
         "url": page_url,
         "output": "json",
@@ -110,18 +110,18 @@ def listing_url(
         "showResumeKey": "true",
         "limit": str(ROWS_AT_ONCE),
     }
-    # The server takes both ends in, and its times are whole seconds.
+    # For the server both ends are inclusive, and times are whole seconds.
     if since:
         query["from"] = timestamp(since + timedelta(microseconds=999_999))
     if until:
         query["to"] = timestamp(until - timedelta(microseconds=1))
     if resume_key:
-        query["resumeKey"] = resume_key  # given encoded, and decoded twice by the server: it is encoded here once more
+        query["resumeKey"] = resume_key  # it comes encoded, and the server decodes it twice: encode it once more
     return f"{base_url}/cdx/search/cdx?{urlencode(query)}"
 
 
 def cdx_error(body: bytes) -> str:
-    """What the body of an error says in its first line, without the names of the archive's Java exceptions."""
+    """Return the first line of an error's body, without the names of the archive's Java exceptions."""
     first = body[:2000].decode("utf-8", "replace").strip().partition("\n")[0]
     if first.startswith("<"):
         return "a web page"
@@ -129,7 +129,7 @@ def cdx_error(body: bytes) -> str:
 
 
 def read_listing(body: bytes, page: str) -> CaptureList:
-    """Read what the CDX server says of one page. Raises ValueError, in one line, where nothing of it can be read."""
+    """Read a list of captures of one page. Raises ValueError, in one line, if none of it can be read."""
     try:
         table = load_json(body)
     except NotJsonError:
@@ -153,7 +153,7 @@ def read_listing(body: bytes, page: str) -> CaptureList:
 
 
 def _resume_key(rows: list[Any]) -> str | None:
-    """The key stands alone in the last row, below an empty one."""
+    """Return the key: it is alone in the last row, below an empty one."""
     match rows:
         case [*_, [], [str(key)]] if key:
             return key

@@ -1,4 +1,4 @@
-"""Bodies that a Wayback Machine captured, as they were captured."""
+"""Bodies that a Wayback Machine captured, unedited."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from endpoint_history.errors import HistoryError
 from endpoint_history.openrouter.client import Response
 from endpoint_history.refusals import Refused
 from endpoint_history.sources.items import KnownBody, SavedBody
+from endpoint_history.sources.wayback import WAYBACK_URL
 from endpoint_history.sources.wayback.cdx import (
     Capture,
     capture_url,
@@ -39,7 +40,7 @@ def open_wayback(
     targets: Sequence[Target],
     *,
     had: Had = lambda *_: (),
-    base_url: str = "https://web.archive.org",
+    base_url: str = WAYBACK_URL,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> AsyncGenerator[Item]:
@@ -57,7 +58,7 @@ def open_wayback(
 
 
 def nothing_captured(base_url: str, targets: Sequence[str], since: datetime | None, until: datetime | None) -> str:
-    """The line for an archive that lists no capture of any of these targets in that span."""
+    """Return the message for an archive without a capture of these targets in this span."""
     more = f" and {len(targets) - 3} more" if len(targets) > 3 else ""  # noqa: PLR2004 - enough to recognise them
     spans = [f"{word} {at:%Y-%m-%d %H:%M}" for word, at in (("from", since), ("until", until)) if at]
     return " ".join([f"{base_url} has no capture of {', '.join(targets[:3])}{more}", *spans])
@@ -75,10 +76,10 @@ class _Walk:
         self._size = 0
         self._asked: set[tuple[datetime, str]] = set()
         self._taken: set[tuple[datetime, str]] = set()
-        self._unreached = _MAX_UNREACHED - 1  # one that has never answered gets no patience
+        self._unreached = _MAX_UNREACHED - 1  # fail at once if the first request gets no response
 
     async def items(self, targets: Sequence[Target]) -> AsyncGenerator[Item]:
-        """(done, size so far, item) of all captures of all targets."""
+        """Yield (done, size so far, item) for all captures of all targets."""
         for target in targets:
             async with aclosing(self._listings(_PAGE_URL.format(target=target))) as listings:
                 async for captures, refusals in listings:
@@ -99,7 +100,7 @@ class _Walk:
                                 yield request.number, self._size, item
 
     async def _listings(self, page_url: str) -> AsyncGenerator[tuple[list[Capture], list[Refused]]]:
-        """The captures of one page, listing by listing, with what can't be read of each."""
+        """Yield the captures of one page, list by list, with the unreadable rows of each."""
         seen: set[str | None] = set()
         key: str | None = None
         while key is not None or not seen:
@@ -117,23 +118,23 @@ class _Walk:
             key = listing.resume_key
 
     def _had_among(self, target: Target, captures: Sequence[Capture]) -> dict[tuple[datetime, str], str]:
-        """Where those of the captures lay that are had already, by their keys."""
+        """Return the addresses of those captures that the database has, by key."""
         listed = {capture.key for capture in captures}
         had: dict[tuple[datetime, str], str] = {}
         for origin in self._had(target, sorted({at for at, _ in listed})):
-            with suppress(ValueError):  # it lay elsewhere
+            with suppress(ValueError):  # its origin is no capture
                 had[read_capture_url(origin).key] = origin
         return {key: origin for key, origin in had.items() if key in listed}
 
     def _requests(self, captures: Iterable[Capture], before: int) -> Iterator[_Request]:
-        """What is still to be asked for: decided as late as can be, as a redirect may have brought it."""
+        """Yield the captures still to fetch. Decided as late as possible, as a redirect may have returned one."""
         for number, capture in enumerate(captures, before + 1):
             if capture.key not in self._asked and capture.key not in self._taken:
                 self._asked.add(capture.key)
                 yield _Request(number, capture, capture_url(self._base, capture))
 
     def _take(self, request: _Request, response: Response, target: Target) -> SavedBody | Refused | None:
-        """What an answer brought; None where the archive led to a capture that has come already."""
+        """Return the item of a response; None if the archive redirected to a capture that came before."""
         try:
             body = self._body(response)
             given = read_capture_url(response.url)
@@ -153,7 +154,7 @@ class _Walk:
             raise ValueError(f"led to a capture outside the time asked for: {at:%Y-%m-%dT%H:%M:%SZ}")
 
     def _body(self, response: Response) -> bytes:
-        """The body of a good answer. Raises ValueError for others, HistoryError when the archive stays away."""
+        """Return the body of a 200. Raises ValueError for others, HistoryError after five without a response."""
         self._unreached = 0 if response.reached else self._unreached + 1
         if self._unreached == _MAX_UNREACHED:
             how = "can't be reached" if response.url else "is left alone"
@@ -167,7 +168,7 @@ class _Walk:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """The `number`th of the captures listed, and where to ask for it."""
+    """The `number`th of the listed captures, with its address."""
 
     number: int
     capture: Capture
@@ -175,7 +176,7 @@ class _Request:
 
 
 async def _ahead(get: Get, requests: Iterable[_Request]) -> AsyncGenerator[tuple[_Request, Response]]:
-    """The answers in the order of the requests, the next being asked for meanwhile: the archive takes its time."""
+    """Yield the responses in the order of the requests. The next one is fetched meanwhile, as the archive is slow."""
     waiting: deque[tuple[_Request, asyncio.Future[Response]]] = deque()
     try:
         for request in requests:

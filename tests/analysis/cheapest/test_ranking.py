@@ -431,4 +431,4 @@ def test_the_run_of_the_cadence_is_that_of_then(engine: sa.Engine) -> None:
     save(engine, a_look(an_endpoint()), replace(a_look(an_endpoint(), minute=12 * 60), run=later))
     assert RUN.cadence_seconds == 1800
     assert ask(engine, as_of=at(45)).notes == ()
-    assert "at a cadence of 1 minutes" in ask(engine, as_of=at(12 * 60 + 3)).notes[0]
+    assert "at a cadence of 1 minute" in ask(engine, as_of=at(12 * 60 + 3)).notes[0]
