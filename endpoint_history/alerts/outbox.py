@@ -22,7 +22,7 @@ from endpoint_history.database.dialect import insert
 from endpoint_history.database.engine import writing
 from endpoint_history.text import count_text
 from endpoint_history.times import utc_text
-from models.alerts import alerts
+from models.tables import alerts
 
 Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 Now = Callable[[], datetime]

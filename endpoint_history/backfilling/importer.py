@@ -148,7 +148,7 @@ def _new(
     engine: sa.Engine, run: Run, batch: list[Item], *, wanted: Wanted, result: BackfillResult, at: datetime
 ) -> list[Read]:
     """Return the observations of a batch that are wanted and new, each once. The others are counted."""
-    observations: list[tuple[Observation, Reading | None]] = []
+    observations: list[tuple[Observation, ParsedObservation | None]] = []
     for item in batch:
         if isinstance(item, KnownBody):
             result.known += 1
@@ -180,7 +180,7 @@ def _observation(
             return item
 
 
-def _key(observation: Observation, reading: Reading | None) -> Key:
+def _key(observation: Observation, reading: ParsedObservation | None) -> Key:
     """Return the key of an observation. A saved body that is not parsed yet can only be new, or known as `ok`."""
     return observation.target, observation.observed_at, reading.outcome if reading else "ok", observation.body_digest
 
@@ -192,7 +192,7 @@ def _known(connection: sa.Connection, keys: Sequence[Key]) -> set[Key]:
 
 
 def _read(
-    observations: Iterable[tuple[Observation, Reading | None]], stored: set[Key], result: BackfillResult
+    observations: Iterable[tuple[Observation, ParsedObservation | None]], stored: set[Key], result: BackfillResult
 ) -> list[Read]:
     """Parse the new observations. Parsing takes ten times as long as finding the known ones."""
     reads: dict[Key, Read] = {}

@@ -127,7 +127,7 @@ def upgrade(url: str, revision: str = "head") -> str:
     if parsed.get_backend_name() == "sqlite":
         make_sqlite_file(parsed)
     with migrating(url) as connection:
-        _refuse_newer(connection)
+        refuse_other_versions(connection)
         command.upgrade(_config(connection), revision)
         _refuse_orphans(connection)
         return _place(connection)
@@ -142,7 +142,7 @@ def downgrade(url: str, revision: str) -> str:
     if parsed.get_backend_name() == "sqlite":
         refuse_dropping_columns()
     with migrating(url) as connection:
-        _refuse_newer(connection)
+        refuse_other_versions(connection)
         command.downgrade(_config(connection), revision)
         return _place(connection)
 
@@ -212,15 +212,12 @@ def _current(connection: sa.Connection) -> str | None:
 
 @functools.cache
 def _known_revisions() -> frozenset[str]:
-    """Return the revisions of this version: the name of a migration's file begins with its revision."""
-    return frozenset(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+    """Return the revisions of this version: the name of a migration's file is its revision."""
+    return frozenset(path.stem for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
-def _newer(revision: str) -> str:
-    return f"the database is at revision {revision}, which this version does not know; install a newer endpoint-history"
-
-
-def _refuse_newer(connection: sa.Connection) -> None:
+def refuse_other_versions(connection: sa.Connection) -> None:
+    """Raise ConfigurationError if the database is at a revision that this version does not know."""
     current = _current(connection)
     connection.rollback()
     if current is not None and current not in _known_revisions():

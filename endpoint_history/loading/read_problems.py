@@ -20,7 +20,7 @@ class ReadProblems:
     unread: Reasons = field(default_factory=Reasons)
     drift: Reasons = field(default_factory=Reasons)
 
-    def add(self, observation: Observation, reading: Reading) -> None:
+    def add(self, observation: Observation, reading: ParsedObservation) -> None:
         """Count what could not be read of one body."""
         origin = observation.origin or f"{observation.target} at {observation.observed_at:%Y-%m-%d %H:%M:%S}"
         self.bodies += bool(reading.unread)

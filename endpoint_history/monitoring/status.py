@@ -141,7 +141,7 @@ def status_lines(status: Status) -> Iterator[str]:
     yield f"Never seen {count_text(len(status.never_seen), 'target')}"
     yield from (f"  {target}" for target in status.never_seen[:_MOST])
     gaps = status.gaps
-    missed = f"{count_text(gaps.lacking, 'observation')} missed, {gaps.failed} of them failed"
+    missed = f"{count_text(gaps.missed, 'observation')} missed, {gaps.failed} of them failed"
     yield f"Gaps       {gaps.gaps} in {count_text(gaps.models, 'model')} in {_LATELY.days} days: {missed}"
     drift_count = count_text(len(status.drift), "field or value", "fields or values")
     yield f"Drift      {drift_count} that this version does not know"

@@ -85,7 +85,7 @@ def _read_listing(body: Any, target: Target) -> ParsedObservation:
     try:
         return _read_model(data, target)
     except UnreadableFieldError as error:
-        return Reading("failed", reason=f"wrong shape: {error}")
+        return ParsedObservation("failed", reason=f"wrong shape: {error}")
 
 
 def _read_model(data: dict[str, Any], target: Target) -> ParsedObservation:

@@ -87,8 +87,8 @@ def coverage(
         if last is not None and cadence and 2 * (at - last) > 3 * cadence:
             gap = Gap(last, at, cadence, missed=(2 * (at - last) + cadence) // (2 * cadence) - 1)
             gaps.append(gap)
-            for number, lacking in _spread(gap):
-                days.setdefault(number, CoverageDay()).lacking += lacking
+            for number, missed in _spread(gap):
+                days.setdefault(number, CoverageDay()).missed += missed
         cadence = own_cadence or cadence
         last = at
     _count_failures(days, gaps, failures)
@@ -105,16 +105,16 @@ def _count_failures(days: dict[int, CoverageDay], gaps: list[Gap], failures: Seq
         gaps[place] = gap._replace(failed=min(gap.missed, len({run for _, run in within})))
     for number, runs in failed_of_days.items():
         if number in days:
-            days[number].failed = min(days[number].lacking, len(runs))
+            days[number].failed = min(days[number].missed, len(runs))
 
 
 def _spread(gap: Gap) -> Iterator[tuple[int, int]]:
     """Yield each day with a missed observation, and how many."""
     before = 0
     for day in range(gap.start // _DAY, gap.end // _DAY + 1):
-        # The missed observations divide the gap into lacking + 1 equal parts: so many are before the day's end.
-        cuts = ((_DAY * (day + 1) - gap.start) * (gap.lacking + 1) - 1) // (gap.end - gap.start)
-        until = min(cuts, gap.lacking)
+        # The missed observations divide the gap into missed + 1 equal parts: so many are before the day's end.
+        cuts = ((_DAY * (day + 1) - gap.start) * (gap.missed + 1) - 1) // (gap.end - gap.start)
+        until = min(cuts, gap.missed)
         if until > before:
             yield day, until - before
         before = until

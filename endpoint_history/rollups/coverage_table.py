@@ -54,7 +54,7 @@ def roll_up_coverage(connection: Connection, span: DirtyDays) -> None:
             for start, end, *rest in found:
                 gaps[model_id, instant_of(start)] = (instant_of(end), *rest)
         replace(connection, evidence_daily, _load_days(connection, affected), days)
-        replace(connection, evidence_gaps, _load_gaps(connection, affected), gaps)
+        replace(connection, closed_gaps, _load_gaps(connection, affected), gaps)
 
 
 def _affected_ranges(connection: Connection, span: DirtyDays) -> Iterator[_AffectedRange]:
@@ -133,12 +133,14 @@ def _load_evidence(connection: Connection, affected: _AffectedRange) -> dict[int
 def _load_failures(connection: Connection, affected: _AffectedRange) -> dict[int, list[Failure]]:
     """Return the failed observations from these days on, by model id, for all paths that ever led to the model."""
     query = (
-        select(paths.c.model_id, unix_seconds(connection, _o.observed_at), _o.run_id)
-        .join(observations, _o.target_id == paths.c.target_id)
+        select(target_models.c.model_id, unix_seconds(connection, _o.observed_at), _o.run_id)
+        .join(observations, _o.target_id == target_models.c.target_id)
         .where(
-            paths.c.model_id.in_(affected.states), _o.outcome == "failed", _o.observed_at >= midnight_of(affected.start)
+            target_models.c.model_id.in_(affected.states),
+            _o.outcome == "failed",
+            _o.observed_at >= midnight_of(affected.start),
         )
-        .order_by(paths.c.model_id, _o.observed_at)
+        .order_by(target_models.c.model_id, _o.observed_at)
     )
     found: dict[int, list[Failure]] = {}
     for model_id, at, run_id in connection.execute(query):
@@ -182,7 +184,7 @@ def _load_days(connection: Connection, affected: _AffectedRange) -> Rows:
 
 def _load_gaps(connection: Connection, affected: _AffectedRange) -> Rows:
     within = (_g.started_at >= affected.start) & (_g.started_at < affected.end)
-    query = select(evidence_gaps).where(_g.model_id.in_(affected.states), within)
+    query = select(closed_gaps).where(_g.model_id.in_(affected.states), within)
     return {
         (row[0], row[1]): tuple(row[2:])
         for row in connection.execute(query)
@@ -194,12 +196,12 @@ def _load_gaps_into(
     connection: Connection, states: Mapping[int, CoverageState], midnight: datetime
 ) -> dict[int, list[Gap]]:
     """Return the gaps that reach into this day and began before the change, by model id."""
-    earlier = evidence_gaps.alias()
+    earlier = closed_gaps.alias()
     last = select(sa.func.max(earlier.c.started_at)).where(
         earlier.c.model_id == _g.model_id, earlier.c.started_at < midnight
     )
     query = (
-        select(evidence_gaps)
+        select(closed_gaps)
         .where(_g.model_id.in_(states), _g.ended_at > midnight)
         .where(_g.started_at >= sa.func.coalesce(last.scalar_subquery(), sa.literal(midnight, UtcTime())))
         .order_by(_g.model_id, _g.started_at)

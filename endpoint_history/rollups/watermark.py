@@ -16,4 +16,4 @@ LOOKBACK = timedelta(seconds=REACH) + UPTIME_WINDOW
 
 def read_watermark(connection: Connection) -> datetime | None:
     """Return the watermark, a midnight (UTC); None while all raw samples are kept."""
-    return connection.execute(select(retention.c.settled_before)).scalar_one_or_none()
+    return connection.execute(select(retention.c.final_before)).scalar_one_or_none()

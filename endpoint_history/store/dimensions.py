@@ -97,8 +97,8 @@ def endpoint_ids(
 def add_paths(connection: Connection, shown: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Store which target has shown which model, as (target id, model id). Returns the new pairs."""
     wanted = set(shown)
-    columns = (paths.c.target_id, paths.c.model_id)
-    query = select(*columns).where(paths.c.target_id.in_({target_id for target_id, _ in wanted}))
+    columns = (target_models.c.target_id, target_models.c.model_id)
+    query = select(*columns).where(target_models.c.target_id.in_({target_id for target_id, _ in wanted}))
     new = sorted(wanted - {(target_id, model_id) for target_id, model_id in connection.execute(query)})
     if new:
         connection.execute(

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from endpoint_history.database.dialect import insert
 from endpoint_history.store.evidence import ECHO_WINDOW, Candidate, counting
-from models.listing import Reading
+from models.listing import ParsedObservation
 from models.observation import Observation, Target
 from models.tables import models, observations, runs, target_models, targets
 from models.types import UtcTime
@@ -166,9 +166,9 @@ def load_same_instant(connection: Connection, ids: Iterable[int], *, others_only
 
 def load_around(connection: Connection, model_ids: Iterable[int], start: datetime, end: datetime) -> list[Candidate]:
     """Return the candidates that can decide over those from `start` to `end`, of models that several paths lead to."""
-    reached = sa.func.count(paths.c.target_id)
-    several = select(paths.c.model_id).where(paths.c.model_id.in_(set(model_ids)))
-    ids = list(connection.execute(several.group_by(paths.c.model_id).having(reached > 1)).scalars())
+    reached = sa.func.count(target_models.c.target_id)
+    several = select(target_models.c.model_id).where(target_models.c.model_id.in_(set(model_ids)))
+    ids = list(connection.execute(several.group_by(target_models.c.model_id).having(reached > 1)).scalars())
     if not ids:
         return []
     near = observations.c.observed_at.between(start - 2 * ECHO_WINDOW, end + 2 * ECHO_WINDOW)

@@ -38,7 +38,7 @@ from models.listing import EndpointListing, ParsedObservation
 from models.observation import Observation
 from models.tables import endpoints, performance_samples, uptime_samples
 
-Read = tuple[Observation, Reading]
+Read = tuple[Observation, ParsedObservation]
 # Changes further apart than this are applied one after the other, so that the rows between them are not loaded.
 _APART = timedelta(hours=1)
 

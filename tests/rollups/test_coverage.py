@@ -15,13 +15,13 @@ def evidence(*minutes: float, own: bool = True, cadence: int | None = HALF_HOURL
 
 def gaps(*of: EvidencePoint, cadence: int | None = None) -> list[tuple[float, float, int]]:
     return [
-        ((gap.start - MIDNIGHT) / 60, (gap.end - MIDNIGHT) / 60, gap.lacking)
+        ((gap.start - MIDNIGHT) / 60, (gap.end - MIDNIGHT) / 60, gap.missed)
         for gap in coverage(of, state=CoverageState(cadence=cadence))[1]
     ]
 
 
-def lacking(*of: EvidencePoint) -> dict[int, int]:
-    return {number - 20_000: day.lacking for number, day in coverage(of)[0].items() if day.lacking}
+def missed(*of: EvidencePoint) -> dict[int, int]:
+    return {number - 20_000: day.missed for number, day in coverage(of)[0].items() if day.missed}
 
 
 def test_evidence_on_schedule_leaves_no_gap() -> None:
@@ -41,11 +41,11 @@ def test_a_gap_misses_the_observations_that_would_have_kept_the_cadence() -> Non
 
 
 def test_missed_observations_are_spread_over_the_days_of_a_gap() -> None:
-    assert lacking(*evidence(DAY - 60, 3 * DAY + 30)) == {0: 1, 1: 48, 2: 48, 3: 1}
+    assert missed(*evidence(DAY - 60, 3 * DAY + 30)) == {0: 1, 1: 48, 2: 48, 3: 1}
 
 
 def test_an_observation_missed_at_midnight_belongs_to_the_new_day() -> None:
-    assert lacking(*evidence(DAY - 30, DAY + 30)) == {1: 1}
+    assert missed(*evidence(DAY - 30, DAY + 30)) == {1: 1}
 
 
 def test_nothing_is_expected_before_the_first_schedule() -> None:
@@ -83,8 +83,8 @@ def failures(*minutes: float, run: int = 1) -> list[tuple[int, int]]:
 def test_each_failed_run_in_a_gap_counts_once() -> None:
     by_two_paths = [*failures(30, 31), *failures(60, run=2)]
     days, [gap] = coverage(evidence(0, 120), by_two_paths)
-    assert (gap.lacking, gap.failed) == (3, 2)
-    assert (days[20_000].lacking, days[20_000].failed) == (3, 2)
+    assert (gap.missed, gap.failed) == (3, 2)
+    assert (days[20_000].missed, days[20_000].failed) == (3, 2)
 
 
 def test_a_failure_outside_gaps_is_not_missed() -> None:
