@@ -102,6 +102,7 @@ def some_looks(chance: random.Random, minute: float) -> Iterator[Observation]:
             yield a_look(*offers, *broken, minute=when, target=model, model=model)
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"], seed=[1])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_collector_that_runs_on_tells_what_one_pass_over_all_tells(engine: sa.Engine, seed: int) -> None:
     chance = random.Random(seed)

@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 
 from endpoint_history.backfilling import importer as importing
@@ -29,6 +29,7 @@ from models.observation import Target
 from models.tables import metadata, observations, runs
 from tests.reference.store import history_of, stored_history, visible
 from tests.support.collecting import archive
+from tests.support.examples import examples
 from tests.support.factories import MODEL, NOT_FOUND, a_body, a_failed_look, a_gone_look, a_look, an_endpoint, at
 
 NOW = at(100_000)
@@ -247,7 +248,7 @@ LIVE = st.lists(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(quick=15, thorough=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @hypothesis.given(late=LATE, live=LIVE, chance=st.randoms(use_true_random=False))
 def test_imports_between_live_looks_leave_the_history_of_the_set(
     tmp_path: Path, late: list[SavedBody], live: list[Any], chance: random.Random

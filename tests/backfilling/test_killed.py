@@ -152,7 +152,7 @@ def a_collector(url: str, chance: Random) -> Iterator[None]:
         assert running.result() > 0
 
 
-@pytest.mark.slow_unless(database_url=["sqlite"])
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(KILLS))
 def test_a_backfill_killed_at_any_moment_ends_as_an_undisturbed_one(
     undisturbed: Undisturbed, database_url: str, number: int

@@ -76,6 +76,7 @@ def save(captures: list[tuple[str, Saved]]) -> None:
         (Path("saved") / f"{path.replace('/', '__')}__{saved.at:%Y%m%dT%H%M%SZ}.json").write_bytes(saved.body)
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_through_every_trouble_the_same_history_comes_as_from_files(
     command: Command, there: SimulatedArchive, database_url: str
 ) -> None:
@@ -100,6 +101,7 @@ def test_through_every_trouble_the_same_history_comes_as_from_files(
     assert without_provenance(history(database_url)) == without_provenance(history(FILES))
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_what_the_database_holds_is_not_asked_for_again(
     command: Command, there: SimulatedArchive, database_url: str
 ) -> None:

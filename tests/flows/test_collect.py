@@ -150,7 +150,7 @@ def test_without_a_network_prefect_is_not_even_started(simulator: Simulator, tmp
     assert not (tmp_path / "prefect-home").exists()
 
 
-@pytest.mark.slow_unless(home=["/proc/nowhere"])
+@pytest.mark.slow
 @pytest.mark.parametrize("home", ["/proc/nowhere", "/dev/null/nowhere"])
 def test_where_prefect_has_no_home_it_is_done_without(simulator: Simulator, home: str) -> None:
     given = {name: value for name, value in environment(HOME=home).items() if name != "PREFECT_HOME"}

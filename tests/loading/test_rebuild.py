@@ -118,6 +118,7 @@ def test_a_run_that_the_archive_lacks_is_named_and_the_good_copy_is_not_blamed(c
     assert ({name: found.reason for name, found in loaded.damaged.items()}, differences) == ({lost: reason}, [])
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 @pytest.mark.parametrize("note", ["", "{", '{"run": "another", "reason": "x", "withdrawn_at": null}'])
 def test_a_run_that_only_a_note_withdraws_is_named_and_the_database_is_not_blamed(collected: str, note: str) -> None:
     name = archive().bundles()[1]
@@ -161,6 +162,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"], kind=["cut off", "fewer lines"])
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_a_damaged_bundle_is_named_and_nothing_is_overwritten(collected: str, kind: str) -> None:
     before, name = history(collected), archive().bundles()[1]

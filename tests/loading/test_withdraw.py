@@ -80,6 +80,7 @@ def is_settled(engine: sa.Engine, given: Archive) -> bool:
     return tables(engine) == before
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_withdrawn_run_never_happened(
     engine: sa.Engine, full: Archive, built_from: Callable[..., Tables], name: str

@@ -272,13 +272,13 @@ def check(engine: sa.Engine, looks: list[Observation]) -> None:
         assert shown_rows(connection) == expected_rows(looks)
 
 
-@examples(quick=30, thorough=200)
+@examples(quick=15, thorough=200)
 @given(looks=MORE_LOOKS)
 def test_the_views_are_what_plain_python_makes_of_all_looks(sqlite_engine: sa.Engine, looks: list[Observation]) -> None:
     check(sqlite_engine, looks)
 
 
-@examples(quick=10, thorough=50)
+@examples(quick=5, thorough=50)
 @given(looks=MORE_LOOKS)
 def test_the_views_of_postgresql_are_so_too(postgres_engine: sa.Engine, looks: list[Observation]) -> None:
     check(postgres_engine, looks)

@@ -141,6 +141,7 @@ def kept() -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"])
 def test_no_fault_changes_what_the_others_prove(simulator: Simulator, database_url: str, calm_url: str) -> None:
     handlers = faults.KINDS | {"429-date": faults.too_many_until(lambda: at(DAYS[1] * 1440))}
     with serving(simulator) as base_url:
@@ -160,6 +161,7 @@ def test_every_kind_of_fault_is_in_that_walk() -> None:
     assert {*FAULTY.values(), "gone"} == faults.KINDS.keys()  # that one is no fault, but the truth
 
 
+@pytest.mark.slow_unless(database_url=["sqlite"], why=["connection refused"])
 @pytest.mark.parametrize("why", ["connection refused", "host name not found", "the server does not speak TLS"])
 def test_a_server_that_is_away_changes_nothing(
     simulator: Simulator, database_url: str, calm_url: str, why: str, monkeypatch: pytest.MonkeyPatch

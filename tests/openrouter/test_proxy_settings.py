@@ -169,6 +169,7 @@ def test_a_proxy_that_is_away_or_refuses_is_named(monkeypatch: pytest.MonkeyPatc
     assert fetched("https://openrouter.test/api/v1").error == "the proxy can't be reached: connection refused"
 
 
+@pytest.mark.slow
 def test_a_collect_with_prefect_works_under_a_no_proxy_that_its_client_can_not_read(
     prefect_api: str, sqlite_template: Path, tmp_path: Path
 ) -> None:

@@ -144,7 +144,7 @@ def stored(engine: sa.Engine, looks: Sequence[Observation], chance: random.Rando
         return stored_rollups(connection), visible(connection)
 
 
-@examples(quick=30, thorough=200)
+@examples(quick=15, thorough=200)
 @given(looks=LOOKS, chance=st.randoms(use_true_random=False))
 def test_any_order_with_repeats_leaves_the_rollups_of_the_set(
     sqlite_engine: sa.Engine, looks: list[Observation], chance: random.Random
@@ -158,7 +158,7 @@ def test_any_order_with_repeats_leaves_the_rollups_of_the_set(
     assert everything_in_order == everything
 
 
-@examples(quick=10, thorough=50)
+@examples(quick=5, thorough=50)
 @given(looks=LOOKS, chance=st.randoms(use_true_random=False))
 def test_postgresql_keeps_the_same_rollups(
     postgres_engine: sa.Engine, looks: list[Observation], chance: random.Random

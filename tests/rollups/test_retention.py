@@ -400,7 +400,7 @@ def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engin
         yield engine
 
 
-@examples(quick=30, thorough=200)
+@examples(quick=15, thorough=200)
 @given(looks=st.lists(ANY_LOOK, max_size=14), chance=st.randoms(use_true_random=False))
 def test_whatever_comes_after_samples_went_prices_and_what_is_not_final_are_those_of_the_set(
     sqlite_engine: sa.Engine, looks: Sequence[Observation], chance: random.Random

@@ -85,6 +85,7 @@ def test_a_service_that_is_away_is_told_in_one_line_and_fails_nothing() -> None:
     assert "Connection refused" in told
 
 
+@pytest.mark.slow_unless(status=[200])
 @pytest.mark.parametrize(("status", "answer"), [(500, {}), (200, "<html>"), (403, {"message": "no"})])
 def test_an_answer_that_tells_nothing_is_none(status: int, answer: object) -> None:
     with service(status, answer) as address:
@@ -92,6 +93,7 @@ def test_an_answer_that_tells_nothing_is_none(status: int, answer: object) -> No
     assert (code, told.count("\n"), told[:13]) == (0, 1, "not audited: "), told
 
 
+@pytest.mark.slow
 def test_a_service_that_hangs_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         address = f"http://127.0.0.1:{deaf.getsockname()[1]}/query"

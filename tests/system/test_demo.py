@@ -80,10 +80,12 @@ def looks(packed: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in gzip.decompress(packed).splitlines()]
 
 
+@pytest.mark.slow
 def test_a_demo_ends_well_and_quietly(shown: Demo) -> None:
     assert (shown.done.returncode, shown.done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_the_past_comes_by_backfill_and_the_present_by_a_collect(shown: Demo) -> None:
     past = len(list(walks(END, timedelta(days=DAYS))))
     assert re.search(rf"Read +\d+ observations of {past} bundles", shown.done.stdout)
@@ -93,10 +95,12 @@ def test_the_past_comes_by_backfill_and_the_present_by_a_collect(shown: Demo) ->
     assert shown.ask("SELECT count(*) FROM models") == [(MODELS + 1,)]
 
 
+@pytest.mark.slow
 def test_each_step_tells_how_long_it_took(shown: Demo) -> None:
     assert len(re.findall(r"^\w.* +\d+\.\d s$", shown.done.stdout, re.MULTILINE)) == 9
 
 
+@pytest.mark.slow
 def test_the_site_is_where_the_demo_says(shown: Demo) -> None:
     [url] = re.findall(r"^Look +(file://\S+)$", shown.done.stdout, re.MULTILINE)
     page = Path(unquote(urlsplit(url).path))
@@ -107,6 +111,7 @@ def test_the_site_is_where_the_demo_says(shown: Demo) -> None:
     assert (page.parent / "models" / f"{file_name(model)}.html").is_file()
 
 
+@pytest.mark.slow
 def test_the_questions_are_asked_of_the_history_and_answered(shown: Demo) -> None:
     asked = [line for line in shown.done.stdout.splitlines() if re.match(r".*\? +\d", line)]
     assert len(asked) == 4
@@ -143,10 +148,12 @@ def test_a_demo_of_another_market_is_refused_in_one_line(
     assert [path.name for path in kept.parent.iterdir()] == ["market.json"]
 
 
+@pytest.mark.slow
 def test_the_folder_of_all_data_is_closed_to_other_users(shown: Demo) -> None:
     assert (shown.folder / "data").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_nothing_of_the_users_own_is_touched(shown: Demo) -> None:
     assert {path.name for path in shown.folder.iterdir()} <= {".env", "data", "home"}
     assert [path.name for path in (shown.folder / "data").iterdir()] == ["demo"]

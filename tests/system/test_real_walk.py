@@ -136,6 +136,7 @@ def test_a_shuffled_replay_into_postgresql_twice_leaves_the_same_history(
             assert visible(there) == visible(here)
 
 
+@pytest.mark.slow
 def test_faults_of_the_server_leave_nothing_false_and_every_failed_target_is_named(
     three_walks: tuple[str, Path], tmp_path: Path
 ) -> None:
