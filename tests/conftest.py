@@ -63,8 +63,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.add_marker(pytest.mark.xdist_group(_PREFECT if _uses_prefect(item) else item.nodeid.partition("::")[0]))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests of the Prefect server: they are the longest group, and mostly wait."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the tests of the Prefect server: they are the longest group, and mostly wait.
+
+    Raises UsageError if `slow_unless` leaves no case of a test, as after a parameter was renamed.
+    """
+    if not any("::" in argument for argument in config.args):
+        spared = [item for item in items if item.get_closest_marker("slow_unless")]
+        kept = {item.nodeid.partition("[")[0] for item in spared if not item.get_closest_marker("slow")}
+        if lost := {item.nodeid.partition("[")[0] for item in spared} - kept:
+            raise pytest.UsageError(f"slow_unless leaves no case of {', '.join(sorted(lost))}")
     items.sort(key=lambda item: not _uses_prefect(item))
 
 
