@@ -37,7 +37,7 @@ demo: $(VENV)/runtime  ## 60 simulated days, a look at now, a site, three questi
 	@$(BIN)/python -m simulator --demo
 
 # Processes of tests: each takes the tests of one module after the other, and makes the fixtures of that module once.
-PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 test: lint types quick  ## Check style and types, run tests of every kind (5 minutes on 2 cores)
 
