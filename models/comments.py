@@ -29,7 +29,7 @@ def comment_sql() -> Iterator[sa.TextClause]:
 def set_comments(connection: sa.Connection) -> None:
     """Set the comments that differ, in the transaction at hand."""
     if connection.dialect.name == "postgresql":
-        rows = connection.execute(sa.text(_STORED)).tuples()
+        rows = connection.execute(sa.text(_STORED))
         for statement in _statements({(name, column): text for name, column, text in rows}):
             connection.execute(statement)
 

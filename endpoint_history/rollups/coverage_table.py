@@ -70,7 +70,7 @@ def _affected_ranges(connection: Connection, span: DirtyDays) -> Iterator[_Affec
             models.c.id,
             _last("time", midnight - _SECOND).label("before"),
             _first("time", span.end, scheduled=True).label("scheduled_at"),
-            _last("cadence", _d.last_look_at, scheduled=True).label("cadence"),
+            _last("cadence", _d.last_evidence_at, scheduled=True).label("cadence"),
             gap_follows.label("gap_follows"),
             evidence_daily,
         )
@@ -81,7 +81,7 @@ def _affected_ranges(connection: Connection, span: DirtyDays) -> Iterator[_Affec
     recomputed: dict[tuple[datetime, datetime], list[int]] = {}
     for row in connection.execute(query).mappings():
         end = midnight_of(row["scheduled_at"] + timedelta(days=1)) if row["scheduled_at"] else _FOR_EVER
-        last = row["last_look_at"]
+        last = row["last_evidence_at"]
         if last and last < span.since[row["id"]] and not row["gap_follows"]:
             counts = (row["observed"], row["imported"], row["missed_observations"], 0, row["covered_seconds"])
             at = seconds_of(last)
