@@ -50,7 +50,8 @@ def try_rules(
         show(alert_line(item))
     counts = Counter((item.rule.name, item.alert.kind) for item in found)
     for rule in rules:
-        show(f"{rule.name}: {counts[rule.name, 'fired']} alerts, {counts[rule.name, 'returned']} returns")
+        alerts_text = count_text(counts[rule.name, "fired"], "alert")
+        show(f"{rule.name}: {alerts_text}, {count_text(counts[rule.name, 'returned'], 'return')}")
     if not rules:
         show(f"No rule is in force: write one into {settings.alerts_file}")
     show(f"{count_text(len(rules), 'rule')} in {settings.alerts_file}, from {utc_text(since)} to {utc_text(until)}")

@@ -56,8 +56,8 @@ def test_the_terminal_shows_what_would_have_been_told(command: Command) -> None:
     assert (code, err) == (0, "")
     assert fired.endswith(" UTC  fired     any\ufffd: acme/swift-1 at North (north/fp8): prompt $1/M -> $2/M (+100 %)")
     assert returned.endswith("back to normal: prompt $2/M -> $1/M (-50 %)")
-    assert counts == "any\ufffd: 1 alerts, 1 returns"
-    assert summary.startswith("1 rules in alerts.toml, from ")
+    assert counts == "any\ufffd: 1 alert, 1 return"
+    assert summary.startswith("1 rule in alerts.toml, from ")
 
 
 def test_only_so_many_days_are_looked_back(command: Command) -> None:
@@ -86,7 +86,7 @@ def test_no_rules_tell_nothing(command: Command) -> None:
 def test_rules_in_another_file_are_read(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("mine.toml").write_text(RULE)
     monkeypatch.setenv("ALERTS_FILE", "mine.toml")
-    assert "1 rules in mine.toml" in command("test")[1]
+    assert "1 rule in mine.toml" in command("test")[1]
 
 
 def test_a_rule_that_is_wrong_is_told_in_one_line(command: Command) -> None:

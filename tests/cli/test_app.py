@@ -70,7 +70,7 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
 
 def test_the_first_collect_tells_all_it_got(command: Command, simulator: Simulator) -> None:
     code, out, err = command("db", "upgrade")
-    assert (code, out[:-6], err) == (0, "The database sqlite:///data/history.db is at revision ", "")
+    assert (code, out, err) == (0, "The database sqlite:///data/history.db is at revision 0001_tables.\n", "")
     code, out, err = command("collect", "--no-prefect")
     assert code == 0
     assert f"Targets    {len(PATHS)} ok, 0 gone, 0 failed, of {len(PATHS)}" in out
@@ -107,7 +107,7 @@ def test_db_check_is_content_with_a_fresh_database(command: Command) -> None:
 def test_a_schema_somebody_changed_is_told(command: Command) -> None:
     command("db", "upgrade")
     with sqlite3.connect("data/history.db") as connection:
-        connection.execute("DROP INDEX ix_paths_model_id")
+        connection.execute("DROP INDEX ix_target_models_model_id")
     connection.close()
     code, _, err = command("db", "check")
     assert code == 1
@@ -277,8 +277,8 @@ def test_ctrl_c_ends_a_collect_at_once_with_one_line(command: Command, simulator
 
 def test_a_downgrade_must_be_meant(command: Command) -> None:
     command("db", "upgrade")
-    assert command("db", "downgrade", "0002")[0] == 2
-    assert command("db", "downgrade", "0002", "--yes")[1].endswith("is at revision 0002.\n")
+    assert command("db", "downgrade", "base")[0] == 2
+    assert command("db", "downgrade", "base", "--yes")[1].endswith("is at revision none.\n")
 
 
 def test_a_killed_collect_is_taken_up_by_the_next(command: Command, simulator: Simulator) -> None:

@@ -246,7 +246,7 @@ def test_a_worker_runs_what_is_deployed_and_prefect_keeps_no_key(
     (started,) = until(lambda: runs_named(prefect_api, "collect 1 given", deployed=True), 60)
     both = ask(prefect_api, "flow_runs", deployments={"name": {"any_": ["collect"]}})
     assert sorted(run["state"]["type"] for run in both if run["parameters"]["targets"]) == ["CANCELLED", "COMPLETED"]
-    assert started["state"]["message"].startswith("1 of 1 targets observed (1 ok, 0 gone)")
+    assert started["state"]["message"].startswith("1 of 1 target observed (1 ok, 0 gone)")
     assert count(URL, observations) == 1
     assert simulator.requests[-1][1]["Authorization"] == f"Bearer {given['OPENROUTER_API_KEY']}"
     assert given["OPENROUTER_API_KEY"] not in prefect_server.kept(prefect_home)
