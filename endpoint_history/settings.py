@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     targets_file: Annotated[Path, AfterValidator(_expanded)] = Path("targets.toml")
     alerts_file: Annotated[Path, AfterValidator(_expanded)] = Path("alerts.toml")
     site_url: Annotated[str, AfterValidator(checked_base_url)] | None = None
+    site_notice: str | None = None
     requests_per_second: float = Field(default=5, ge=0, le=1000)
     max_connections: int = Field(default=8, ge=1, le=1000)
     request_timeout_seconds: float = Field(default=20, gt=0, le=600)

@@ -22,6 +22,7 @@ from simulator.market import Market
 from simulator.past import write_past
 from simulator.server import Simulator, serving
 
+NOTICE = "This market is made up: no model, provider or price in it is real."
 _FOLDER = Path("data/demo")
 _WIDTH = 76
 _USAGE = ["--input-tokens", "10000", "--output-tokens", "1000", "--uptime", "99.5", "--over", "24h"]
@@ -208,6 +209,7 @@ def _variables(folder: Path, base_url: str = "") -> dict[str, str]:
         "DATABASE_URL": f"sqlite:///{quote(str(folder))}/history.db",
         "ARCHIVE_URL": str(folder / "archive"),
         "REQUESTS_PER_SECOND": "0",
+        "SITE_NOTICE": NOTICE,
         "PYTHONIOENCODING": "utf-8",  # what they say is shown in the demo's own
     }
 

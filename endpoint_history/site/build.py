@@ -48,12 +48,15 @@ def build(
     url: str | Path,
     now: datetime,
     progress: Progress = lambda *_: None,
+    *,
     site_url: str | None = None,
+    notice: str | None = None,
 ) -> Built:
     """Bring the pages in a folder, or under an fsspec URL, to what the database holds at one instant.
 
     `now` is aware; what a collector saw after it does not count as lately. `site_url` is where readers find the site,
-    if it is published. The same history, `now` and `site_url` make the same bytes. Raises ConfigurationError where the
+    if it is published; `notice` is a sentence that every page shows. The same arguments and history make the same
+    bytes. Raises ConfigurationError where the
     folder can't be used, or there is no history yet.
     """
     folder = Folder(url)
@@ -66,29 +69,29 @@ def build(
         for file in sorted(_STATIC.iterdir()):
             folder.put(f"static/{file.name}", file.read_bytes())
         folder.put(".nojekyll", b"")  # else GitHub Pages leaves out files by their names
-        providers = _pages(folder, seen, progress, site_url)
+        providers = _pages(folder, seen, progress, site_url, notice)
     return Built(len(history.models), providers, folder.written, folder.unchanged, folder.location)
 
 
-def _pages(folder: Folder, seen: Overview, progress: Progress, site_url: str | None) -> int:
+def _pages(folder: Folder, seen: Overview, progress: Progress, site_url: str | None, notice: str | None) -> int:
     """Write all pages, the first page last: what it leads to is there then."""
     models, providers = seen.history.models, sorted(seen.of_provider)
     total = len(models) + len(providers)
+    shared = {"notice": notice}
     for done, model in enumerate(models):
         progress(done, total)
         name = f"models/{file_name(model.id)}"
-        _put(folder, f"{name}.html", "model.html", model_page(seen, model), below=True)
+        _put(folder, f"{name}.html", "model.html", model_page(seen, model) | shared, below=True)
         folder.put(f"{name}.json", _json(model_json(seen, model)))
     for done, provider in enumerate(providers, len(models)):
         progress(done, total)
-        _put(
-            folder, f"providers/{file_name(provider)}.html", "provider.html", provider_page(seen, provider), below=True
-        )
+        values = provider_page(seen, provider) | shared
+        _put(folder, f"providers/{file_name(provider)}.html", "provider.html", values, below=True)
     folder.put("models.json", _json(index_json(seen)))
     folder.put("static/search-index.js", search_script(seen).encode())
     folder.put("feed.xml", feed(seen, site_url))
     for name, page in (("coverage", coverage_page), ("rankings", rankings_page), ("index", home_page)):
-        _put(folder, f"{name}.html", f"{name}.html", page(seen), below=False)
+        _put(folder, f"{name}.html", f"{name}.html", page(seen) | shared, below=False)
     progress(total, total)
     return len(providers)
 

@@ -29,7 +29,8 @@ def publish(settings: Settings, folder: str | Path, now: datetime, progress: Cal
             f"the site needs the package {error.name}, which is not installed: .venv/bin/pip install jinja2"
         ) from None
     with opened(settings.database_url.get_secret_value()) as engine:
-        return pages.build(engine, folder, now, progress, settings.site_url)
+        shown = {"site_url": settings.site_url, "notice": settings.site_notice}
+        return pages.build(engine, folder, now, progress, **shown)
 
 
 def lines(built: Built) -> list[str]:

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 
 from endpoint_history.database.engine import opened
 from endpoint_history.errors import ConfigurationError, HistoryError
+from endpoint_history.site.build import build
 from endpoint_history.site.data import uptime_strips
 from endpoint_history.site.data.history import Days
 from endpoint_history.site.output import numbers
@@ -98,6 +99,15 @@ def test_every_model_and_provider_has_a_page_and_every_link_leads_to_a_file(site
             link = attributes.get("href") or attributes.get("src") or ""
             if link and not urlsplit(link).scheme and not link.startswith("#"):
                 assert (page.parent / link.partition("#")[0]).is_file(), (page, name, link)
+
+
+def test_a_notice_is_on_every_page_and_on_none_without_one(site: Path, url: str, tmp_path: Path) -> None:
+    with opened(url) as engine:
+        build(engine, tmp_path / "demo", NOW, notice="Made up <b>")
+    noted = pages(tmp_path / "demo")
+    assert len(noted) == len(pages(site))
+    assert [path for path in noted if '<p class="notice wrap">Made up &lt;b&gt;</p>' not in path.read_text()] == []
+    assert [path for path in pages(site) if 'class="notice' in path.read_text()] == []
 
 
 def test_no_page_names_a_host_but_openrouter(site: Path) -> None:

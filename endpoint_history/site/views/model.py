@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date, timedelta
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ def model_page(overview: Overview, model: Model) -> dict[str, Any]:
     offers = overview.of_model[model.id]
     begin, end = model.row["first_seen_at"].date(), max(model.looked_at, model.row["last_seen_at"]).date()
     found = newest_first(change for offer in offers for change in offer.changes)
+    changes = list(folded(found))
     incidents = sorted(
         ((row, offer) for offer in offers for row in offer.endpoint.incidents),
         key=lambda pair: (pair[0]["started_at"], pair[1].endpoint.row["id"]),
@@ -42,8 +44,8 @@ def model_page(overview: Overview, model: Model) -> dict[str, Any]:
         "span": span | {"begin": begin.isoformat(), "redefined": _redefined(begin, span["days"])},
         "offers": [_offer(place, offer, begin, model, span["days"]) for place, offer in enumerate(offers)],
         "conditions": list(_conditions(offers)),
-        "changes": [change_row(change) for change in found[:_MOST_CHANGES]],
-        "change_count": len(found),
+        "changes": changes[:_MOST_CHANGES],
+        "change_count": len(changes),
         "incidents": [incident_row(row, offer) for row, offer in incidents[:_MOST_INCIDENTS]],
         "incident_count": len(incidents),
         "chart": _chart(model, offers, begin, span["days"]),
@@ -64,6 +66,24 @@ def change_row(change: EndpointChange) -> dict[str, Any]:
         ],
         **naming(change.model, change.endpoint),
     }  # fmt: skip
+
+
+def folded(changes: Sequence[EndpointChange]) -> Iterator[dict[str, Any]]:
+    """Return a row for each change, newest first; an endpoint's scheduled changes of one UTC day share a row."""
+    scheduled = Counter(_schedule_day(change) for change in changes if change.kind == "scheduled")
+    for change in changes:
+        count = scheduled.get(_schedule_day(change), 0) if change.kind == "scheduled" else 1
+        if count == 1:
+            yield change_row(change)
+        elif count:
+            scheduled[_schedule_day(change)] = 0
+            text = f"changed {count} times by schedule"
+            line = {"what": "Prices", "before": None, "after": text, "change": "", "way": 0}
+            yield change_row(change) | {"lines": [line]}
+
+
+def _schedule_day(change: EndpointChange) -> tuple[int, date]:
+    return change.endpoint.row["id"], change.at.astimezone(UTC).date()
 
 
 def incident_row(row: Any, offer: Summary) -> dict[str, Any]:
