@@ -105,23 +105,23 @@ def _refuse_unknown(connection: sa.Connection, name: str, value: str, known: sa.
 
 def _in_time(view: sa.FromClause, since: Time | None, until: Time | None) -> Iterator[sa.ColumnElement[bool]]:
     c = view.c
-    if "valid_to" in c:
-        begins, ends = c.valid_from, c.valid_to
-        if since is not None:
-            yield ends.is_(None) | (ends > read_time(since))
-        if until is not None:
-            yield begins < read_time(until)
-    elif "day" in c:
-        if since is not None:
-            yield c.day >= read_time(since).date()
-        if until is not None:  # a midnight is without the day that begins then
-            yield c.day <= (read_time(until) - timedelta(microseconds=1)).date()
-    else:
-        at = c.started_at if "started_at" in c else c.observed_at
-        if since is not None:
-            yield at >= read_time(since)
-        if until is not None:
-            yield at < read_time(until)
+    if "day" in c and "valid_to" not in c:
+        yield from _in_days(c.day, since, until)
+        return
+    names = ("valid_from",) if "valid_to" in c else ("started_at", "observed_at")
+    begins = next(c[name] for name in names if name in c)
+    if since is not None:
+        start = read_time(since)
+        yield c.valid_to.is_(None) | (c.valid_to > start) if "valid_to" in c else begins >= start
+    if until is not None:
+        yield begins < read_time(until)
+
+
+def _in_days(day: sa.ColumnElement[Any], since: Time | None, until: Time | None) -> Iterator[sa.ColumnElement[bool]]:
+    if since is not None:
+        yield day >= read_time(since).date()
+    if until is not None:  # a midnight is without the day that begins then
+        yield day <= (read_time(until) - timedelta(microseconds=1)).date()
 
 
 def read_time(value: Time) -> datetime:

@@ -5,18 +5,15 @@
     history = open_history("sqlite:///data/history.db")
     price_history(history, "openai/gpt-4o", since="2026-05-01").plot(x="valid_from", y="prompt_usd_per_mtok")
 
-Every function takes the engine that `open_history` gives, and answers from the view of docs/schema.md that it names,
-where every column and its unit is told. Columns whose names end in `_usd` are USD per token, request or other unit,
-`_usd_per_mtok` USD per million tokens, `_pct` percent, `_minutes` and `_seconds` what they say, `_share` 0 to 1.
+Every function takes the engine that `open_history` returns and reads one view of docs/schema.md, which describes its
+columns. Names give the unit: `_usd` is USD per token, request or other unit, `_usd_per_mtok` USD per million tokens.
 
-Times are `datetime64[us, UTC]`, days `datetime64[s]`; counts are `Int64` and truths `boolean`, so that null stays apart
-from 0 and False; names and kinds are categories. Exact decimals are `float64`, null being NaN, or with `exact=True`
-objects of `decimal.Decimal`, null being None.
+Times are `datetime64[us, UTC]`, days `datetime64[s]`, counts `Int64`, flags `boolean`, names and kinds categories.
+Prices are `float64`, or with `exact=True` objects of `decimal.Decimal`. Null is NaN, NA or None.
 
-`model` and `provider` keep only the rows of that name. `since` is taken in and `until` is not; both are
-datetimes or text such as `2026-05-01` or `2026-05-01T12:00`, UTC where they name no zone. All raise HistoryError where
-the database can't be used; ConfigurationError where it is not there, or has nothing of that name; ValueError for what
-is no time.
+`model` and `provider` select rows by name. `since` is inclusive, `until` exclusive: datetimes, or text such as
+`2026-05-01` or `2026-05-01T12:00`, in UTC unless they name a zone. Raises HistoryError if the database can't be used,
+ConfigurationError if there is none or a name is not in it, ValueError for an invalid time.
 """
 
 from __future__ import annotations

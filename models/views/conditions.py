@@ -35,18 +35,7 @@ def conditional_prices(dialect: Dialect) -> View:
             "Position of its entry in the list, from 1; if several apply, the last one takes precedence.",
         ),
         select("min_prompt_tokens", min_tokens, sa.BigInteger, "Applies to prompts longer than this; null: any."),
-        select(
-            "utc_start",
-            _time_of_day(dialect, "utc_start"),
-            sa.Text,
-            "Applies from this time of day (UTC, HHMM); null: midnight.",
-        ),
-        select(
-            "utc_end",
-            _time_of_day(dialect, "utc_end"),
-            sa.Text,
-            "Applies until then, exclusive; if before utc_start, on the next day.",
-        ),
+        *_times_of_day(dialect),
         select("utc_days", utc_days, Json, "Weekdays (UTC) on which it applies, such as monday; null: all."),
         select("price_key", "k.name", sa.Text, "Which price, such as prompt."),
         select(
@@ -59,6 +48,14 @@ def conditional_prices(dialect: Dialect) -> View:
     source = f"{PRICES}\nCROSS JOIN {entries}\nCROSS JOIN ({keys}) k\nWHERE {given} IS NOT NULL"
     comment = "One row per price in an entry of published overrides. A price that the entry omits stays as it is."
     return View("conditional_prices", comment, columns, (source,))
+
+
+def _times_of_day(dialect: Dialect) -> Columns:
+    comments = {
+        "utc_start": "Applies from this time of day (UTC, HHMM); null: midnight.",
+        "utc_end": "Applies until then, exclusive; if before utc_start, on the next day.",
+    }
+    return [select(name, _time_of_day(dialect, name), sa.Text, comment) for name, comment in comments.items()]
 
 
 def entry_price(dialect: Dialect) -> str:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from endpoint_history.site.data import coverage
 from endpoint_history.site.data.changes import LISTINGS, MOVES, EndpointChange, newest_first
-from endpoint_history.site.data.history import Model
-from endpoint_history.site.data.summary import Overview
+from endpoint_history.site.data.history import History, Model, Row
+from endpoint_history.site.data.summary import Overview, Summary
 from endpoint_history.site.output import numbers
 from endpoint_history.site.output.slugs import file_name
 from endpoint_history.site.views.model import change_row, incident_row
@@ -30,19 +30,9 @@ def home_page(overview: Overview) -> dict[str, Any]:
     listings = [
         change for change in settled if change.kind in LISTINGS and change.model.row["first_seen_at"] != change.at
     ]
-    incidents = sorted(
-        (
-            (row, offer)
-            for offer in overview.all
-            for row in offer.endpoint.incidents
-            if row["started_at"] > as_of - WEEK or row["ended_at"] is None
-        ),
-        key=lambda pair: (pair[0]["started_at"], -pair[0]["endpoint_id"]),
-        reverse=True,
-    )
+    incidents = _recent_incidents(overview)
     listed = [offer for offer in overview.all if offer.prices is not None]
     looks = coverage.counted(row for m in history.models for row in m.coverage if row["day"] > overview.last_day - WEEK)
-    new = [model for model in history.models if _is_new(model, history.begins_at, as_of)]
     return {
         "as_of": numbers.iso(as_of),
         "begins_at": numbers.iso(history.begins_at),
@@ -64,17 +54,34 @@ def home_page(overview: Overview) -> dict[str, Any]:
         "incidents": [
             _dated(incident_row(row, offer), row["started_at"], as_of) for row, offer in incidents[:_MOST_INCIDENTS]
         ],
-        "new_models": [
-            {
-                "id": model.id,
-                "name": model.row["name"],
-                "file": file_name(model.id),
-                "at": numbers.iso(model.row["first_seen_at"]),
-            }
-            for model in sorted(new, key=lambda model: model.row["first_seen_at"], reverse=True)
-        ],
+        "new_models": _new_models(history, as_of),
         "ways": {"down": sum(e.size < 0 for e in moves), "up": sum(e.size > 0 for e in moves)},
     }
+
+
+def _recent_incidents(overview: Overview) -> list[tuple[Row, Summary]]:
+    """Return the incidents that began in the last week or are still open, newest first."""
+    found = (
+        (row, offer)
+        for offer in overview.all
+        for row in offer.endpoint.incidents
+        if row["started_at"] > overview.as_of - WEEK or row["ended_at"] is None
+    )
+    return sorted(found, key=lambda pair: (pair[0]["started_at"], -pair[0]["endpoint_id"]), reverse=True)
+
+
+def _new_models(history: History, as_of: datetime) -> list[dict[str, Any]]:
+    assert history.begins_at is not None  # noqa: S101 - for mypy: no pages are made of no history
+    new = [model for model in history.models if _is_new(model, history.begins_at, as_of)]
+    return [
+        {
+            "id": model.id,
+            "name": model.row["name"],
+            "file": file_name(model.id),
+            "at": numbers.iso(model.row["first_seen_at"]),
+        }
+        for model in sorted(new, key=lambda model: model.row["first_seen_at"], reverse=True)
+    ]
 
 
 def _is_new(model: Model, begins_at: datetime, as_of: datetime) -> bool:
