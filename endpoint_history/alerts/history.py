@@ -7,7 +7,7 @@ instants that matter.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -37,11 +37,10 @@ from endpoint_history.alerts.observations import (
 )
 from endpoint_history.alerts.rules import Rule
 from endpoint_history.archive.bundle_format import collect_name
+from endpoint_history.parsing.scheduled_price import ALWAYS_CHARGED, shows_plain_price
 from models.tables import listing_changes, pricing_snapshots, runs
 
 _FREE = Decimal(0)
-_CHARGED_ALWAYS = {"prompt", "completion"}  # of these a null means that the price varies
-_TIMES = ("utc_start", "utc_end", "utc_days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,17 +204,11 @@ def _listed(subject: Subject, changes: Sequence[sa.RowMapping]) -> list[HeldValu
 
 
 def _price(row: sa.RowMapping, key: str) -> Decimal | None:
-    """A price as people compare it: None where nothing can be said, in a published time window too.
+    """Return a plain price to compare; None if there is none, or the row shows the price of a time window.
 
-    With time windows upstream gives the price of the minute, which flips without anybody changing it.
+    OpenRouter lists the price of the minute, which flips at a window's ends without anybody changing it.
     """
     price: Decimal | None = row[f"{key}_usd"]
-    if not row["listed"] or (price is None and (row["varies"] or key in _CHARGED_ALWAYS)):
+    if not row["listed"] or (price is None and (row["varies"] or key in ALWAYS_CHARGED)):
         return None
-    price = price or _FREE
-    scheduled = (entry[key] for entry in row["overrides"] or () if key in entry and _is_timed(entry))
-    return None if any(Decimal(other) == price for other in scheduled) else price
-
-
-def _is_timed(entry: Mapping[str, Any]) -> bool:
-    return entry.get("min_prompt_tokens") is None and any(entry.get(name) is not None for name in _TIMES)
+    return (price or _FREE) if shows_plain_price(key, price, row["overrides"], row["observed_at"]) else None

@@ -171,9 +171,20 @@ def test_what_waits_for_its_rule_is_told_though_nothing_changes_then(engine: sa.
     assert told(engine, rule, since=STEP * 5, until=STEP * 6) == []
 
 
-def test_a_price_in_a_published_window_of_time_alerts_nobody(engine: sa.Engine) -> None:
-    prices(engine, "0.000003", "0.000009", "0.000003", "0.000006", pricing={"overrides": [NIGHT]})
+def test_the_price_of_an_open_window_sends_no_alert(engine: sa.Engine) -> None:
+    morning = NIGHT | {"utc_start": 930, "utc_end": 1000}  # the second collect is in it
+    prices(engine, "0.000003", "0.000009", "0.000003", "0.000006", pricing={"overrides": [morning]})
     assert told(engine, a_rule()) == [("fired", "North", 3)]
+
+
+def test_a_plain_price_that_moves_to_that_of_a_closed_window_sends_an_alert(engine: sa.Engine) -> None:
+    prices(engine, "0.000003", "0.000009", "0.000003", pricing={"overrides": [NIGHT]})
+    assert told(engine, a_rule()) == [("fired", "North", 1), ("returned", "North", 2)]
+
+
+def test_a_plain_price_that_equals_that_of_a_closed_window_is_compared(engine: sa.Engine) -> None:
+    prices(engine, "0.000009", "0.00002", pricing={"overrides": [NIGHT]})
+    assert told(engine, a_rule()) == [("fired", "North", 1)]
 
 
 def test_a_price_that_varies_alerts_nobody(engine: sa.Engine) -> None:

@@ -9,7 +9,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from endpoint_history.analysis.cheapest.cost import ObservedPrices, Usage
+from endpoint_history.analysis.cheapest.cost import Usage
+from endpoint_history.parsing.scheduled_price import ObservedPrices
 from models.listing import PRICE_KEYS, PriceSet, Terms
 from models.observation import Observation
 from tests.reference.store import Change, History, Key, history_of

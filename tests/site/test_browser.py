@@ -13,7 +13,8 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, Page
 
-from endpoint_history.analysis.cheapest.cost import ObservedPrices, Usage, cost_usd
+from endpoint_history.analysis.cheapest.cost import Usage, cost_usd
+from endpoint_history.parsing.scheduled_price import ObservedPrices
 from endpoint_history.site.output.slugs import file_name
 from models.listing import PriceSet
 from tests.support.browser import BrowserMissing, Watched, chromium

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from endpoint_history.analysis.cheapest.conditions import nearest
-from endpoint_history.analysis.cheapest.cost import ObservedPrices, is_timed
 from endpoint_history.errors import ConfigurationError
+from endpoint_history.parsing.scheduled_price import ObservedPrices, is_timed
 from endpoint_history.store.change_rule import value_at
 from endpoint_history.store.rows import LISTINGS, PRICES, ChangeTable
 from models.listing import Absent, EndpointKey, PriceSet, Terms
@@ -46,13 +46,13 @@ class ListedOffer:
     endpoint_id: int
     key: EndpointKey
     terms: Terms
-    looks: Sequence[ObservedPrices]
+    observed: Sequence[ObservedPrices]
     samples: Sequence[Sample]
 
     @property
     def prices(self) -> PriceSet:
         """The price set in force."""
-        return self.looks[0].prices
+        return self.observed[0].prices
 
 
 def find_model(connection: Connection, name: str, as_of: datetime | None) -> ModelAsOf:
@@ -87,10 +87,10 @@ def load_offers(connection: Connection, found: ModelAsOf, since: datetime) -> li
     for id_, key in sorted(keys.items(), key=lambda item: item[1]):
         at, value = prices[id_]
         newest = max([sample[0] for sample in samples[id_]], default=at)
-        looks = [ObservedPrices(max(at, newest), value), ObservedPrices(at, value)]
+        observed = [ObservedPrices(max(at, newest), value), ObservedPrices(at, value)]
         if is_timed(value):
-            looks += _looks_of_a_week(connection, id_, found.as_of)
-        offers.append(ListedOffer(id_, key, terms[id_], looks, samples[id_]))
+            observed += _observed_in_a_week(connection, id_, found.as_of)
+        offers.append(ListedOffer(id_, key, terms[id_], observed, samples[id_]))
     return offers
 
 
@@ -148,7 +148,7 @@ def _in_force(
     return [(row["endpoint_id"], row["observed_at"], history.from_row(row)) for row in rows]
 
 
-def _looks_of_a_week(connection: Connection, endpoint_id: int, until: datetime) -> list[ObservedPrices]:
+def _observed_in_a_week(connection: Connection, endpoint_id: int, until: datetime) -> list[ObservedPrices]:
     """The price set at every look of the week before that instant, newest first."""
     table, since = PRICES.table, until - _WEEK
     mine, p = table.c.endpoint_id == endpoint_id, table.c.observed_at

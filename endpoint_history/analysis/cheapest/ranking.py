@@ -22,10 +22,11 @@ from endpoint_history.analysis.cheapest.conditions import (
     unmet_terms,
     unmet_uptime,
 )
-from endpoint_history.analysis.cheapest.cost import UnknownCostError, Usage, cost_usd, is_timed
+from endpoint_history.analysis.cheapest.cost import Usage, cost_usd
 from endpoint_history.analysis.cheapest.offers import ListedOffer, ModelAsOf, find_model, load_offers
 from endpoint_history.analysis.cheapest.uptime import SpanUptime, span_uptime, start_of
 from endpoint_history.errors import ConfigurationError
+from endpoint_history.parsing.scheduled_price import UnknownPriceError, is_timed
 from endpoint_history.rollups.watermark import LOOKBACK, read_watermark
 from endpoint_history.times import duration_text
 from models.listing import UPTIME_REDEFINED_AT
@@ -129,8 +130,8 @@ def _judged(
     reasons = [f"it is {offer.key.variant}"] if variant and offer.key.variant != variant else []
     cost = None
     try:
-        cost = cost_usd(offer.looks, usage, found.as_of)
-    except UnknownCostError as error:
+        cost = cost_usd(offer.observed, usage, found.as_of)
+    except UnknownPriceError as error:
         reasons.append(f"cost unknown: {error}")
     return RankedOffer(
         provider=offer.terms.provider_name,

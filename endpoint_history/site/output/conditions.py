@@ -8,12 +8,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from endpoint_history.parsing.override_conditions import clock_time, token_count
+from endpoint_history.parsing.scheduled_price import is_timed
 from endpoint_history.site.output import numbers
 from endpoint_history.text import one_line
 from models.listing import PRICE_KEYS, JsonObject, PriceSet
 
 _LONGEST = 100
-_TIMED = {"utc_start", "utc_end", "utc_days"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def hints(prices: PriceSet) -> Iterator[str]:
     lengths = [count for entry in entries if (count := token_count(entry.get("min_prompt_tokens"))) is not None]
     if lengths:
         yield f"other prices above {min(lengths):,} tokens"
-    if any(entry.get(name) is not None for entry in entries for name in _TIMED):
+    if is_timed(prices):
         yield "other prices at times of day"
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endpoint_history.analysis.cheapest.cost import ObservedPrices, UnknownCostError, Usage, cost_usd, is_timed
+from endpoint_history.analysis.cheapest.cost import Usage, cost_usd
 from endpoint_history.errors import ConfigurationError
 from endpoint_history.parsing.prices import read_prices
+from endpoint_history.parsing.scheduled_price import ObservedPrices, UnknownPriceError, is_timed
 from models.listing import PriceSet, canonical_decimal
 from tests.reference.cheapest import cost_of
 
@@ -51,7 +52,7 @@ def test_a_free_offer_costs_nothing() -> None:
 
 
 def test_a_price_that_varies_can_not_be_told() -> None:
-    with pytest.raises(UnknownCostError, match="varies"):
+    with pytest.raises(UnknownPriceError, match="varies"):
         cost(the_prices(image="-1"), MILLION)
 
 
@@ -167,7 +168,7 @@ def test_an_optional_price_of_zero_in_an_entry_is_not_charged() -> None:
 def test_a_conditional_price_that_varies_can_not_be_told() -> None:
     prices = the_prices({"min_prompt_tokens": 10, "completion": "-1"})
     assert cost(prices, Usage(1_000, 0)) == Decimal("0.001")
-    with pytest.raises(UnknownCostError, match="varies"):
+    with pytest.raises(UnknownPriceError, match="varies"):
         cost(prices, Usage(1_000, 1))
 
 
@@ -177,7 +178,7 @@ def test_the_price_of_a_window_is_known_wherever_it_was_seen() -> None:
 
 def test_the_plain_price_is_unknown_where_it_was_only_seen_in_a_window() -> None:
     at_night = the_prices(NIGHT, prompt="0.0000005")
-    with pytest.raises(UnknownCostError, match="outside its time windows was never seen"):
+    with pytest.raises(UnknownPriceError, match="outside its time windows was never observed"):
         cost(at_night, MILLION, clock(12), seen_at=clock(3))
 
 
@@ -193,7 +194,7 @@ def test_the_plain_price_is_the_newest_that_was_seen_outside_the_windows() -> No
 
 def test_a_plain_price_seen_beside_other_windows_tells_nothing() -> None:
     at_night, other = the_prices(NIGHT, prompt="0.0000005"), the_prices({**NIGHT, "utc_end": 500})
-    with pytest.raises(UnknownCostError):
+    with pytest.raises(UnknownPriceError):
         cost_usd(
             [ObservedPrices(clock(3), at_night), ObservedPrices(clock(1) - timedelta(hours=8), other)],
             MILLION,
@@ -227,7 +228,7 @@ def test_a_key_that_no_window_has_is_known_at_any_time() -> None:
 )
 def test_a_condition_that_can_not_be_read_makes_its_price_unknown_and_no_other(entry: dict[str, Any]) -> None:
     prices = the_prices({**entry, "prompt": "0.000002"})
-    with pytest.raises(UnknownCostError, match=f"can't read: ({'|'.join(entry)})$"):
+    with pytest.raises(UnknownPriceError, match=f"can't read: ({'|'.join(entry)})$"):
         cost(prices, MILLION)
     assert cost(the_prices({**entry, "completion": "0.000002"}), MILLION) == 1
 
@@ -369,7 +370,7 @@ def test_a_window_and_its_opposite_share_out_the_day(start: int, end: int, minut
 )
 def test_a_stored_condition_out_of_all_bounds_makes_the_cost_unknown_at_once(condition: dict[str, Any]) -> None:
     prices = PriceSet(Decimal("0.000001"), Decimal("0.000004"), overrides=[{**condition, "prompt": "0"}])
-    with pytest.raises(UnknownCostError, match="a conditional price depends on what this version can't read"):
+    with pytest.raises(UnknownPriceError, match="a conditional price depends on what this version can't read"):
         cost(prices, MILLION)
 
 

@@ -286,7 +286,7 @@ def test_every_reason_is_told(engine: sa.Engine) -> None:
 
 
 DAY, WEEK = 24 * 60, 7 * 24 * 60
-UNSEEN = "cost unknown: its price outside its time windows was never seen"
+UNSEEN = "cost unknown: its price outside its time windows was never observed"
 
 
 def until_ten(prompt: str, minute: float) -> Observation:
