@@ -1,12 +1,8 @@
 """History as pandas DataFrames.
 
-    from endpoint_history.analysis.frames import open_history, price_history
-
-    history = open_history("sqlite:///data/history.db")
-    price_history(history, "openai/gpt-4o", since="2026-05-01").plot(x="valid_from", y="prompt_usd_per_mtok")
-
-Every function takes the engine that `open_history` returns and reads one view of docs/schema.md, which describes its
-columns. Names give the unit: `_usd` is USD per token, request or other unit, `_usd_per_mtok` USD per million tokens.
+Import these from `endpoint_history`; docs/python.md has an example. Every function takes the engine that `open_history`
+returns and reads one view of docs/schema.md, which describes its columns. Names give the unit: `_usd` is USD per token,
+request or other unit, `_usd_per_mtok` USD per million tokens.
 
 Times are `datetime64[us, UTC]`, days `datetime64[s]`, counts `Int64`, flags `boolean`, names and kinds categories.
 Prices are `float64`, or with `exact=True` objects of `decimal.Decimal`. Null is NaN, NA or None.

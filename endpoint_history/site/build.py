@@ -55,9 +55,8 @@ def build(
     """Bring the pages in a folder, or under an fsspec URL, to what the database holds at one instant.
 
     `now` is aware; what a collector saw after it does not count as lately. `site_url` is where readers find the site,
-    if it is published; `notice` is a sentence that every page shows. The same arguments and history make the same
-    bytes. Raises ConfigurationError where the
-    folder can't be used, or there is no history yet.
+    if it is published; `notice` is a sentence that every page, JSON file and the feed's title show. The same arguments
+    and history make the same bytes. Raises ConfigurationError if the folder can't be used, or there is no history yet.
     """
     folder = Folder(url)
     with translated_errors(engine), snapshot(engine) as connection:
@@ -78,18 +77,19 @@ def _pages(folder: Folder, seen: Overview, progress: Progress, site_url: str | N
     models, providers = seen.history.models, sorted(seen.of_provider)
     total = len(models) + len(providers)
     shared = {"notice": notice}
+    noted = {"notice": notice} if notice else {}
     for done, model in enumerate(models):
         progress(done, total)
         name = f"models/{file_name(model.id)}"
         _put(folder, f"{name}.html", "model.html", model_page(seen, model) | shared, below=True)
-        folder.put(f"{name}.json", _json(model_json(seen, model)))
+        folder.put(f"{name}.json", _json(model_json(seen, model) | noted))
     for done, provider in enumerate(providers, len(models)):
         progress(done, total)
         values = provider_page(seen, provider) | shared
         _put(folder, f"providers/{file_name(provider)}.html", "provider.html", values, below=True)
-    folder.put("models.json", _json(index_json(seen)))
+    folder.put("models.json", _json(index_json(seen) | noted))
     folder.put("static/search-index.js", search_script(seen).encode())
-    folder.put("feed.xml", feed(seen, site_url))
+    folder.put("feed.xml", feed(seen, site_url, notice))
     for name, page in (("coverage", coverage_page), ("rankings", rankings_page), ("index", home_page)):
         _put(folder, f"{name}.html", f"{name}.html", page(seen) | shared, below=False)
     progress(total, total)

@@ -108,6 +108,28 @@ def test_a_notice_is_on_every_page_and_on_none_without_one(site: Path, url: str,
     assert len(noted) == len(pages(site))
     assert [path for path in noted if '<p class="notice wrap">Made up &lt;b&gt;</p>' not in path.read_text()] == []
     assert [path for path in pages(site) if 'class="notice' in path.read_text()] == []
+    found = [*(tmp_path / "demo").glob("*.json"), *(tmp_path / "demo" / "models").glob("*.json")]
+    assert {json.loads(path.read_text())["notice"] for path in found} == {"Made up <b>"}
+    assert "notice" not in json.loads((site / "models.json").read_text())
+    title = ET.fromstring((tmp_path / "demo" / "feed.xml").read_bytes()).findtext(f"{ATOM}title")
+    assert title == "Prices and endpoints of LLM models on OpenRouter. Made up <b>"
+
+
+def test_scheduled_changes_of_a_day_are_one_row_and_the_json_names_each(tmp_path: Path) -> None:
+    morning = [{"utc_start": 1000, "utc_end": 1100, "prompt": "0.0000005"}]
+    looks = [
+        a_look(an_endpoint(prompt=price, pricing={"overrides": morning}), minute=day * 24 * 60 + minute)
+        for day in (0, 1)
+        for minute, price in ((0, "0.000001"), (60, "0.0000005"), (120, "0.000001"))
+    ]
+    build_site(tmp_path / "site", load(f"sqlite:///{tmp_path}/nights.db", looks))
+    page = (tmp_path / "site" / "models" / f"{file_name(MODEL)}.html").read_text()
+    assert page.count("changed 2 times by schedule") == 2
+    assert page.count('<td class="scheduled">') == 2
+    [endpoint] = of_model(tmp_path / "site", MODEL)["endpoints"]
+    assert endpoint["scheduled_changes"] == [
+        {"day": day, "observed_at": [f"{day}T10:00:00Z", f"{day}T11:00:00Z"]} for day in ("2026-05-16", "2026-05-17")
+    ]
 
 
 def test_no_page_names_a_host_but_openrouter(site: Path) -> None:

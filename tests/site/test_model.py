@@ -6,7 +6,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from endpoint_history.site.data.changes import EndpointChange, Line
+from endpoint_history.site.data.changes import EndpointChange, Line, schedule_days
 from endpoint_history.site.views.model import folded
 from tests.support.factories import at
 
@@ -37,3 +37,9 @@ def test_the_scheduled_changes_of_an_endpoint_on_one_day_share_a_row() -> None:
 
 def test_the_days_of_a_schedule_are_utc_days() -> None:
     assert len(list(folded([change(2, 0), change(1, 23)]))) == 2
+
+
+def test_the_days_that_are_folded_name_every_change_of_theirs() -> None:
+    changes = [change(2, 6), change(1, 22), change(1, 14, "repriced"), change(1, 6)]
+    days = {str(day): [one.at.hour for one in found] for (_, day), found in schedule_days(changes).items()}
+    assert list(days.values()) == [[6], [22, 6]]

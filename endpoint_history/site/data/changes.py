@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -81,6 +81,15 @@ def changes_of(model: Model, endpoint: Endpoint) -> list[EndpointChange]:
         EndpointChange(at, next(kind for kind in _KINDS if kind in kinds[at]), model, endpoint, tuple(lines.get(at, ())))
         for at in sorted(kinds, reverse=True)
     ]
+
+
+def schedule_days(found: Iterable[EndpointChange]) -> dict[tuple[int, date], list[EndpointChange]]:
+    """Return the scheduled changes by endpoint and UTC day, in their order."""
+    days: dict[tuple[int, date], list[EndpointChange]] = {}
+    for change in found:
+        if change.kind == "scheduled":
+            days.setdefault((change.endpoint.row["id"], change.at.astimezone(UTC).date()), []).append(change)
+    return days
 
 
 def newest_first(found: Iterable[EndpointChange]) -> list[EndpointChange]:

@@ -14,17 +14,18 @@ from endpoint_history.site.output import numbers
 from endpoint_history.site.output.slugs import file_name
 
 _MOST: Final = 100
+_TITLE: Final = "Prices and endpoints of LLM models on OpenRouter"
 _ATOM: Final = "http://www.w3.org/2005/Atom"
 _IDS: Final = uuid.UUID("0b9c2d4e-6f0a-5c1d-8e57-3a4f9d2b7c61")
 # XML has no way to write these at all.
 _FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def feed(overview: Overview, site_url: str | None = None) -> bytes:
+def feed(overview: Overview, site_url: str | None = None, notice: str | None = None) -> bytes:
     """Return the feed as XML. Its links begin with the site's URL; without one they are relative to where it lies."""
     base = f"{site_url.rstrip('/')}/" if site_url else ""
     root = ET.Element("feed", xmlns=_ATOM)
-    _add(root, "title", "Prices and endpoints of LLM models on OpenRouter")
+    _add(root, "title", ". ".join(filter(None, (_TITLE, notice))))
     _add(root, "subtitle", "Price changes, and endpoints that came, left or returned; times are UTC")
     _add(root, "id", uuid.uuid5(_IDS, "feed").urn)
     _add(root, "updated", numbers.iso(overview.as_of))

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from endpoint_history.site.data import uptime_strips
-from endpoint_history.site.data.changes import in_order, term_value
+from endpoint_history.site.data.changes import in_order, schedule_days, term_value
 from endpoint_history.site.data.history import Days, Model
 from endpoint_history.site.data.summary import Overview, Summary
 from endpoint_history.site.output import numbers
@@ -61,6 +61,10 @@ def _endpoint(offer: Summary) -> dict[str, Any]:
         "first_seen_at": numbers.iso(row["first_seen_at"]),
         "last_seen_at": numbers.iso(row["last_seen_at"]),
         "prices": [_prices(at, prices) for at, prices in endpoint.prices],
+        "scheduled_changes": [
+            {"day": f"{day}", "observed_at": [numbers.iso(change.at) for change in reversed(found)]}
+            for (_, day), found in reversed(schedule_days(offer.changes).items())
+        ],
         "uptime": _uptime(endpoint.uptime),
         "incidents": [
             {

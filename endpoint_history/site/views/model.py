@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
 from endpoint_history.site.data import uptime_strips
-from endpoint_history.site.data.changes import EndpointChange, newest_first
+from endpoint_history.site.data.changes import EndpointChange, newest_first, schedule_days
 from endpoint_history.site.data.history import Model
 from endpoint_history.site.data.summary import MONTH, Overview, Summary, naming, pricing
 from endpoint_history.site.output import numbers
@@ -70,20 +69,15 @@ def change_row(change: EndpointChange) -> dict[str, Any]:
 
 def folded(changes: Sequence[EndpointChange]) -> Iterator[dict[str, Any]]:
     """Return a row for each change, newest first; an endpoint's scheduled changes of one UTC day share a row."""
-    scheduled = Counter(_schedule_day(change) for change in changes if change.kind == "scheduled")
+    days = schedule_days(changes).values()
+    shared = {id(change) for day in days for change in day[1:]}
+    counts = {id(day[0]): len(day) for day in days if len(day) > 1}
     for change in changes:
-        count = scheduled.get(_schedule_day(change), 0) if change.kind == "scheduled" else 1
-        if count == 1:
+        if count := counts.get(id(change)):
+            line = {"what": "Prices", "before": None, "change": "", "way": 0}
+            yield change_row(change) | {"lines": [line | {"after": f"changed {count} times by schedule"}]}
+        elif id(change) not in shared:
             yield change_row(change)
-        elif count:
-            scheduled[_schedule_day(change)] = 0
-            text = f"changed {count} times by schedule"
-            line = {"what": "Prices", "before": None, "after": text, "change": "", "way": 0}
-            yield change_row(change) | {"lines": [line]}
-
-
-def _schedule_day(change: EndpointChange) -> tuple[int, date]:
-    return change.endpoint.row["id"], change.at.astimezone(UTC).date()
 
 
 def incident_row(row: Any, offer: Summary) -> dict[str, Any]:
