@@ -28,7 +28,7 @@ _OTHERS_SETTINGS = ("OPENROUTER_", "PREFECT_", "PG")
 # Chosen by `--hypothesis-profile`. In CI the examples are the same each time, as in Hypothesis's own profile.
 _BASE = settings.get_profile("ci" if os.environ.get("CI") else "default")
 settings.register_profile("quick", _BASE, deadline=None, max_examples=30)
-settings.register_profile("thorough", _BASE, deadline=None, max_examples=1000)
+settings.register_profile("thorough", _BASE, deadline=None, max_examples=300)
 settings.load_profile("quick")
 
 _PREFECT = "prefect"
