@@ -39,12 +39,12 @@ demo: $(VENV)/runtime  ## 60 simulated days, a look at now, a site, three questi
 # Processes of tests: each takes the tests of one module after the other, and makes the fixtures of that module once.
 PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
-test: lint types quick  ## Check style and types, run tests of every kind (5 minutes on 2 cores)
+test: lint types quick  ## Check style and types, run tests of every kind (10 minutes on 2 cores)
 
 test-rest: $(VENV)/dev  ## Run what `make test` leaves out: slow tests, and many examples of each property
 	@$(PYTEST) -m "slow or hypothesis" --hypothesis-profile thorough
 
-test-all: lint types  ## Check style and types, run all tests (15 minutes on 2 cores)
+test-all: lint types  ## Check style and types, run all tests (half an hour on 2 cores)
 	@$(PYTEST) --hypothesis-profile thorough
 
 lint: $(VENV)/dev
@@ -74,13 +74,13 @@ format: $(VENV)/dev  ## Format the code and mend what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-schema: $(VENV)/runtime  ## Write docs/schema.md anew from the tables
+schema: $(VENV)/runtime  ## Generate docs/schema.md from the tables and views
 	@$(BIN)/python -m models.schema_page
 
-queries: $(VENV)/runtime  ## Answer docs/queries.md anew, and write datasette.yaml from it
+queries: $(VENV)/runtime  ## Update the answers in docs/queries.md, and generate datasette.yaml
 	@$(BIN)/python -m simulator.cookbook
 
-lock: $(VENV)/dev  ## Resolve the dependencies anew into the lock files
+lock: $(VENV)/dev  ## Resolve the dependencies again into the lock files
 	@$(COMPILE) --upgrade --group build pyproject.toml --output-file requirements.lock
 	@$(COMPILE) --upgrade --group build --group dev --extra export --extra site --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
 	@for driver in $(DRIVERS); do \
