@@ -39,7 +39,7 @@ demo: $(VENV)/runtime  ## 60 simulated days, a look at now, a site, three questi
 # Processes of tests: each takes the tests of one module after the other, and makes the fixtures of that module once.
 PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
-test: lint types quick  ## Check style and types, run tests of every kind (10 minutes on 2 cores)
+test: lint types quick  ## Check style and types, run tests of every kind (15 minutes on 2 cores)
 
 test-rest: $(VENV)/dev  ## Run what `make test` leaves out: slow tests, and many examples of each property
 	@$(PYTEST) -m "slow or hypothesis" --hypothesis-profile thorough

@@ -64,7 +64,7 @@ def stale_event(run: str, stale: int, targets: int) -> CollectEvent:
 
 
 def change_events(summary: RunSummary) -> Iterator[CollectEvent]:
-    """The changes that a run brought: one event for each endpoint of which a price moved, that came, or that left."""
+    """Return the changes of a run: one event for each endpoint that was added, was removed, or changed a price."""
     for endpoint, moves in groupby(summary.price_moves, key=lambda move: move.endpoint):
         prices = [(move.key, move.before, move.after) for move in moves]
         said = ", ".join(move_text(*price) for price in prices)

@@ -1,7 +1,8 @@
 """The lines of a run still under way: a plain file on the local disk, locked by the process that writes it.
 
-A killed process holds no lock any more. That is how a spool left behind is told from one that still grows. Plain,
-because a gzip stream flushed after each line takes 13 % more, and one to be continued after a cut far more code.
+A killed process holds no lock any more. So a spool that was left behind can be distinguished from one that still
+grows. The file is plain, because a gzip stream flushed after each line takes 13 % more, and one to be continued after a
+cut far more code.
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ async def _collect(
 
 
 def _set_aside(live: LiveRun, archive: Archive, error: ClockError) -> None:
-    """Withdraw the run, of which nothing is stored. Its bundle, if that can't be marked now, still proves nothing."""
+    """Withdraw a run that has stored nothing. If its bundle can't be marked now, it still proves nothing."""
     with contextlib.suppress(HistoryError):
         withdraw_unstored(live.engine, archive, live.run, str(error), live.last or now())
 

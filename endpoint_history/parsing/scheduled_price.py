@@ -8,7 +8,8 @@ means past midnight. `utc_days` are weekdays by name, and apply to the instant i
 If an entry has a time window, the price at the top of a body is that of its minute. So an observation shows the plain
 price of a key unless a window for that key is open and the price at the top is the price of that window.
 
-The cost of a usage, alerts and the kind of a change in `price_changes` all follow from `shows_plain_price`.
+The cost of a usage, alerts and the site follow this rule. The view `price_changes` does not yet: it does not ask
+whether a window was open at the earlier row.
 """
 
 from __future__ import annotations
@@ -66,26 +67,6 @@ def shows_plain_price(key: str, price: Decimal | None, overrides: list[JsonObjec
         if held:
             return True
     return True
-
-
-def is_scheduled(key: str, before: Sequence[ObservedPrices], after: ObservedPrices) -> bool:
-    """Return whether the schedule explains that a price changed, so that nobody set a new one.
-
-    `before` is newest first. The price is that of an open window now, or the plain price is what it was when it was
-    last observed under the same overrides; if it never was, nothing shows that it moved.
-    """
-    overrides, price = after.prices.overrides, getattr(after.prices, key)
-    if not overrides or before[0].prices.overrides != overrides:
-        return False
-    if not shows_plain_price(key, price, overrides, after.at):
-        return True
-    same = (seen for seen in before if seen.prices.overrides == overrides)
-    plain = (
-        getattr(seen.prices, key)
-        for seen in same
-        if shows_plain_price(key, getattr(seen.prices, key), overrides, seen.at)
-    )
-    return bool(next(plain, price) == price)
 
 
 def is_timed(prices: PriceSet) -> bool:

@@ -1,4 +1,4 @@
-"""Record which rollups are dirty: of which models, on which days, from when. Inside one write transaction.
+"""Record the models, days and start times whose rollups are dirty. Inside one write transaction.
 
 A writer of observations marks them in its own transaction, so a killed process never leaves a wrong rollup unmarked.
 """

@@ -17,11 +17,11 @@ from endpoint_history.parsing.scheduled_price import (
     ObservedPrices,
     UnknownPriceError,
     effective_price,
-    is_scheduled,
     shows_plain_price,
 )
 from endpoint_history.store.writer import store
 from models.views import price_changes
+from tests.reference.scheduled import is_scheduled
 from tests.support.factories import a_look, an_endpoint, at
 
 MONDAY = datetime(2026, 5, 18, tzinfo=UTC)

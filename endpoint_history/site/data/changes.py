@@ -1,4 +1,4 @@
-"""What happened, one change for one endpoint and look: prices that moved together are told together. Pure."""
+"""Changes of endpoints. All prices that one observation shows as changed are one change. Pure."""
 
 from __future__ import annotations
 
